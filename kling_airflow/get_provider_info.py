@@ -1,0 +1,64 @@
+"""What Airflow discovers: the hook and its connection form, the links, the configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as the entry point ``apache_airflow_provider`` wants it.
+
+    The 3.3 UI builds the connection form from ``conn-fields`` and ``ui-field-behaviour`` alone and
+    never imports the hook, so both stand here.
+    """
+    return {
+        "package-name": "kling_airflow",
+        "name": "Kling on GMI Cloud",
+        "description": "Still frames into video clips with Kling v3 on GMI Cloud, each paid for once.",
+        "integrations": [
+            {
+                "integration-name": "GMI Cloud",
+                "external-doc-url": "https://docs.gmicloud.ai",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.hooks.gmi"]}],
+        "operators": [
+            {
+                "integration-name": "GMI Cloud",
+                "python-modules": ["kling_airflow.operators.generate", "kling_airflow.operators.frames"],
+            }
+        ],
+        "sensors": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.sensors.request"]}],
+        "triggers": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.triggers.request"]}],
+        "transfers": [
+            {
+                "source-integration-name": "GMI Cloud",
+                "target-integration-name": "Object Storage",
+                "python-module": "kling_airflow.transfers.clip_to_storage",
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "gmi_cloud",
+                "hook-name": "GMI Cloud",
+                "hook-class-name": "kling_airflow.hooks.gmi.GMICloudHook",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema", "port", "extra"],
+                    "relabeling": {"password": "API key", "host": "Base URL"},
+                    "placeholders": {
+                        "host": "https://console.gmicloud.ai",
+                        "password": "the key from the GMI Cloud console",
+                    },
+                },
+                "conn-fields": {
+                    "organization_id": {
+                        "label": "Organization ID",
+                        "description": "Only for a key that belongs to several organizations.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                },
+            }
+        ],
+        "extra-links": ["kling_airflow.links.RequestLink", "kling_airflow.links.ClipLink"],
+    }

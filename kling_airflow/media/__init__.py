@@ -1,0 +1,1 @@
+"""Pixels and containers: frames made fit for the queue, clips checked. Knows nothing of Airflow."""
