@@ -12,7 +12,7 @@ def get_provider_info() -> dict[str, Any]:
     never imports the hook, so both stand here.
     """
     return {
-        "package-name": "kling_airflow",
+        "package-name": "kling-airflow",
         "name": "Kling on GMI Cloud",
         "description": "Still frames into video clips with Kling v3 on GMI Cloud, each paid for once.",
         "integrations": [
