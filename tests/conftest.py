@@ -1,0 +1,49 @@
+"""One temporary Airflow for the whole test session (one for each xdist worker)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="kling-airflow-tests-"))
+DAGS_FOLDER = AIRFLOW_HOME / "dags"
+DAGS_FOLDER.mkdir()
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+
+# Airflow reads these when it is first imported, so they are set before any test module is.
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    }
+)
+for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Iterator[Path]:
+    """An initialized metadata database; yields AIRFLOW_HOME."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    yield AIRFLOW_HOME
+
+
+@pytest.fixture(scope="session")
+def dags_folder(airflow_db: Path) -> Path:
+    """The folder that ``dag.test()`` finds DAG files in; write each test's DAG to a file of its own."""
+    return DAGS_FOLDER
