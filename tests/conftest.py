@@ -7,12 +7,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="kling-airflow-tests-"))
 DAGS_FOLDER = AIRFLOW_HOME / "dags"
@@ -35,12 +31,12 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> Iterator[Path]:
-    """An initialized metadata database; yields AIRFLOW_HOME."""
+def airflow_db() -> Path:
+    """An initialized metadata database; returns AIRFLOW_HOME."""
     from airflow.utils.db import initdb
 
     initdb()
-    yield AIRFLOW_HOME
+    return AIRFLOW_HOME
 
 
 @pytest.fixture(scope="session")
