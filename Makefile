@@ -1,0 +1,71 @@
+# Everything here builds on `make venv`; nothing needs an activated environment.
+
+VENV   ?= .venv
+PYTHON ?=
+ARGS   ?=
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+RUN    := $(abspath $(BIN))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test check format bench docs lock hooks clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## build .venv from the pinned constraints (again only when they change)
+
+# uv where it is installed, else venv and pip. A half-made environment has no stamp and is finished next time.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	if command -v uv >/dev/null 2>&1; then \
+	    echo "Installing into $(VENV) with uv (a minute the first time)"; \
+	    test -x $(BIN)/python || uv venv --quiet --seed --python '$(or $(PYTHON),>=3.11,<3.14)' $(VENV); \
+	    uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+	    if ! test -x $(BIN)/python; then \
+	        for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	            $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || continue; \
+	            $$python -m venv $(VENV); break; \
+	        done; \
+	    fi; \
+	    test -x $(BIN)/python || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or: make venv PYTHON=/path/to/python3" >&2; exit 1; }; \
+	    echo "Installing into $(VENV) with pip (a few minutes the first time)"; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+demo: venv ## watch a real Airflow make a clip of two photographs; options: make demo ARGS="--keep"
+	@$(RUN)/kling-airflow demo $(ARGS)
+
+test: venv ## run every test, with coverage; a selection: make test ARGS="tests/gmi -k retry"
+	@$(RUN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: venv ## lint, formatting, types, docs
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy --strict
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+
+format: venv ## put the sources in the form that `make check` asks for
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+bench: venv ## print every benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
+	@$(RUN)/python -m benchmarks $(ARGS)
+
+docs: venv ## serve the docs while you write them
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs serve
+
+lock: ## pin every dependency anew for Python 3.11 to 3.13 (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links pyproject.toml -o constraints.txt
+
+hooks: venv ## let git run ruff and mypy before each commit
+	$(RUN)/pre-commit install
+
+clean: ## remove what was built, .venv included
+	rm -rf $(VENV) .demo demo-output site dist build benchmarks/out
+	rm -rf .coverage .coverage.* coverage.xml htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
