@@ -1,0 +1,238 @@
+"""The queue's calls without their I/O: builds each one, reads each answer, says what a failure means.
+
+Both clients are transports for this module. They hand it what came back, or how the call was lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from kling_airflow import __version__
+from kling_airflow.gmi import answers
+from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, Kind, Timeouts, Upload
+from kling_airflow.gmi.errors import InvalidPayload, Unauthorized
+from kling_airflow.gmi.record import Page, Request
+
+DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
+QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
+USER_AGENT: Final = f"kling_airflow/{__version__}"
+PAGE_SIZE: Final = 100
+"""Rows of a list call (once)."""
+
+UPLOAD_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
+"""The Content-Type that is part of an upload's signature, literally (seen)."""
+
+
+class Protocol:
+    """Builds the calls of one connection and reads their answers.
+
+    :param api_key: the key; sent as a bearer token (doc), never shown.
+    :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may be on it.
+    :param organization_id: for a key of several organizations (doc).
+    :raises Unauthorized: if there is no usable key.
+    :raises InvalidPayload: if the base URL isn't one.
+    """
+
+    def __init__(self, api_key: str, base_url: str | None = None, organization_id: str | None = None) -> None:
+        self.base_url = _base_url(base_url or DEFAULT_BASE_URL)
+        self.organization_id = organization_id or None
+        self._key = _usable_key(api_key)
+
+    def __repr__(self) -> str:
+        return f"Protocol(base_url={self.base_url!r}, organization_id={self.organization_id!r})"
+
+    def headers(self, call: Call) -> dict[str, str]:
+        """Return the headers to send, the key among them where the call takes it."""
+        headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **call.headers}
+        if call.keyed:
+            headers["Authorization"] = f"Bearer {self._key}"
+            if self.organization_id:
+                headers["X-Organization-ID"] = self.organization_id
+        return headers
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> answers.Answer:
+        """Return what came back, the key blotted out should an error quote it."""
+        if status >= 400:
+            body = body.replace(self._key.encode(), b"***")
+        return answers.Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+
+    # The calls. Each is named after what it does; its reader stands beside it.
+
+    def submit(self, model: str, payload: Mapping[str, Any]) -> Call:
+        """``POST /requests`` (doc)."""
+        body = {"model": model, "payload": dict(payload)}
+        return self._json(
+            Kind.SUBMIT, "POST", "/requests", body, subject=f"model {model}", timeouts=SUBMIT_TIMEOUTS
+        )
+
+    def read_submit(self, call: Call, answer: answers.Answer) -> Request:
+        """Return the new request, its echo aside.
+
+        :raises GMIError: as :func:`answers.refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
+        """
+        request = Request.read(answers.read_json(call, answer))
+        if request is None:
+            raise answers.without_request_id(answer)
+        return request
+
+    def get(self, request_id: str) -> Call:
+        """``GET /requests/{request_id}`` (doc)."""
+        if not isinstance(request_id, str) or not request_id.strip():
+            raise InvalidPayload(f"`request_id` is {request_id!r}; it must be the id of a request")
+        return self._about(request_id.strip(), Kind.READ, "GET")
+
+    def read_get(self, call: Call, answer: answers.Answer) -> Request:
+        """Return the request as it stands."""
+        request = Request.read(answers.read_json(call, answer))
+        if request is None:
+            raise answers.unreadable(call, answer, "has no request id")
+        return request
+
+    def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
+        """``GET /requests?model_id=...``, newest first (model_id doc; limit and offset once)."""
+        params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
+        return self._call(Kind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
+
+    def read_list_page(self, call: Call, answer: answers.Answer) -> Page:
+        """Return the page; rows without a readable id are counted but left out."""
+        data = answers.read_json(call, answer)
+        rows = data.get("requests") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(rows, list | None):
+            raise answers.unreadable(call, answer, "has no list `requests`")
+        rows = rows or []
+        total, has_more = data.get("total"), data.get("has_more")
+        return Page(
+            requests=tuple(request for row in rows if (request := Request.read(row)) is not None),
+            rows=len(rows),
+            total=total if isinstance(total, int) and not isinstance(total, bool) else None,
+            has_more=has_more if isinstance(has_more, bool) else None,
+        )
+
+    def cancel(self, request_id: str) -> Call:
+        """``DELETE /requests/{id}`` (once, undocumented)."""
+        return self._about(request_id, Kind.CANCEL, "DELETE")
+
+    def check(self) -> Call:
+        """``GET /requests`` without a query: 200, or 401/403 (seen)."""
+        return self._call(Kind.READ, "GET", "/requests", subject="the connection")
+
+    def models(self) -> Call:
+        """``GET /models`` (doc)."""
+        return self._call(Kind.READ, "GET", "/models", subject="models")
+
+    def read_models(self, call: Call, answer: answers.Answer) -> list[str]:
+        """Return the models' ids."""
+        data = answers.read_json(call, answer)
+        ids = data.get("model_ids") if isinstance(data, Mapping) else None
+        if not isinstance(ids, list):
+            raise answers.unreadable(call, answer, "has no list `model_ids`")
+        return [str(model) for model in ids]
+
+    def model(self, model: str) -> Call:
+        """``GET /models/{id}``: the parameters' schema and the price (doc)."""
+        return self._call(Kind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
+
+    def read_model(self, call: Call, answer: answers.Answer) -> dict[str, Any]:
+        """Return the model's description as the queue gives it."""
+        data = answers.read_json(call, answer)
+        if not isinstance(data, dict):
+            raise answers.unreadable(call, answer, "is no description of a model")
+        return data
+
+    def upload_url(self, file_type: str) -> Call:
+        """``POST /upload-url`` (seen).
+
+        :param file_type: ``png``, ``jpeg`` or ``jpg``.
+        """
+        if file_type not in UPLOAD_TYPES:
+            raise InvalidPayload(f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}")
+        body = {"file_type": file_type}
+        return self._json(Kind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame")
+
+    def read_upload_url(self, call: Call, answer: answers.Answer) -> Upload:
+        """Return the pair of URLs."""
+        data = answers.read_json(call, answer)
+        if isinstance(data, Mapping):
+            upload, public = data.get("upload_url"), data.get("public_url")
+            if isinstance(upload, str) and isinstance(public, str) and upload and public:
+                return Upload(upload, public)
+        raise answers.unreadable(call, answer, "names no upload_url and public_url")
+
+    def put(self, upload: Upload, file_type: str, data: bytes) -> Call:
+        """``PUT`` of the frame to its presigned URL; the key never goes there (seen)."""
+        return Call(
+            Kind.UPLOAD,
+            "PUT",
+            upload.upload_url,
+            subject=f"upload of a {file_type} frame",
+            headers={"Content-Type": UPLOAD_TYPES[file_type]},
+            body=data,
+            keyed=False,
+        )
+
+    def _about(self, request_id: str, kind: Kind, method: str) -> Call:
+        url = f"{self.base_url}{QUEUE_ROOT}/requests/{quote(request_id, safe='')}"
+        return Call(kind, method, url, subject=f"request {request_id}", request_id=request_id)
+
+    def _call(
+        self, kind: Kind, method: str, path: str, *, subject: str, params: Mapping[str, str] | None = None
+    ) -> Call:
+        return Call(kind, method, f"{self.base_url}{QUEUE_ROOT}{path}", subject=subject, params=params or {})
+
+    def _json(
+        self,
+        kind: Kind,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        subject: str,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    ) -> Call:
+        return Call(
+            kind,
+            method,
+            f"{self.base_url}{QUEUE_ROOT}{path}",
+            subject=subject,
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(body).encode(),
+            timeouts=timeouts,
+        )
+
+
+def _usable_key(api_key: object) -> str:
+    key = api_key.strip() if isinstance(api_key, str) else ""
+    if not key:
+        raise Unauthorized(
+            "The connection has no API key.", todo="Put the key into its field `API key` (password)."
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise Unauthorized(
+            "The API key in the connection has characters that no key has (spaces, line breaks)."
+        )
+    return key
+
+
+def _base_url(value: str) -> str:
+    """Return a base URL without the queue's path and without a slash at its end."""
+    url = value.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidPayload(
+            f"`base URL` is {_without_userinfo(url)!r}; it must be like {DEFAULT_BASE_URL}",
+            todo="Correct the host of the connection.",
+        )
+    if parts.username or parts.password:
+        raise InvalidPayload(
+            f"`base URL` {_without_userinfo(url)!r} has a user or password in it",
+            todo="Put the API key into the connection's field `API key` (password).",
+        )
+    return url.removesuffix(QUEUE_ROOT)
+
+
+def _without_userinfo(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,219 @@
+"""What the queue answers, read by name: a request, its status, its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from kling_airflow.gmi.kling import price_usd
+
+
+class Status(StrEnum):
+    """The statuses of the queue (doc: the SDK's enum), and one for whatever it may think of next."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    DISPATCHED = "dispatched"
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def read(cls, value: object) -> Status:
+        """Return the status a record names, whatever its case; an unknown one counts as pending."""
+        try:
+            return cls(str(value).strip().lower())
+        except ValueError:
+            return cls.UNKNOWN
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the request will not change any more."""
+        return self in {Status.SUCCESS, Status.FAILED, Status.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a terminal request left behind.
+
+    :param video_url: where the clip can be fetched; None where the queue named no media.
+    :param thumbnail_url: a still of the clip; None where there is none.
+    :param error: why it failed; None where the queue gave no reason.
+    """
+
+    video_url: str | None = None
+    thumbnail_url: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One entry of the queue.
+
+    :param request_id: the queue's id (uuid4).
+    :param model: the model's id; "" where the record doesn't say.
+    :param status: where it stands.
+    :param status_text: the status as the queue spelled it.
+    :param payload: the echo of what was asked; may be empty (once).
+    :param outcome: empty until the request is terminal.
+    :param created_at: Unix seconds; None where the record doesn't say. So are the other two times.
+    """
+
+    request_id: str
+    model: str = ""
+    status: Status = Status.UNKNOWN
+    status_text: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    outcome: Outcome = Outcome()
+    created_at: int | None = None
+    updated_at: int | None = None
+    queued_at: int | None = None
+
+    @classmethod
+    def read(cls, data: object) -> Request | None:
+        """Return the request in a JSON value; None where there is no readable request id.
+
+        :param data: a record of ``GET /requests/{id}``, a row of the list, or the answer to a submission.
+        """
+        if not isinstance(data, Mapping):
+            return None
+        request_id = data.get("request_id")
+        if not isinstance(request_id, str) or not request_id.strip():
+            return None
+        payload = data.get("payload")
+        return cls(
+            request_id=request_id.strip(),
+            model=str(data.get("model") or ""),
+            status=Status.read(data.get("status")),
+            status_text=str(data.get("status") or ""),
+            payload=payload if isinstance(payload, Mapping) else {},
+            outcome=_outcome(data),
+            created_at=_seconds(data.get("created_at")),
+            updated_at=_seconds(data.get("updated_at")),
+            queued_at=_seconds(data.get("queued_at")),
+        )
+
+    @property
+    def duration(self) -> int | None:
+        """Seconds that were asked for; None where the echo doesn't say."""
+        try:
+            return int(self.payload["duration"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def sound(self) -> bool | None:
+        """Whether an audio track was asked for; None where the echo doesn't say."""
+        return {"on": True, "off": False}.get(str(self.payload.get("sound", "")).lower())
+
+    def clip(self) -> dict[str, Any]:
+        """Return the clip: the small dict that tasks hand on, the same on every path.
+
+        Times are ISO 8601 in UTC; ``cost_usd`` is the list price; what isn't known is None.
+        """
+        return {
+            "request_id": self.request_id,
+            "model": self.model,
+            "status": str(self.status),
+            "video_url": self.outcome.video_url,
+            "thumbnail_url": self.outcome.thumbnail_url,
+            "duration": self.duration,
+            "sound": self.sound,
+            "cost_usd": price_usd(self.model, self.duration, self.sound),
+            "submitted_at": _iso(self.created_at),
+            "finished_at": _iso(self.updated_at) if self.status.terminal else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list, newest first.
+
+    :param requests: its readable rows.
+    :param rows: how many rows it had, readable or not.
+    :param total: how many there are in all; None where the queue doesn't say.
+    :param has_more: whether there are older ones; None where the queue doesn't say.
+    """
+
+    requests: tuple[Request, ...]
+    rows: int
+    total: int | None = None
+    has_more: bool | None = None
+
+    def continues(self, offset: int, limit: int) -> bool:
+        """Return whether there are older requests behind this page, as far as the queue lets us know.
+
+        :param offset: how many rows have been read, this page's counted.
+        :param limit: how many rows were asked for.
+        """
+        if self.rows == 0:
+            return False
+        if self.has_more is not None:
+            return self.has_more
+        if self.total is not None:
+            return offset < self.total
+        return self.rows >= limit
+
+
+def _outcome(data: Mapping[str, Any]) -> Outcome:
+    raw = data.get("outcome")
+    outcome: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+    return Outcome(
+        video_url=_first_media(outcome.get("media_urls")) or _url(outcome.get("video_url")),
+        thumbnail_url=_url(outcome.get("thumbnail_image_url")),
+        error=_reason(data, outcome),
+    )
+
+
+def _first_media(media: object) -> str | None:
+    """``media_urls`` holds objects with a ``url`` (doc), with siblings plain strings (seen)."""
+    if not isinstance(media, list):
+        return None
+    urls = (_url(item.get("url") if isinstance(item, Mapping) else item) for item in media)
+    return next((url for url in urls if url), None)
+
+
+def _url(value: object) -> str | None:
+    if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+        return value
+    return None
+
+
+def _reason(data: Mapping[str, Any], outcome: Mapping[str, Any]) -> str | None:
+    """Look for the reason in the order of the wire contract (seen)."""
+    for value in (
+        outcome.get("error"),
+        data.get("error"),
+        data.get("error_message"),
+        data.get("reason"),
+        outcome.get("message"),
+    ):
+        if text := error_text(value):
+            return text
+    return None
+
+
+def error_text(value: object) -> str | None:
+    """Return the words of an error: a string, or an object with ``message`` and ``details`` (seen)."""
+    if isinstance(value, Mapping):
+        parts = [value.get("message"), value.get("details")]
+        text = ": ".join(str(part) for part in parts if part) or str(value.get("code") or "")
+        return text or None
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    return None
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    return int(value)
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC).isoformat()

@@ -1,0 +1,48 @@
+"""How often, and when, a call that changes nothing is asked again: the same for both clients."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.gmi.errors import Unreachable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """Exponential backoff with full jitter; ``Retry-After`` is a floor.
+
+    :param attempts: calls in all, the first one counted.
+    :param base: seconds of the first wait, before jitter.
+    :param longest: seconds of the longest wait. A longer ``Retry-After`` isn't sat out here: the
+        error is raised with it, and the caller decides.
+    """
+
+    attempts: int = 5
+    base: float = 1.0
+    longest: float = 30.0
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments for tenacity's ``Retrying`` or ``AsyncRetrying``."""
+        from tenacity import retry_if_exception, stop_after_attempt
+
+        return {
+            "stop": stop_after_attempt(self.attempts),
+            "wait": self._wait,
+            "retry": retry_if_exception(self._passing),
+            "reraise": True,
+        }
+
+    def _passing(self, error: BaseException) -> bool:
+        return isinstance(error, Unreachable) and (error.retry_after or 0.0) <= self.longest
+
+    def _wait(self, state: RetryCallState) -> float:
+        ceiling = min(self.longest, self.base * 2 ** (state.attempt_number - 1))
+        jittered = random.uniform(ceiling / 2, ceiling)  # noqa: S311 -- spreads load, hides nothing
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, Unreachable) else None
+        return max(jittered, asked or 0.0)
