@@ -60,5 +60,5 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
-        "extra-links": ["kling_airflow.links.RequestLink", "kling_airflow.links.ClipLink"],
+        "extra-links": ["kling_airflow.links.ConsoleLink", "kling_airflow.links.ClipLink"],
     }

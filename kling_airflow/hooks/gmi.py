@@ -1,0 +1,124 @@
+"""A connection of type ``gmi_cloud`` turned into clients of the request queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from kling_airflow.exceptions import airflow_errors
+from kling_airflow.gmi.errors import GMIError, Unauthorized
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from kling_airflow.gmi.async_client import AsyncGMIClient
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.gmi.retries import Retries
+
+
+class GMICloudHook(BaseHook):
+    """Talk to GMI Cloud's request queue with the key of an Airflow connection.
+
+    The connection holds the API key (password), the base URL (host, default the real service) and, for
+    a key of several organizations, ``organization_id`` (extra). It is read once per hook.
+
+    :param gmi_conn_id: the connection's id.
+    """
+
+    conn_name_attr = "gmi_conn_id"
+    default_conn_name = "gmi_cloud_default"
+    conn_type = "gmi_cloud"
+    hook_name = "GMI Cloud"
+
+    def __init__(self, gmi_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gmi_conn_id = gmi_conn_id
+        self._client: GMIClient | None = None
+
+    def get_conn(self) -> GMIClient:
+        """Return the client, the same one each time.
+
+        :raises Unauthorized: if the connection isn't defined or has no key.
+        :raises InvalidPayload: if its base URL isn't one.
+        """
+        if self._client is None:
+            from kling_airflow.gmi.client import GMIClient
+
+            with airflow_errors():
+                connection = self._connection()
+                self._client = GMIClient(**_settings(connection, connection.extra_dejson))
+        return self._client
+
+    async def get_async_conn(self, *, retries: Retries | None = None) -> AsyncGMIClient:
+        """Return a new client for the running event loop; close it, or use it in ``async with``.
+
+        :param retries: how calls that change nothing are repeated.
+        :raises Unauthorized: if the connection isn't defined or has no key.
+        """
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        from kling_airflow.gmi.async_client import AsyncGMIClient
+
+        with airflow_errors():
+            try:
+                connection = await get_async_connection(self.gmi_conn_id)
+            except AirflowNotFoundException:
+                raise _undefined(self.gmi_conn_id) from None
+            extra = await get_async_extra_dejson(connection)
+            return AsyncGMIClient(**_settings(connection, extra), retries=retries)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the queue whether it takes the key; never raises."""
+        try:
+            self.get_conn().check()
+        except GMIError as error:
+            return False, str(error)
+        except Exception as error:
+            return False, f"{type(error).__name__}: {error}"
+        return True, f"The queue at {self.get_conn().protocol.base_url} takes the key."
+
+    def _connection(self) -> Connection:
+        try:
+            return self.get_connection(self.gmi_conn_id)
+        except AirflowNotFoundException:
+            raise _undefined(self.gmi_conn_id) from None
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields for Airflow before 3.2; later ones read the provider's metadata."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import StringField
+
+        return {"organization_id": StringField(lazy_gettext("Organization ID"), widget=BS3TextFieldWidget())}
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's labels for Airflow before 3.2, from the same source as later ones."""
+        from kling_airflow.get_provider_info import get_provider_info
+
+        (connection_type,) = get_provider_info()["connection-types"]
+        behaviour = connection_type["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+
+def _undefined(conn_id: str) -> Unauthorized:
+    return Unauthorized(
+        f"The connection `{conn_id}` is not defined.",
+        todo="Create it with the type `gmi_cloud` and the API key as its password.",
+    )
+
+
+def _settings(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
+    """Read a connection's fields; ``host`` may be a whole URL, or a name beside ``schema`` and ``port``."""
+    host = (connection.host or "").strip()
+    if host and "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+        if connection.port:
+            host = f"{host}:{connection.port}"
+    return {
+        "api_key": connection.password or "",
+        "base_url": host or None,
+        "organization_id": extra.get("organization_id") or None,
+    }

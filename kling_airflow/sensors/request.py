@@ -1,0 +1,196 @@
+"""The wait for a request, as a task of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
+from kling_airflow.gmi import kling
+from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
+from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from kling_airflow.gmi.record import Request
+    from kling_airflow.gmi.wait import Wait
+
+_DEFERRAL_SLACK = timedelta(minutes=5)
+
+
+class KlingRequestSensor(BaseSensorOperator):
+    """Wait until a request's clip is there, and return the clip.
+
+    The clip is a small dict, the same in every mode: ``request_id, model, status, video_url,
+    thumbnail_url, duration, sound, cost_usd, submitted_at, finished_at``.
+
+    A failed or cancelled generation is final here: clear the task that submitted it, and what follows.
+    Waiting costs nothing, and neither does waiting again: the request stays alive when the wait ends.
+
+    :param request_id: the request to wait for; templated.
+    :param model: its model; templated.
+    :param gmi_conn_id: the connection's id; templated.
+    :param deferrable: wait in the triggerer, holding no worker slot; else poke or reschedule, as ``mode``
+        says.
+    :param poke_interval: seconds between two looks, in every mode.
+    :param timeout: seconds after which the wait gives up, counted from the start of this try.
+    :param unreachable_after: seconds without any good answer from the queue after which the wait gives up.
+        (In ``mode="reschedule"`` nothing remembers the last good answer: only the timeout counts.)
+    :param soft_fail: skip the task when the wait times out. Everything else is a failure, in every mode.
+    """
+
+    template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id")
+    operator_extra_links = (ConsoleLink(), ClipLink())
+    ui_color = "#e8f0ff"
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        model: str = kling.IMAGE_TO_VIDEO,
+        gmi_conn_id: str = GMICloudHook.default_conn_name,
+        deferrable: bool = True,
+        poke_interval: float | timedelta = 10.0,
+        timeout: float | timedelta = 3600.0,
+        unreachable_after: float = 1800.0,
+        soft_fail: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        # The base class would skip on a wrong key, too: it isn't told, and the timeout is handled here.
+        super().__init__(poke_interval=poke_interval, timeout=timeout, soft_fail=False, **kwargs)
+        self.request_id = request_id
+        self.model = model
+        self.gmi_conn_id = gmi_conn_id
+        self.deferrable = deferrable
+        self.unreachable_after = unreachable_after
+        self.skip_on_timeout = soft_fail
+        self._wait: Wait | None = None
+        self._last_answer_at: float | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait, in the triggerer or here, and return the clip."""
+        self._wait = self._begin(context)
+        try:
+            push_request(context, self._wait.request_id, self._hook.get_conn().protocol.base_url)
+            if not self.deferrable:
+                return super().execute(context)
+            if (clip := self._look(context)) is not None:
+                return clip
+        except AirflowSensorTimeout as error:
+            raise self._at_timeout(error) from None
+        return self._defer(self._wait)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        clip = self._look(context)
+        return PokeReturnValue(is_done=clip is not None, xcom_value=clip)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Read the trigger's event: return the clip, or raise what ended the wait."""
+        from kling_airflow.gmi.wait import from_event
+
+        try:
+            clip = from_event(event)
+        except GMIError as error:
+            raise _as_sensor_error(error) from None
+        return self._finished(context, clip)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer; a timeout there skips under ``soft_fail``, and nothing else does."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as error:
+            raise self._at_timeout(error) from None
+
+    @cached_property
+    def _hook(self) -> GMICloudHook:
+        return GMICloudHook(self.gmi_conn_id)
+
+    def _begin(self, context: Context) -> Wait:
+        from kling_airflow.gmi.wait import Wait
+
+        if not isinstance(self.request_id, str) or not self.request_id.strip():
+            raise as_airflow(
+                InvalidPayload(
+                    f"`request_id` is {self.request_id!r}; it must be the id of a request",
+                    todo="Check the template or the task it comes from.",
+                )
+            )
+        started_at = time.time()
+        if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)):
+            started_at = first.timestamp()
+        return Wait(
+            request_id=self.request_id.strip(),
+            started_at=started_at,
+            deadline=started_at + self.timeout,
+            unreachable_after=self.timeout if self.reschedule else self.unreachable_after,
+        )
+
+    def _look(self, context: Context) -> dict[str, Any] | None:
+        """Ask the queue once: return the clip, None to wait on, or raise what ends the wait."""
+        assert self._wait is not None  # noqa: S101 -- execute() comes first
+        seen: Request | GMIError
+        try:
+            seen = self._hook.get_conn().get(self._wait.request_id)
+        except GMIError as error:
+            seen = error
+        now = time.time()
+        end = self._wait.decide(seen, now=now, last_answer_at=self._last_answer_at)
+        if isinstance(end, GMIError):
+            raise _as_sensor_error(end) from None
+        if end is not None:
+            return self._finished(context, end.clip())
+        if isinstance(seen, GMIError):
+            self.log.warning("Request %s: %s Waiting on.", self.request_id, seen.what)
+        else:
+            self._last_answer_at = now
+            self.log.info("Request %s is %s.", self.request_id, seen.status_text)
+        return None
+
+    def _defer(self, wait: Wait) -> None:
+        from kling_airflow.triggers.request import KlingRequestTrigger
+
+        self.defer(
+            trigger=KlingRequestTrigger(
+                gmi_conn_id=self.gmi_conn_id,
+                request_id=wait.request_id,
+                model=self.model,
+                poll_interval=self.poke_interval,
+                started_at=wait.started_at,
+                deadline=wait.deadline,
+                unreachable_after=wait.unreachable_after,
+            ),
+            method_name="execute_complete",
+            # Only a safety net: the trigger keeps the deadline itself and says what happened.
+            timeout=timedelta(seconds=self.timeout) + _DEFERRAL_SLACK,
+        )
+
+    def _finished(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        self.log.info("The clip of request %s is there (%s s).", clip["request_id"], clip["duration"])
+        push_clip(context, clip["video_url"])
+        return clip
+
+    def _at_timeout(self, error: AirflowSensorTimeout) -> Exception:
+        if self.skip_on_timeout:
+            return AirflowSkipException(f"{error} Skipped, as `soft_fail` asks.")
+        return error
+
+
+def _as_sensor_error(error: GMIError) -> Exception:
+    if isinstance(error, GenerationTimeout):
+        return RequestSensorTimeout(
+            error.what, money=error.money, todo=error.todo, request_id=error.request_id
+        )
+    return as_airflow(error)

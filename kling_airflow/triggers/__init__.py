@@ -1,0 +1,1 @@
+"""Waiting for a request, in the triggerer."""

@@ -1,0 +1,121 @@
+"""The wait for a request, in the triggerer: it holds no worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from kling_airflow.gmi import kling
+from kling_airflow.gmi.errors import GMIError, Unreachable
+from kling_airflow.gmi.wait import Wait, to_event
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.async_client import AsyncGMIClient
+    from kling_airflow.gmi.record import Request
+
+_LOG_EVERY = 60.0
+
+
+class KlingRequestTrigger(BaseTrigger):
+    """Wait until a request's clip is there, or the wait is over, and fire one event saying which.
+
+    Everything in it lies as plain JSON in Airflow's database: ids and times, never a key.
+
+    :param gmi_conn_id: the connection's id.
+    :param request_id: the request to wait for.
+    :param model: its model.
+    :param poll_interval: seconds between two looks.
+    :param started_at: when the wait began, in Unix seconds.
+    :param deadline: when it gives up, in Unix seconds; so it survives a triggerer's restart.
+    :param unreachable_after: seconds without any good answer after which it gives up.
+    :param tolerated: arguments of another version of this package, so that an upgrade, or its undoing,
+        fails no waiting task.
+    """
+
+    def __init__(
+        self,
+        *,
+        gmi_conn_id: str,
+        request_id: str,
+        deadline: float,
+        started_at: float,
+        model: str = kling.IMAGE_TO_VIDEO,
+        poll_interval: float = 10.0,
+        unreachable_after: float = 1800.0,
+        **tolerated: Any,
+    ) -> None:
+        super().__init__()
+        self.gmi_conn_id = gmi_conn_id
+        self.model = model
+        self.poll_interval = poll_interval
+        self.tolerated = tolerated
+        self.wait = Wait(
+            request_id=request_id,
+            started_at=started_at,
+            deadline=deadline,
+            unreachable_after=unreachable_after,
+        )
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and what builds the trigger again."""
+        return (
+            "kling_airflow.triggers.request.KlingRequestTrigger",
+            {
+                "gmi_conn_id": self.gmi_conn_id,
+                "request_id": self.wait.request_id,
+                "model": self.model,
+                "poll_interval": self.poll_interval,
+                "started_at": self.wait.started_at,
+                "deadline": self.wait.deadline,
+                "unreachable_after": self.wait.unreachable_after,
+                **self.tolerated,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until there is an end to tell, then tell it once."""
+        from kling_airflow.gmi.retries import Retries
+        from kling_airflow.hooks.gmi import GMICloudHook
+
+        self.log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
+        try:
+            hook = GMICloudHook(self.gmi_conn_id)
+            # Each look is one call: the wait itself is the retry.
+            async with await hook.get_async_conn(retries=Retries(attempts=1)) as client:
+                end = await self._watch(client)
+        except GMIError as error:
+            end = error
+        self.log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
+        yield TriggerEvent(to_event(end))
+
+    async def _watch(self, client: AsyncGMIClient) -> Request | GMIError:
+        last_answer_at: float | None = None
+        logged_at = 0.0
+        while True:
+            seen: Request | GMIError
+            try:
+                seen = await client.get(self.wait.request_id)
+            except GMIError as error:
+                seen = error
+            now = time.time()
+            if (end := self.wait.decide(seen, now=now, last_answer_at=last_answer_at)) is not None:
+                return end
+            if not isinstance(seen, GMIError):
+                last_answer_at = now
+            retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
+            pause = self.wait.next_look(now, self.poll_interval, retry_after=retry_after)
+            if now - logged_at >= _LOG_EVERY:
+                self.log.info("%s: %s; next look in %.0f s", self.wait.request_id, _summary(seen), pause)
+                logged_at = now
+            await asyncio.sleep(pause)
+
+
+def _summary(seen: Request | GMIError) -> str:
+    if isinstance(seen, GMIError):
+        return seen.what
+    age = "" if seen.created_at is None else f", {time.time() - seen.created_at:.0f} s old"
+    return f"{seen.status_text or seen.status}{age}"
