@@ -1,0 +1,114 @@
+"""The few calls of Airflow's REST API that a run needs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+LogEntry = str | dict[str, Any]
+TIMEOUT = 30
+COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+
+
+class AirflowAPI:
+    """A person's view of an Airflow: its health, its DAGs, one run after another.
+
+    :param base_url: where the API server listens.
+    :param username: of the simple auth manager.
+    :param password: his or hers.
+    """
+
+    def __init__(self, base_url: str, *, username: str, password: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._credentials = {"username": username, "password": password}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def healthy(self) -> bool:
+        """Whether database, scheduler, triggerer and DAG processor all report that they are."""
+        answer = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=TIMEOUT)
+        if not answer.ok:
+            return False
+        health = answer.json()
+        return all((health.get(name) or {}).get("status") == "healthy" for name in COMPONENTS)
+
+    def log_in(self) -> None:
+        """Get a token; every other call but :meth:`healthy` needs one."""
+        answer = self._session.post(f"{self.base_url}/auth/token", json=self._credentials, timeout=TIMEOUT)
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Whether the DAG has been parsed and stored."""
+        answer = self._session.get(self._url("dags", dag_id), timeout=TIMEOUT)
+        return answer.ok
+
+    def import_errors(self) -> list[str]:
+        """Return the stack trace of each DAG file that can't be loaded."""
+        return [row["stack_trace"] for row in self._get("importErrors")["import_errors"]]
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run the DAG."""
+        answer = self._session.patch(
+            self._url("dags", dag_id),
+            json={"is_paused": False},
+            params={"update_mask": "is_paused"},
+            timeout=TIMEOUT,
+        )
+        answer.raise_for_status()
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+        """Start a run; returns its run id.
+
+        :param dag_id: the DAG.
+        :param conf: values for its params.
+        """
+        answer = self._session.post(
+            self._url("dags", dag_id, "dagRuns"), json={"logical_date": None, "conf": conf}, timeout=TIMEOUT
+        )
+        answer.raise_for_status()
+        run_id: str = answer.json()["dag_run_id"]
+        return run_id
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return ``queued``, ``running``, ``success`` or ``failed``."""
+        state: str = self._get("dags", dag_id, "dagRuns", run_id)["state"]
+        return state
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the run's task instances as the API describes them."""
+        rows: list[dict[str, Any]] = self._get("dags", dag_id, "dagRuns", run_id, "taskInstances")[
+            "task_instances"
+        ]
+        return rows
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Return what a task pushed, or None while there is nothing."""
+        url = self._url("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key)
+        answer = self._session.get(url, params={"deserialize": "true"}, timeout=TIMEOUT)
+        if answer.status_code == 404:
+            return None
+        answer.raise_for_status()
+        return answer.json()["value"]
+
+    def log_entries(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[LogEntry]:
+        """Return the log of one try of a task, oldest entry first."""
+        answer = self._session.get(
+            self._url("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", str(try_number)),
+            headers={"Accept": "application/json"},
+            params={"full_content": "true"},
+            timeout=TIMEOUT,
+        )
+        answer.raise_for_status()
+        entries: list[LogEntry] = answer.json()["content"]
+        return entries
+
+    def _get(self, *parts: str) -> Any:
+        answer = self._session.get(self._url(*parts), timeout=TIMEOUT)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _url(self, *parts: str) -> str:
+        return "/".join([self.base_url, "api", "v2", *(quote(part, safe="") for part in parts)])

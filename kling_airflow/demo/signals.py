@@ -1,0 +1,58 @@
+"""Ctrl-C, a closed terminal and a polite kill, all alike: stop everything, once, completely."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruptions:
+    """Turns each stopping signal into ``KeyboardInterrupt``, except where that would lose a process."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._pending = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Raise ``KeyboardInterrupt`` on a stopping signal while the block runs."""
+        before = {number: signal.signal(number, self._handle) for number in STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the block finish first: for starting a process."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Drop stopping signals while the block runs: for stopping, which is on its way already."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self._pending = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._held:
+            raise KeyboardInterrupt
+        self._pending = True
