@@ -75,6 +75,10 @@ class RequestSensorTimeout(gmi.GenerationTimeout, AirflowSensorTimeout):
     """The sensor's wait ended before the request did."""
 
 
+class InvalidArgument(media.InvalidArgument, AirflowFailException):
+    """A parameter can't be used as it stands."""
+
+
 class InvalidFrame(media.InvalidFrame, AirflowFailException):
     """The image can't be made a frame that the queue takes."""
 
@@ -89,6 +93,10 @@ class DownloadFailed(media.DownloadFailed, AirflowException):
 
 class DownloadRefused(media.DownloadFailed, AirflowFailException):
     """A download that no retry can help: over the size limit, or not http(s)."""
+
+
+class StorageFailed(media.StorageFailed, AirflowException):
+    """The store did not do what it was asked; a retry asks again."""
 
 
 _BORDER: dict[type[Exception], type[Exception]] = {
@@ -107,9 +115,11 @@ _BORDER: dict[type[Exception], type[Exception]] = {
         GenerationFailed,
         GenerationCancelled,
         GenerationTimeout,
+        InvalidArgument,
         InvalidFrame,
         InvalidClip,
         DownloadFailed,
+        StorageFailed,
     )
 }
 
