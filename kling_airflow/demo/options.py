@@ -87,7 +87,7 @@ def check_payload(*, prompt: str, duration: str, sound: bool) -> int:
             prompt=prompt, duration=duration, sound=sound, image="https://example.invalid/frame.png"
         )
     except InvalidPayload as error:
-        raise DemoError(str(error)) from error
+        raise DemoError(f"{error.what}.") from error
     return payload.duration
 
 

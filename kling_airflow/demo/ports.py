@@ -29,6 +29,8 @@ def require_free(port: int, *, option: str) -> int:
     :param option: the command line option it came from, for the message.
     :raises DemoError: if it can't be listened on.
     """
+    if not 1 <= port <= 65535:
+        raise DemoError(f"{option} {port}: a port is a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

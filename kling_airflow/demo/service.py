@@ -75,7 +75,8 @@ class Service:
         :raises DemoError: if it has.
         """
         if self._process is not None and (code := self._process.poll()) is not None:
-            raise self._error(f"{self.name} ended by itself, with exit code {code}.")
+            how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+            raise self._error(f"{self.name} ended by itself: {how}.")
 
     def wait_until_ready(self, is_ready: Callable[[], bool], *, timeout: float) -> None:
         """Wait until a check holds.
