@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -68,12 +68,10 @@ Seconds = Annotated[int, BeforeValidator(_whole_seconds), Field(ge=kling.DURATIO
 Switch = Annotated[bool, BeforeValidator(_switch)]
 
 
-class ImageToVideo(BaseModel):
-    """One or two frames and a prompt, to be made into a clip.
+class ClipOptions(BaseModel):
+    """What is asked of a clip, its frames aside, so that it can be checked before a frame is read.
 
     :param prompt: what happens in the clip; 1 to 2500 characters (doc).
-    :param image: the start frame: an http(s) URL anyone can read, or Base64 without a prefix (doc).
-    :param image_tail: the end frame, alike; optional (doc).
     :param negative_prompt: what to keep out; up to 2500 characters; optional (doc).
     :param duration: seconds, 3 to 15 (doc).
     :param sound: whether the clip gets an audio track (doc).
@@ -82,29 +80,25 @@ class ImageToVideo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: Annotated[Prompt, AfterValidator(_not_blank)]
-    image: Frame
-    image_tail: Frame | None = None
     negative_prompt: Prompt | None = None
     duration: Seconds = kling.DURATION_DEFAULT
     sound: Switch = False
 
     @classmethod
-    def of(cls, **fields: Any) -> ImageToVideo:
-        """Check the fields and return the payload.
+    def of(cls, **fields: Any) -> Self:
+        """Check the fields and return them.
 
         :raises InvalidPayload: naming each field that breaks a limit, its value, and the limit.
         """
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise InvalidPayload("; ".join(_sentence(problem) for problem in error.errors())) from None
+            raise InvalidPayload("; ".join(_sentence(problem) for problem in error.errors()) + ".") from None
 
     def to_json(self) -> dict[str, str]:
-        """Return the payload as the service wants it: every value a string, absent fields left out (doc)."""
+        """Return the fields as the service wants them: every value a string, absent ones left out (doc)."""
         fields = {
             "prompt": self.prompt,
-            "image": self.image,
-            "image_tail": self.image_tail,
             "negative_prompt": self.negative_prompt or None,
             "duration": str(self.duration),
             "sound": "on" if self.sound else "off",
@@ -117,6 +111,22 @@ class ImageToVideo(BaseModel):
         price = kling.price_usd(kling.IMAGE_TO_VIDEO, self.duration, self.sound)
         assert price is not None  # noqa: S101 -- this model is in the price table
         return price
+
+
+class ImageToVideo(ClipOptions):
+    """One or two frames and what is asked of the clip between them.
+
+    :param image: the start frame: an http(s) URL anyone can read, or Base64 without a prefix (doc).
+    :param image_tail: the end frame, alike; optional (doc).
+    """
+
+    image: Frame
+    image_tail: Frame | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """Return the payload as the service wants it."""
+        frames = {"image": self.image} | ({"image_tail": self.image_tail} if self.image_tail else {})
+        return super().to_json() | frames
 
 
 def _sentence(problem: Any) -> str:

@@ -48,7 +48,7 @@ class KlingRequestTrigger(BaseTrigger):
         unreachable_after: float = 1800.0,
         **tolerated: Any,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.gmi_conn_id = gmi_conn_id
         self.model = model
         self.poll_interval = poll_interval

@@ -1,0 +1,37 @@
+"""Where records are kept: the interface, and the ledger that forgets."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kling_airflow.submission.record import SubmissionRecord
+
+
+class Ledger(Protocol):
+    """Keeps one record for each order of one task instance."""
+
+    def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
+        """Return the record, or None where there surely is none.
+
+        :raises UnreadableRecord: if there is one that can't be read. Unreadable is not absent.
+        """
+        ...
+
+    def write(self, record: SubmissionRecord) -> None:
+        """Keep a record in place of the last. If this raises, nothing may be sent."""
+        ...
+
+
+class MemoryLedger:
+    """Keeps records as long as it lives: for scripts, tests, and operators with ``durable=False``."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, int], SubmissionRecord] = {}
+
+    def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
+        """Return the record, or None where there is none."""
+        return self.records.get((fingerprint, take))
+
+    def write(self, record: SubmissionRecord) -> None:
+        """Keep a record."""
+        self.records[record.fingerprint, record.take] = record

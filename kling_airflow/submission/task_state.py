@@ -1,0 +1,65 @@
+"""The ledger over Airflow's task state store, which survives retries and a user's clear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.submission.record import SubmissionRecord, UnreadableRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WAY_OUT = (
+    "Or set `durable=False` and accept that a crash between submission and answer may buy the clip twice."
+)
+
+
+class TaskStateLedger:
+    """Keeps each order's record under a key of its own, for ever (``NEVER_EXPIRE``).
+
+    Airflow refuses a *write* of a try that has been replaced, so writing before each POST is a fence: a
+    stale worker sends nothing. A *read* of nothing proves nothing alone, which is why the write follows it.
+
+    :param context: the task's context.
+    :raises InvalidPayload: if this Airflow has no store that would still hold a record on the next try.
+    """
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        from airflow.providers.common.compat.sdk import conf
+
+        store = context.get("task_state_store")
+        if store is None:
+            raise InvalidPayload(
+                "This Airflow has no task state store (it came with 3.3): a submission can't be remembered.",
+                todo=f"Upgrade Airflow. {_WAY_OUT}",
+            )
+        if conf.getboolean("state_store", "clear_on_success", fallback=False):
+            raise InvalidPayload(
+                "`[state_store] clear_on_success` is on: a cleared task would forget its clip and buy again.",
+                todo=f"Turn it off. {_WAY_OUT}",
+            )
+        self._store = store
+
+    def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
+        """Return the record, or None where there surely is none."""
+        key = _key(fingerprint, take)
+        data = self._store.get(key)
+        if data is None:
+            return None
+        try:
+            return SubmissionRecord.read(data)
+        except UnreadableRecord as error:
+            raise UnreadableRecord(
+                f"The record `{key}` in the task state store is unreadable: {error}"
+            ) from error
+
+    def write(self, record: SubmissionRecord) -> None:
+        """Keep a record; raises if this try has been replaced by another."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self._store.set(_key(record.fingerprint, record.take), record.to_json(), retention=NEVER_EXPIRE)
+
+
+def _key(fingerprint: str, take: int) -> str:
+    return f"kling_airflow.submission.{fingerprint[:32]}.{take}"
