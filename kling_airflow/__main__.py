@@ -1,0 +1,43 @@
+"""The console script `kling-airflow`. A subcommand's modules are imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from kling_airflow import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Each module has add_arguments(parser) and run(args) -> int.
+COMMANDS = {
+    "simulator": ("kling_airflow.simulator.cli", "run GMI Cloud's request queue on this machine"),
+    "demo": ("kling_airflow.demo.cli", "watch a real Airflow make a clip of two photographs"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    :param argv: the arguments without the program's name; None takes the process's own.
+    :return: the exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = argparse.ArgumentParser(prog="kling-airflow", description="Still frames to Kling v3 clips.")
+    parser.add_argument("--version", action="version", version=f"kling-airflow {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == chosen:
+            import_module(module).add_arguments(command)
+    args = parser.parse_args(arguments)
+    code: int = import_module(COMMANDS[args.command][0]).run(args)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The application: the queue, the object store beside it, and the simulator's own pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from kling_airflow import __version__
+from kling_airflow.simulator import admin, routes, storage
+from kling_airflow.simulator.calls import QUEUE
+from kling_airflow.simulator.refusal import Refusal
+from kling_airflow.simulator.responses import refusal_response
+
+if TYPE_CHECKING:
+    from kling_airflow.simulator.service import Service
+
+CONSOLE = "<!doctype html><html><head><title>GMI Cloud Console</title></head><body></body></html>"
+
+
+def build(service: Service) -> FastAPI:
+    """Return the application that serves a simulated service."""
+    app = FastAPI(
+        title="GMI Cloud request queue, simulated",
+        version=__version__,
+        redirect_slashes=False,
+        docs_url="/_simulator/docs",
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.include_router(routes.router)
+    app.include_router(storage.router)
+    app.include_router(admin.router)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _elsewhere)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    refusal = error if isinstance(error, Refusal) else Refusal(500, str(error))
+    return refusal_response(refusal, as_object=routes.service_of(request).object_error())
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    text = ", ".join(f"{problem['loc'][-1]} ({problem['msg']})" for problem in problems)
+    return await _refused(request, Refusal(400, f"invalid query parameters: {text}"))
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    """Answer for the rest of the host: 405 to a POST (seen), the console's page to a GET (assumed)."""
+    path = request.url.path
+    if isinstance(error, HTTPException) and error.status_code == 405 and path.startswith(QUEUE):
+        return await _refused(request, Refusal(405, "method not allowed", headers=dict(error.headers or {})))
+    if path.startswith(("/api/", "/_simulator")):
+        return PlainTextResponse("404 page not found", 404)
+    if request.method not in ("GET", "HEAD"):
+        return PlainTextResponse("Method Not Allowed", 405, {"allow": "GET, HEAD"})
+    return HTMLResponse(CONSOLE)

@@ -1,0 +1,105 @@
+"""`kling-airflow simulator`: the request queue as a process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from kling_airflow.simulator.settings import Settings, load, problems
+
+DEFAULT_PORT = 8787
+_SKIPPED = frozenset({"accounts", "faults"})
+_HELP = {
+    "speed": "how many times faster than the real service (default 1)",
+    "seed": "decides everything that is left to chance (default 0)",
+    "transitions": "what moves a request on (default: time)",
+    "generation_seconds": "how long a generation takes at speed 1 (default: about 165 for a clip of 5 s)",
+    "submit_seconds": "how long a submission takes at speed 1 (default 1)",
+    "render": "full: clips made of the frames; fast: one tiny clip, for load tests",
+    "render_workers": "processes that render (default 1)",
+    "media_dir": "keep rendered clips here (default: a folder removed at the end)",
+    "fetch_frames": "fetch and check frames given as URLs (default: yes)",
+    "public_url": "what media and upload URLs begin with, for a proxy in front",
+    "upload_expiry_seconds": "how long an upload URL is good for (default 900)",
+    "strict_enums": "refuse integers where enums of strings are documented",
+    "unknown_keys": "what happens to payload keys the model does not know (default: refuse)",
+    "list_needs_model": "a list without model_id is empty",
+    "list_lag_seconds": "how far the list lags behind (default 0)",
+    "cancel": "how DELETE is answered (default: supported)",
+    "payload_echo": "whether records carry their payload (default: whole)",
+    "max_body_bytes": "the largest body of a submission (default 64 MiB)",
+    "error_shape": "the shape of `error` (default mixed: every third is an object)",
+    "unreachable_frames": "how a frame that can't be fetched fails (default: either)",
+    "retry_after": "seconds in the Retry-After of a 429 (default: no such header)",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"0 takes a free one (default {DEFAULT_PORT})"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with any of the settings")
+    for name, field in Settings.model_fields.items():
+        if name in _SKIPPED:
+            continue
+        options: dict[str, Any] = {"dest": name, "default": None, "help": _HELP.get(name)}
+        choices = _choices(field.annotation)
+        if field.annotation is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif choices:
+            options["choices"] = choices
+        else:
+            options["metavar"] = "N" if field.annotation in (int, float) else "VALUE"
+        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the simulator until it is interrupted; return the exit code."""
+    from kling_airflow.simulator.listener import listen
+    from kling_airflow.simulator.server import Simulator
+
+    chosen = {name: getattr(args, name) for name in Settings.model_fields if name not in _SKIPPED}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    try:
+        settings = load(args.config, **chosen) if args.config else Settings(**chosen)
+        listener = listen(args.host, args.port)
+    except ValueError as error:
+        return _failed(problems(error))
+    except OSError as error:
+        return _failed(str(error))
+    simulator = Simulator(settings, host=args.host, port=listener.getsockname()[1])
+    print(_welcome(simulator), flush=True)  # noqa: T201
+    try:
+        asyncio.run(simulator.serve(listener))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _failed(reason: str) -> int:
+    print(f"kling-airflow simulator: {reason}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _welcome(simulator: Any) -> str:
+    accounts = simulator.settings.accounts
+    keys = "\n".join(
+        f"  API key ({account.name}, {account.organization}): {account.key}" for account in accounts
+    )
+    return (
+        f"GMI Cloud's request queue, simulated at {simulator.settings.speed:g}x: {simulator.base_url}\n"
+        f"  Watch it:   {simulator.base_url}/_simulator/\n"
+        f"{keys}\n\n"
+        f"  export AIRFLOW_CONN_GMI_CLOUD_DEFAULT='{simulator.connection}'\n\n"
+        "Ctrl-C stops it."
+    )
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the values of a Literal of strings."""
+    return [value for value in get_args(annotation) if isinstance(value, str)]

@@ -1,0 +1,140 @@
+"""Input frames: fetched as the service fetches them, decoded, and held against its limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from kling_airflow.simulator.uploads import Uploads
+
+MAX_BYTES = 10 * 1024 * 1024
+MIN_SIDE = 300
+MAX_RATIO = 2.5
+MAX_PIXELS = 100_000_000
+
+
+class Unreachable(Exception):
+    """The frame could not be fetched."""
+
+
+class Unusable(Exception):
+    """The frame is there, but it is no image or breaks a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An input image that passed the checks.
+
+    :param data: the file's bytes.
+    :param width: pixels, as displayed (EXIF orientation applied).
+    :param height: pixels, as displayed.
+    """
+
+    data: bytes
+    width: int
+    height: int
+
+
+def is_url(source: str) -> bool:
+    """Return whether a frame is given as a URL rather than Base64."""
+    return source[:8].lower().startswith(("http://", "https://"))
+
+
+def decode(source: str, *, allow_prefix: bool) -> bytes:
+    """Return the bytes of a Base64 frame.
+
+    :param allow_prefix: whether `data:image/png;base64,` may stand before it.
+    :raises Unusable: when it isn't Base64.
+    """
+    if source.startswith("data:"):
+        if not allow_prefix:
+            raise Unusable("a data: prefix before the Base64")
+        source = source.partition(",")[2]
+    try:
+        return base64.b64decode(source, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unusable(f"neither a URL nor Base64: {error}") from error
+
+
+def check(data: bytes) -> Frame:
+    """Hold an image against the service's limits (doc: the vendor's pages for its other Kling models).
+
+    :raises Unusable: naming the limit it breaks.
+    """
+    from PIL import Image
+
+    if len(data) > MAX_BYTES:
+        raise Unusable(f"{len(data)} bytes, the limit is {MAX_BYTES}")
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            width, height = image.size
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unusable(f"not a JPEG or PNG image: {error}") from error
+    if min(width, height) < MIN_SIDE:
+        raise Unusable(f"{width}x{height}, each side must be at least {MIN_SIDE} pixels")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise Unusable(f"{width}x{height}, the aspect ratio must be between 1:2.5 and 2.5:1")
+    if width * height > MAX_PIXELS:
+        raise Unusable(f"{width}x{height}, more than {MAX_PIXELS} pixels")
+    return Frame(data, height, width) if turned else Frame(data, width, height)
+
+
+class Fetcher:
+    """Fetches frames over HTTP, and from the simulator's own uploads without the way through the network.
+
+    :param uploads: where the simulator's own frames are.
+    :param timeout: seconds for a whole fetch.
+    """
+
+    def __init__(self, uploads: Uploads, timeout: float) -> None:
+        self._uploads = uploads
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str) -> bytes:
+        """Return what lies at a URL, at most one byte more than the limit.
+
+        :raises Unreachable: for everything that isn't a plain 200.
+        """
+        import aiohttp
+
+        if self._uploads.owns(url):
+            own = self._uploads.read_url(url)
+            if own is None:
+                raise Unreachable(f"{url}: nothing was uploaded")
+            return own.data
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=self._timeout)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, connector=aiohttp.TCPConnector(limit=64), trust_env=True
+            )
+        try:
+            async with self._session.get(url) as answer:
+                if answer.status != 200:
+                    raise Unreachable(f"{url}: HTTP {answer.status}")
+                return await _read(answer)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise Unreachable(f"{url}: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in answer.content.iter_chunked(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BYTES:
+            break
+    return b"".join(parts)

@@ -1,0 +1,127 @@
+"""One request of the queue: what is known of it, and what status it has at a moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.simulator.lifecycle import Status, Timeline
+
+if TYPE_CHECKING:
+    from kling_airflow.simulator.catalog import Model
+    from kling_airflow.simulator.render_pool import Media
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a generation ended: with media, or with a reason.
+
+    :param at: when the simulator knew, seconds since the epoch.
+    :param late: the failure shows only when the service has tried for long.
+    """
+
+    at: float
+    media: Media | None = None
+    reason: str | None = None
+    late: bool = False
+
+
+@dataclass(slots=True)
+class Fate:
+    """What was ordered for a request, by a fault or by `fail_next`.
+
+    :param stuck_in: the status it never leaves.
+    :param failure: the reason it fails with.
+    :param failure_after: seconds after its creation at which it fails; None is when it would be done.
+    :param hidden_by_id: reads by id answer 404 though the list has it.
+    :param success_shape: how the outcome names the clip.
+    """
+
+    stuck_in: Status | None = None
+    failure: str | None = None
+    failure_after: float | None = None
+    hidden_by_id: bool = False
+    success_shape: str = "media_urls"
+
+
+@dataclass(slots=True, eq=False)
+class QueueRequest:
+    """One entry of the queue. Mutable, and touched by the server's event loop only."""
+
+    request_id: str
+    organization: str
+    user: str
+    key_name: str
+    model: Model
+    payload: dict[str, Any]
+    payload_digest: str
+    created_at: float
+    timeline: Timeline
+    amount: int
+    """What it costs if it succeeds, in micro-dollars."""
+    object_errors: bool = False
+    """Whether `outcome.error` is an object."""
+    from_console: bool = False
+    fate: Fate = field(default_factory=Fate)
+    verdict: Verdict | None = None
+    terminal: Status | None = None
+    finished_at: float | None = None
+    error: str | None = None
+    reads: int = 0
+    reads_per_step: int | None = None
+    billed: bool = True
+    """Held or charged; False once it has failed or was cancelled."""
+    calls: Counter[str] = field(default_factory=Counter)
+    _seen: tuple[Status, float] | None = None
+
+    def settle(self, now: float) -> bool:
+        """Make it terminal if it is due; return whether it is terminal."""
+        if self.terminal is not None:
+            return True
+        if self.fate.stuck_in is not None:
+            return False
+        if self.fate.failure is not None:
+            after = self.timeline.done if self.fate.failure_after is None else self.fate.failure_after
+            if self._elapsed(now) >= after:
+                self.finish(Status.FAILED, self._moment(after, now), error=self.fate.failure)
+        elif self.verdict is not None and self._elapsed(now) >= self.timeline.done:
+            at = max(self._moment(self.timeline.done, now), self.verdict.at)
+            if self.verdict.reason is None:
+                self.finish(Status.SUCCESS, at)
+            else:
+                self.finish(Status.FAILED, at, error=self.verdict.reason)
+        return self.terminal is not None
+
+    def finish(self, status: Status, at: float, *, error: str | None = None) -> None:
+        """Make it terminal.
+
+        :param at: when, seconds since the epoch.
+        """
+        self.terminal, self.finished_at, self.error = status, at, error
+
+    def view(self, now: float) -> tuple[Status, float]:
+        """Return its status at a moment (not before its creation) and since when it has it."""
+        if self.terminal is not None and self.finished_at is not None and self.finished_at <= now:
+            return self.terminal, self.finished_at
+        status, since = self.timeline.at(self._elapsed(now))
+        stuck = self.fate.stuck_in
+        if stuck is not None:
+            starts = dict(self.timeline.steps)
+            begin = starts.get(stuck, 0.0)
+            if stuck is Status.QUEUED or self._elapsed(now) >= begin:
+                status, since = stuck, 0.0 if stuck is Status.QUEUED else begin
+        if self.reads_per_step is None:
+            return status, self.created_at + since
+        if self._seen is None or self._seen[0] is not status:
+            self._seen = (status, now)
+        return self._seen
+
+    def _elapsed(self, now: float) -> float:
+        if self.reads_per_step is None:
+            return now - self.created_at
+        step = self.reads // self.reads_per_step
+        return self.timeline.steps[step][1] if step < len(self.timeline.steps) else self.timeline.done
+
+    def _moment(self, after: float, now: float) -> float:
+        return now if self.reads_per_step is not None else self.created_at + after

@@ -1,0 +1,176 @@
+"""The simulator as a thread: `with Simulator() as sim: ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kling_airflow.simulator.clock import Clock
+from kling_airflow.simulator.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from kling_airflow.simulator.billing import LedgerEntry
+    from kling_airflow.simulator.listener import Listener
+    from kling_airflow.simulator.service import Service
+
+T = TypeVar("T")
+READY_WITHIN = 30.0
+
+
+class Simulator:
+    """The request queue in a thread of this process, ready when entered.
+
+    :param host: the address to listen on.
+    :param port: 0 takes a free one.
+    :param clock: what time it is; a `ManualClock` lets a test move it.
+    :param settings: ready-made settings.
+    :param values: or else the fields of `Settings`, such as `speed=60`, `render="fast"`, `accounts=[...]`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock | None = None,
+        **values: Any,
+    ) -> None:
+        self.settings = Settings(**values) if settings is None else settings
+        self.clock = clock or Clock()
+        self._host, self._port = host, port
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Listener | None = None
+        self._service: Service | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:8787`; clients append the queue's path."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def api_key(self) -> str:
+        """A key that works: that of the first account."""
+        return self.settings.accounts[0].key
+
+    @property
+    def connection(self) -> str:
+        """The Airflow connection to it, as the JSON that `AIRFLOW_CONN_...` takes."""
+        return connection_json(self.base_url, self.api_key)
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Return every request that was created, oldest first, with what it costs."""
+        return self._call(lambda service: service.ledger())
+
+    def calls(self) -> dict[str, int]:
+        """Return how often each call was made, such as `{"POST /requests": 3}`."""
+        return self._call(lambda service: dict(service.calls))
+
+    def reset(self) -> None:
+        """Forget every request, upload, count and fault."""
+        self._call(lambda service: service.reset())
+
+    def fail_next(self, reason: str) -> None:
+        """Let the next request that is created end as failed.
+
+        :param reason: the text in `outcome.error`.
+        """
+        from kling_airflow.simulator.requests import Fate
+
+        self._call(lambda service: service.next_fate(Fate(failure=reason)))
+
+    def start(self) -> Simulator:
+        """Start listening; return when it does.
+
+        :raises OSError: when the address can't be had.
+        """
+        self._ready.clear()
+        self._thread = threading.Thread(target=self._run, name="gmi-simulator", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(READY_WITHIN):
+            raise TimeoutError(f"The simulator did not listen within {READY_WITHIN:g} s.")
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Stop listening, end what runs, remove what was rendered."""
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Simulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _call(self, work: Callable[[Service], T]) -> T:
+        """Do something to the service on its own event loop."""
+        loop, service = self._loop, self._service
+        if loop is None or service is None:
+            raise RuntimeError("The simulator is not running: use it as `with Simulator() as sim:`.")
+
+        async def on_loop() -> T:
+            return work(service)
+
+        return asyncio.run_coroutine_threadsafe(on_loop(), loop).result(READY_WITHIN)
+
+    def _run(self) -> None:
+        from kling_airflow.simulator.listener import listen
+
+        try:
+            listener = listen(self._host, self._port)
+            self._port = listener.getsockname()[1]
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self.serve(listener))
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._loop = self._service = self._server = None
+            self._ready.set()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve on a listening socket until told to stop."""
+        from kling_airflow.simulator.app import build
+        from kling_airflow.simulator.listener import Listener
+        from kling_airflow.simulator.service import Service
+        from kling_airflow.simulator.wire import Wire
+
+        self._port = listener.getsockname()[1]
+        service = Service(self.settings, self.clock)
+        service.listen_at(self.base_url)
+        self._server = Listener(Wire(build(service), service), self._ready.set)
+        self._service, self._loop = service, asyncio.get_running_loop()
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            await service.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where it is installed: it serves twice as many calls."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def connection_json(base_url: str, key: str) -> str:
+    """Return an Airflow connection as the JSON that `AIRFLOW_CONN_GMI_CLOUD_DEFAULT` takes."""
+    return json.dumps({"conn_type": "gmi_cloud", "host": base_url, "password": key})
