@@ -1,0 +1,336 @@
+"""Downloads over real HTTP: whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import io
+import random
+import socket
+import time
+
+import pytest
+
+from kling_airflow.media.download import DownloadLimits, download, read_url
+from kling_airflow.media.errors import DownloadFailed
+from kling_airflow.media.http_get import plain_url
+
+from .file_server import FileServer, cut, hang_up, serve, status
+
+DATA = random.Random(7).randbytes(300_000)
+LIMITS = DownloadLimits(max_bytes=1_000_000, deadline=20)
+
+
+@pytest.fixture
+def server():
+    with FileServer(DATA).running() as running:
+        yield running
+
+
+@pytest.fixture
+def pauses():
+    return []
+
+
+@pytest.fixture
+def fetch(server, pauses):
+    def fetched(limits=LIMITS, url=None):
+        sink = io.BytesIO(b"what was there before " * 50_000)
+        result = download(url or server.url, sink, limits, pause=pauses.append)
+        assert hashlib.sha256(sink.getvalue()).hexdigest() == result.sha256
+        assert len(sink.getvalue()) == result.bytes
+        return sink.getvalue(), result
+
+    return fetched
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_whole_file_with_its_hash(fetch):
+    data, result = fetch()
+    assert data == DATA
+    assert result.interruptions == 0
+
+
+def test_into_memory(server):
+    assert read_url(server.url, LIMITS) == DATA
+
+
+def test_a_cut_download_is_resumed(server, fetch, pauses):
+    server.faults = [cut(100_000), cut(50_000)]
+    data, result = fetch()
+    assert data == DATA
+    assert result.interruptions == 2
+    assert [asked.get("range") for asked in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
+    assert server.requests[2]["if-range"] == '"v1"'
+    assert len(pauses) == 2
+
+
+def test_without_a_strong_etag_the_date_is_the_validator(server, fetch):
+    server.etag, server.last_modified = 'W/"weak"', "Mon, 23 Nov 2026 04:00:00 GMT"
+    server.faults = [cut(100_000)]
+    assert fetch()[0] == DATA
+    assert server.requests[1]["if-range"] == server.last_modified
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_validator_it_starts_anew(server, fetch, etag):
+    server.etag = etag
+    server.faults = [cut(100_000)]
+    assert fetch()[0] == DATA
+    assert "range" not in server.requests[1]
+
+
+def test_another_version_is_never_mixed_in(server, fetch):
+    def replaced(handler, running):
+        running.data, running.etag = DATA[::-1], '"v2"'
+        serve(handler, running)
+
+    server.faults = [cut(100_000), replaced]
+    assert fetch()[0] == DATA[::-1]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Range": "bytes 99999-299999/300000"},
+        {"Content-Range": "bytes 100000-299999/300001"},
+        {"Content-Range": "nonsense"},
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused_and_it_starts_anew(server, fetch, headers):
+    server.faults = [cut(100_000), functools.partial(serve, extra=headers)]
+    assert fetch()[0] == DATA
+    assert "range" in server.requests[1]
+    assert "range" not in server.requests[2]
+
+
+def test_a_server_that_knows_no_ranges(server, fetch):
+    server.faults = [cut(100_000), functools.partial(serve, ignore_range=True)]
+    assert fetch()[0] == DATA
+
+
+def test_a_range_beyond_the_end_starts_anew(server, fetch):
+    server.faults = [cut(100_000), status(416)]
+    assert fetch()[0] == DATA
+    assert "range" not in server.requests[2]
+
+
+def test_a_body_shorter_than_its_length_is_not_taken_for_whole(server, fetch):
+    server.faults = [cut(299_999)] * 9
+    server.etag = None
+    with pytest.raises(DownloadFailed, match=r"299,999 of 300,000 bytes arrived, 6 attempts") as caught:
+        fetch()
+    assert caught.value.retryable
+    assert not caught.value.gone
+
+
+def test_progress_counts_so_that_many_cuts_are_survived(server, fetch):
+    server.faults = [cut(30_000)] * 9
+    data, result = fetch()
+    assert data == DATA
+    assert result.interruptions == 9
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
+def test_passing_answers_are_waited_out(server, fetch, code):
+    server.faults = [status(code), status(code)]
+    assert fetch()[0] == DATA
+
+
+def test_a_connection_closed_without_an_answer_is_waited_out(server, fetch):
+    server.faults = [hang_up, hang_up]
+    assert fetch()[0] == DATA
+
+
+def test_waits_grow_and_retry_after_rules(server, fetch, pauses):
+    server.faults = [status(503), status(503), status(503, Retry_After="7"), status(503, Retry_After="soon")]
+    fetch()
+    assert 0.5 <= pauses[0] <= 1
+    assert 1 <= pauses[1] <= 2
+    assert pauses[2] == 7
+    assert 4 <= pauses[3] <= 8
+
+
+def test_passing_answers_end_after_some_attempts(server, fetch, pauses):
+    server.faults = [status(503)] * 99
+    with pytest.raises(DownloadFailed, match=r"answered 503 .*5 attempts") as caught:
+        fetch()
+    assert caught.value.retryable
+    assert len(server.requests) == 5
+    assert len(pauses) == 4
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 410])
+def test_a_dead_address_is_said_at_once(server, fetch, code):
+    server.faults = [status(code)]
+    with pytest.raises(DownloadFailed, match=f"answered {code}") as caught:
+        fetch()
+    assert caught.value.gone
+    assert len(server.requests) == 1
+
+
+def test_a_refused_connection_is_a_dead_address(fetch, pauses):
+    with pytest.raises(DownloadFailed, match=r"ConnectionRefusedError.*5 attempts") as caught:
+        fetch(url=f"http://127.0.0.1:{free_port()}/clip.mp4?secret=1")
+    assert caught.value.gone
+    assert "secret" not in str(caught.value)
+
+
+def test_another_refusal_is_final(server, fetch):
+    server.faults = [status(400)]
+    with pytest.raises(DownloadFailed, match="answered 400") as caught:
+        fetch()
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("options", [{}, {"without_length": True}], ids=["by its length", "while it streams"])
+def test_more_than_the_limit_is_refused(server, fetch, options):
+    server.faults = [functools.partial(serve, **options)]
+    with pytest.raises(DownloadFailed, match=r"the limit is 299,999 bytes \(max_bytes\)") as caught:
+        fetch(DownloadLimits(max_bytes=299_999))
+    assert not caught.value.retryable
+    assert fetch(DownloadLimits(max_bytes=300_000))[1].bytes == 300_000
+
+
+def test_a_body_without_a_length_ends_with_the_connection(server, fetch):
+    server.faults = [functools.partial(serve, without_length=True)]
+    assert fetch()[0] == DATA
+
+
+def test_an_empty_file_is_no_file(server, fetch):
+    server.data = b""
+    with pytest.raises(DownloadFailed, match="the answer is empty"):
+        fetch()
+
+
+def test_a_packed_answer_is_unpacked(server, fetch):
+    def packed(handler, running):
+        body = gzip.compress(b"a" * 5000)
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    server.faults = [packed, packed]
+    assert fetch()[0] == b"a" * 5000
+    assert server.requests[0]["accept-encoding"] == "identity"
+    with pytest.raises(DownloadFailed, match="limit is 4,999"):
+        fetch(DownloadLimits(max_bytes=4999))
+
+
+def test_a_dripping_server_does_not_outlast_the_deadline(server, fetch):
+    def drip(handler, running):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "300000")
+        handler.end_headers()
+        for at in range(1000):
+            handler.wfile.write(DATA[at : at + 1])
+            time.sleep(0.02)  # the fault itself: a byte now and then, for twenty seconds
+
+    server.faults = [drip]
+    began = time.monotonic()
+    with pytest.raises(DownloadFailed, match=r"not done within 0\.4 s \(\d+ of 300,000 bytes"):
+        fetch(DownloadLimits(max_bytes=1_000_000, deadline=0.4))
+    assert time.monotonic() - began < 5
+
+
+def test_a_silent_server_is_given_up(server, fetch):
+    def silent(handler, running):
+        time.sleep(0.5)  # the fault itself: longer than the read timeout
+        handler.close_connection = True
+
+    server.faults = [silent]
+    limits = DownloadLimits(max_bytes=1_000_000, read_timeout=0.1)
+    assert fetch(limits)[0] == DATA
+    assert len(server.requests) == 2
+
+
+def test_a_long_retry_after_is_not_waited_for_beyond_the_deadline(server, fetch, pauses):
+    server.faults = [status(503, Retry_After="3600")]
+    with pytest.raises(DownloadFailed, match=r"not done within 20 s .*answered 503"):
+        fetch()
+    assert pauses == []
+
+
+def test_redirects_are_followed(server, fetch):
+    server.faults = [status(302, Location="/elsewhere?signed=1"), status(307, Location=server.url)]
+    assert fetch()[0] == DATA
+    assert server.paths == ["/clip.mp4", "/elsewhere?signed=1", "/clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:pw@127.0.0.1/x"]
+)
+def test_redirects_lead_to_http_only(server, fetch, location):
+    server.faults = [status(302, Location=location)]
+    with pytest.raises(DownloadFailed) as caught:
+        fetch()
+    assert not caught.value.retryable
+    assert "pw" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_redirects_end(server, fetch):
+    server.faults = [status(302, Location="/again")] * 99
+    with pytest.raises(DownloadFailed, match="more than 5 redirects"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "s3://bucket/key", "https://", "clip.mp4", "http://h:x/", "http://u:p@h/clip"],
+)
+def test_only_http_without_credentials(url):
+    with pytest.raises(DownloadFailed) as caught:
+        download(url, io.BytesIO(), LIMITS)
+    assert not caught.value.retryable
+    assert "u:p" not in str(caught.value)
+
+
+def test_no_key_is_sent_whatever_netrc_says(server, fetch, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.faults = [status(302, Location=server.url)]
+    fetch()
+    assert len(server.requests) == 2
+    for asked in server.requests:
+        assert "authorization" not in asked
+        assert asked["user-agent"].startswith("kling_airflow/")
+
+
+def test_a_proxy_of_the_environment_is_used(server, fetch, monkeypatch):
+    with FileServer(b"through the proxy").running() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/clip.mp4"))
+        monkeypatch.setenv("no_proxy", "")
+        assert fetch()[0] == b"through the proxy"
+        assert proxy.paths == [server.url]
+    assert server.requests == []
+
+
+def test_logs_and_errors_leave_the_signature_out(server, fetch, caplog):
+    server.faults = [cut(1000), hang_up, status(503), status(404)]
+    with pytest.raises(DownloadFailed) as caught:
+        fetch(url=server.url + "?X-Amz-Signature=secret")
+    assert server.paths[0].endswith("?X-Amz-Signature=secret")
+    assert "secret" not in str(caught.value) + caplog.text
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_the_log_tells_what_happens(server, fetch, caplog):
+    server.faults = [cut(100_000)]
+    fetch()
+    assert "100,000 of 300,000 bytes arrived" in caplog.text
+    assert "trying again in" in caplog.text
+
+
+def test_plain_url():
+    assert plain_url("https://u:p@host:8/a/b.mp4?sig=1#x") == "https://host:8/a/b.mp4"
