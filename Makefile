@@ -46,7 +46,7 @@ check: venv ## lint, formatting, types, docs
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy --strict
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 format: venv ## put the sources in the form that `make check` asks for
 	$(RUN)/ruff check --fix .

@@ -60,9 +60,13 @@ class SimulatedQueue:
         )
         return str(answer.json()["status"]) if answer.ok else None
 
-    def ledger(self) -> dict[str, Any]:
-        """Return the billing ledger: every request that was created, billed or not."""
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return the billing ledger: a row for every request that was created, billed or not."""
         answer = self._session.get(f"{self.url}/_simulator/ledger", timeout=10)
         answer.raise_for_status()
-        ledger: dict[str, Any] = answer.json()
-        return ledger
+        rows: list[dict[str, Any]] = answer.json()["requests"]
+        return rows
+
+    def billed(self) -> int:
+        """Return how many requests cost money, or would."""
+        return sum(row["billed"] for row in self.ledger())

@@ -1,0 +1,143 @@
+"""What the README and the docs show can be run as it stands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kling_airflow.__main__ import COMMANDS
+from kling_airflow.demo import cli as demo_cli
+from kling_airflow.simulator import Simulator
+from kling_airflow.simulator import cli as simulator_cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
+)
+PARSERS = {"demo": demo_cli.add_arguments, "simulator": simulator_cli.add_arguments}
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def snippets(language: str) -> Iterator[Snippet]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            if match["language"] == language:
+                indent = len(match["indent"])
+                code = "".join(line[indent:] for line in match["code"].splitlines(keepends=True))
+                yield Snippet(page, text.count("\n", 0, match.start()) + 1, code)
+
+
+def commands() -> Iterator[Any]:
+    """Each command line of each bash block, without comments."""
+    for snippet in snippets("bash"):
+        for line in snippet.code.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                yield pytest.param(words, id=f"{snippet}-{words[0]}-{words[1] if len(words) > 1 else ''}")
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(transitions="immediate") as running:
+        yield running
+
+
+@pytest.mark.parametrize("snippet", snippets("python"), ids=str)
+def test_python_runs_and_its_dags_load(
+    snippet: Snippet, simulator: Simulator, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    connection = {"conn_type": "gmi_cloud", "host": simulator.base_url, "password": simulator.api_key}
+    monkeypatch.setenv("AIRFLOW_CONN_GMI_CLOUD_DEFAULT", json.dumps(connection))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet.code, str(snippet), "exec"), {"__name__": "snippet"})
+    if "dag" in snippet.code.lower():
+        (tmp_path / "dags").mkdir()
+        (tmp_path / "dags" / "snippet_dag_of_airflow.py").write_text(snippet.code)
+        bag = DagBag(dag_folder=tmp_path / "dags", include_examples=False)
+        assert bag.import_errors == {}
+        assert len(bag.dags) == len(re.findall(r"^@dag|\bDAG\(", snippet.code, re.MULTILINE))
+
+
+@pytest.mark.parametrize("words", commands())
+def test_commands_exist_with_the_options_shown(words: list[str]) -> None:
+    program, *arguments = words
+    if program == "make":
+        check_make(arguments)
+    elif program == "kling-airflow":
+        check_own(arguments)
+    else:
+        pytest.fail(
+            f"`{program}` in a bash block: this test knows make and kling-airflow; mark others as text"
+        )
+
+
+def check_make(arguments: list[str]) -> None:
+    """The targets are in the Makefile; what goes to the demo is what the demo takes."""
+    targets = [argument for argument in arguments if "=" not in argument]
+    variables = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    known = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets
+    assert set(targets) <= known
+    assert set(variables) <= {"ARGS", "PYTHON", "VENV"}
+    if targets == ["demo"]:
+        check_own(["demo", *shlex.split(variables.get("ARGS", ""))])
+
+
+def check_own(arguments: list[str]) -> None:
+    """The subcommand is there and takes these options."""
+    command, *options = arguments
+    assert command in COMMANDS
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    PARSERS[command](parser)
+    known, unknown = parser.parse_known_args([option for option in options if option not in ("-h", "--help")])
+    assert known is not None
+    assert unknown == []
+
+
+def test_the_readme_shows_the_two_commands_and_four_operators() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [
+        line
+        for snippet in snippets("bash")
+        if snippet.page.name == "README.md"
+        for line in snippet.code.split("\n")
+    ]
+    assert {"make demo", "make test"} <= set(shown)
+    for name in (
+        "PrepareFrameOperator",
+        "KlingImageToVideoOperator",
+        "KlingRequestSensor",
+        "ClipToObjectStorageOperator",
+    ):
+        assert name in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_files_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (page.parent / target).is_file(), target
