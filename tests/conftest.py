@@ -9,6 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is not a slow test.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="kling-airflow-tests-"))
 DAGS_FOLDER = AIRFLOW_HOME / "dags"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ from typing import Protocol
 
 from kling_airflow.gmi.errors import InvalidPayload, NotFound, WrongService
 from kling_airflow.submission.submit import Delivery
-
 
 _NONCE = "kling-airflow-"
 
@@ -55,15 +55,82 @@ class SourceFrame:
     """A frame as the user gave it, read and checked.
 
     :param source: where it came from.
-    :param data: its bytes; None where it is only passed on.
-    :param format: "jpeg" or "png".
-    :param url: makes the address that is passed on under ``image_delivery="url"``.
+    :param identity: a hash of its content; of its address without the query where it couldn't be read.
+    :param data: its bytes; None where it couldn't be read and is only passed on.
+    :param format: "jpeg" or "png"; "" where it couldn't be read.
+    :param presign: makes an address of an object in a store that the queue can read.
     """
 
     source: str
+    identity: str
     data: bytes | None = field(repr=False)
     format: str
-    url: Callable[[], str]
+    presign: Callable[[str], str]
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the source is a URL already."""
+        return self.source.lower().startswith(("http://", "https://"))
+
+    def address(self) -> str:
+        """Return an address that the queue can read: the source's own, or a presigned one."""
+        return self.source if self.is_url else self.presign(self.source)
+
+
+def read_source(
+    name: str,
+    source: object,
+    how: ImageDelivery,
+    read: Callable[[str], bytes],
+    presign: Callable[[str], str],
+    log: logging.Logger,
+) -> SourceFrame:
+    """Read a frame and check it against the queue's limits, before money is spent.
+
+    :param name: the field, for errors: ``image`` or ``image_tail``.
+    :param source: an object-storage URI or an http(s) URL.
+    :param how: only under ``url`` may a URL be unreadable from here: the queue may still read it.
+    :raises InvalidPayload: naming the field, what it holds, and the limit.
+    """
+    from kling_airflow.media.errors import InvalidFrame, MediaError
+    from kling_airflow.media.frame_check import check_frame
+
+    uri = _uri(name, source)
+    try:
+        data = read(uri)
+        info = check_frame(data)
+    except InvalidFrame as error:
+        raise InvalidPayload(f"`{name}` ({_without_query(uri)}) is no frame: {error}") from error
+    except MediaError as error:
+        if how is not ImageDelivery.URL or not uri.lower().startswith(("http://", "https://")):
+            raise
+        log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error)
+        address = hashlib.sha256(_without_query(uri).encode()).hexdigest()
+        return SourceFrame(uri, f"address:{address}", None, "", presign)
+    return SourceFrame(uri, info.sha256, data, info.format, presign)
+
+
+def _uri(name: str, source: object) -> str:
+    """Return the text of a frame's source, told apart from what people also try."""
+    if not isinstance(source, str) or not source.strip():
+        raise InvalidPayload(f"`{name}` is {source!r}; it must be an object-storage URI or an http(s) URL.")
+    uri = source.strip()
+    if uri[:5].lower() == "data:":
+        raise InvalidPayload(
+            f"`{name}` is a `data:` URL; store the frame and give its URI, or its http(s) URL.",
+            todo='With `image_delivery="base64"` the operator makes the Base64 itself.',
+        )
+    if "://" not in uri:
+        raise InvalidPayload(
+            f"`{name}` is {uri[:80]!r}, which has no scheme; it must be like s3://bucket/frame.png,"
+            " file:///folder/frame.png or https://..."
+        )
+    return uri
+
+
+def _without_query(uri: str) -> str:
+    """Return an address without its query: that is where signatures stand."""
+    return uri.partition("?")[0]
 
 
 def deliver(
@@ -86,7 +153,7 @@ def deliver(
     if how is ImageDelivery.BASE64:
         return _embedded(frames, marker)
     if how is ImageDelivery.URL:
-        return Delivery({name: frame.url() for name, frame in frames.items()})
+        return Delivery({name: frame.address() for name, frame in frames.items()})
     try:
         return _uploaded(frames, client)
     except (NotFound, WrongService) as error:

@@ -1,0 +1,106 @@
+"""A server that answers each call just as a test scripts it, over real HTTP: faults no framework lets through."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Step = Callable[[socket.socket], None]
+
+
+@dataclass
+class Scripted:
+    """A listening server; ``requests`` holds the raw head and body of every call it got."""
+
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def answer(status: int, body: bytes | str = b"", **headers: str) -> Step:
+    """Answer whole and close."""
+    raw = body.encode() if isinstance(body, str) else body
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(raw)), "Connection": "close"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def step(connection: socket.socket) -> None:
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
+
+    return step
+
+
+def reset(connection: socket.socket) -> None:
+    """Drop the connection with an RST, the request read but unanswered."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def trickle(connection: socket.socket) -> None:
+    """Never stop answering: a byte at a time, so that no single read ever times out."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+    try:
+        while True:
+            connection.sendall(b" ")
+            threading.Event().wait(0.05)
+    except OSError:
+        return
+
+
+@contextmanager
+def scripted(*steps: Step) -> Iterator[Scripted]:
+    """Serve the steps in order, one a connection; the last one again and again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Scripted(listener.getsockname()[1])
+        thread = threading.Thread(target=_serve, args=(listener, server, steps), daemon=True)
+        thread.start()
+        yield server
+        # Closing a socket does not wake accept(): a last connection does.
+        listener.settimeout(0.01)
+        socket.create_connection(("127.0.0.1", server.port)).close()
+    thread.join(5)
+
+
+def _serve(listener: socket.socket, server: Scripted, steps: tuple[Step, ...]) -> None:
+    for number in range(10_000):
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            request = _read(connection)
+            if not request:
+                continue
+            server.requests.append(request)
+            steps[min(len(server.requests), len(steps)) - 1](connection)
+    raise AssertionError(f"{number} calls: a client that never stops")
+
+
+def _read(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return data
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    while len(body) < length:
+        chunk = connection.recv(65536)
+        if not chunk:
+            break
+        body += chunk
+    return head + b"\r\n\r\n" + body
