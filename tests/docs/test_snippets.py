@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -69,8 +68,7 @@ def test_python_runs_and_its_dags_load(
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
-    connection = {"conn_type": "gmi_cloud", "host": simulator.base_url, "password": simulator.api_key}
-    monkeypatch.setenv("AIRFLOW_CONN_GMI_CLOUD_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_GMI_CLOUD_DEFAULT", simulator.connection)
     monkeypatch.chdir(tmp_path)
     exec(compile(snippet.code, str(snippet), "exec"), {"__name__": "snippet"})
     if "dag" in snippet.code.lower():

@@ -1,0 +1,1 @@
+"""Tables against peers and floors; ``make bench`` runs them all."""

@@ -1,0 +1,37 @@
+"""``make bench``: run every ``bench_*.py`` of this folder, or those named on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PREFIX = "bench_"
+
+
+def main() -> int:
+    """Run each benchmark in a process of its own; return 1 if one of them failed."""
+    known = {file.stem.removeprefix(PREFIX): file for file in sorted(HERE.glob(f"{PREFIX}*.py"))}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)} (default: all)"
+    )
+    names = parser.parse_args().names or list(known)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
+    failed = [
+        name
+        for name in names
+        if subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{known[name].stem}"], cwd=HERE.parent, check=False
+        ).returncode
+    ]
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
