@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import signal
 import time
@@ -71,11 +72,7 @@ class Demo:
 
     def _run_in(self, stack: Stack) -> None:
         try:
-            with Board(self._console) as board:
-                run_id = self._start(stack, board)
-                self._watch(stack, board, run_id)
-                result = self._collect(stack, board, run_id)
-            show(self._console, result)
+            show(self._console, self._generate(stack))
         except DemoError as error:
             if not self._options.keep:
                 raise
@@ -84,6 +81,20 @@ class Demo:
             raise DemoError("The demo failed; see above.") from error
         if self._options.keep:
             self._wait_for_the_end(stack)
+
+    def _generate(self, stack: Stack) -> Result:
+        """Make the clip, with everything that is needed up to the copy of it."""
+        try:
+            with Board(self._console) as board:
+                run_id = self._start(stack, board)
+                self._watch(stack, board, run_id)
+                return self._collect(stack, board, run_id)
+        except requests.RequestException as error:
+            stack.require_running()
+            service = stack.airflow.service
+            raise DemoError(
+                f"A call that should work failed: {error}", log_tail=service.tail(), log_name=str(service.log)
+            ) from error
 
     def _start(self, stack: Stack, board: Board) -> str:
         """Bring everything up and trigger the run; return its id."""
@@ -166,8 +177,9 @@ class Demo:
             highlight=False,
             soft_wrap=True,
         )
-        while True:
-            signal.pause()
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                signal.pause()
 
 
 def run_parameters(options: Options, stack: Stack) -> dict[str, Any]:
