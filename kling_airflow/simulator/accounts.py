@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -65,7 +64,7 @@ class Accounts:
 
     def __init__(self, accounts: Sequence[Account], clock: Clock) -> None:
         self._clock = clock
-        self._accounts = tuple(accounts)
+        self._by_key = {account.key: account for account in accounts}
         self.organizations: dict[str, Organization] = {}
         for account in accounts:
             credit = None if account.credit_usd is None else round(account.credit_usd * 1e6)
@@ -81,15 +80,19 @@ class Accounts:
         :param organization: the header X-Organization-ID.
         :raises Refusal: 401 without a known key, 403 for an organization that isn't the key's.
         """
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme != "Bearer" or not key:
+        if not (authorization or "").startswith("Bearer "):
             raise Refusal(401, "Missing or invalid Authorization header")
-        for account in self._accounts:
-            if hmac.compare_digest(account.key.encode(), key.encode()):
-                if organization is not None and organization != account.organization:
-                    raise Refusal(403, "API key does not belong to this organization")
-                return account
-        raise Refusal(401, "Invalid API key")
+        account = self.find(authorization or "")
+        if account is None:
+            raise Refusal(401, "Invalid API key")
+        if organization is not None and organization != account.organization:
+            raise Refusal(403, "API key does not belong to this organization")
+        return account
+
+    def find(self, authorization: str) -> Account | None:
+        """Return the account of an Authorization header, if there is one."""
+        scheme, _, key = authorization.partition(" ")
+        return self._by_key.get(key) if scheme == "Bearer" else None
 
     def admit(self, account: Account, retry_after: int | None) -> None:
         """Count a POST against the organization's hour.

@@ -1,30 +1,117 @@
-"""The simulator's own side: the ledger, counts, reset."""
+"""The simulator's own side: the ledger, counts, faults, metrics, reset, and the page that shows them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from pathlib import Path
 
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from kling_airflow.simulator import examples, frames, metrics, overview
+from kling_airflow.simulator.faults.kinds import KINDS
+from kling_airflow.simulator.refusal import Refusal
 from kling_airflow.simulator.responses import json_response
 from kling_airflow.simulator.routes import service_of
 
 router = APIRouter(prefix="/_simulator", tags=["simulator"])
+PAGE = Path(__file__).with_name("page.html")
 
 
-@router.get("/ledger")
+@router.get("/", include_in_schema=False)
+async def page() -> Response:
+    """Show what is going on, in a browser."""
+    return HTMLResponse(PAGE.read_bytes())
+
+
+@router.get("/overview", responses=examples.ANYTHING)
+async def get_overview(request: Request, limit: int = 60) -> Response:
+    """Return what the page shows: the newest requests, the money, the faults in force."""
+    return json_response(overview.overview(service_of(request), max(0, limit)))
+
+
+@router.get("/ledger", responses=examples.LEDGER)
 async def ledger(request: Request) -> Response:
-    """Every request that was created, with what it costs."""
+    """Return every request that was created, oldest first, with what it costs."""
     return json_response({"requests": [entry.as_dict() for entry in service_of(request).ledger()]})
 
 
-@router.get("/calls")
+@router.get("/calls", responses=examples.ANYTHING)
 async def calls(request: Request) -> Response:
-    """How often each call was made."""
+    """Return how often each call was made."""
     return json_response(dict(service_of(request).calls))
 
 
-@router.post("/reset")
+@router.post("/reset", status_code=204)
 async def reset(request: Request) -> Response:
-    """Forget every request, upload, count and fault."""
+    """Forget every request, upload and count; leave the faults that were set at the start."""
     service_of(request).reset()
     return Response(None, 204)
+
+
+@router.get("/faults", responses=examples.ANYTHING)
+async def list_faults(request: Request) -> Response:
+    """Return the faults in force, and every kind there is."""
+    kinds = [
+        {
+            "name": kind.name,
+            "strikes": kind.stage.value,
+            "calls": kind.calls,
+            "about": kind.about,
+            "options": kind.options,
+        }
+        for kind in KINDS.values()
+    ]
+    in_force = [fault.describe() for fault in service_of(request).script.in_force()]
+    return json_response({"faults": in_force, "kinds": kinds})
+
+
+@router.post("/faults", status_code=201, openapi_extra=examples.FAULT_BODY, responses=examples.FAULT)
+async def add_fault(request: Request) -> Response:
+    """Put a fault in force."""
+    try:
+        values = await request.json()
+        if not isinstance(values, dict):
+            raise Refusal(400, "want a JSON object with the fault's name")
+        fault = service_of(request).add_fault(values)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, str(error)) from error
+    return json_response(fault.describe(), 201)
+
+
+@router.delete("/faults", status_code=204)
+async def clear_faults(request: Request) -> Response:
+    """Take every fault out of force."""
+    service_of(request).script.faults.clear()
+    return Response(None, 204)
+
+
+@router.delete("/faults/{fault_id}", status_code=204, responses=examples.NOT_FOUND)
+async def remove_fault(request: Request, fault_id: str) -> Response:
+    """Take one fault out of force."""
+    if not service_of(request).script.remove(fault_id):
+        raise Refusal(404, f"no fault {fault_id} is in force")
+    return Response(None, 204)
+
+
+@router.get("/metrics", responses=examples.METRICS)
+async def get_metrics(request: Request) -> Response:
+    """Return counters in Prometheus' text format."""
+    return PlainTextResponse(metrics.exposition(service_of(request)), media_type=metrics.CONTENT_TYPE)
+
+
+@router.get("/frames/{request_id}/{role}", include_in_schema=False)
+async def get_frame(request: Request, request_id: str, role: str) -> Response:
+    """Return an input frame of a request, for the page."""
+    found = service_of(request).store.get(request_id)
+    if found is None or role not in ("start", "end"):
+        raise Refusal(404, "no such frame")
+    source = found.model.frames(found.payload)[0 if role == "start" else 1]
+    if source is None:
+        raise Refusal(404, "no such frame")
+    if frames.is_url(source):
+        return RedirectResponse(source)
+    try:
+        data = frames.decode(source, allow_prefix=True)
+    except frames.Unusable as error:
+        raise Refusal(404, str(error)) from error
+    return Response(data, media_type="image/png" if data.startswith(b"\x89PNG") else "image/jpeg")

@@ -138,6 +138,49 @@ UPLOAD = _answers(
 )
 
 
+ANYTHING = _answers("What there is", {}, {"type": "object"})
+LEDGER = _answers(
+    "The ledger",
+    {
+        "requests": [
+            {
+                "request_id": _ID,
+                "key_name": "default",
+                "organization": "org-simulator",
+                "model": _MODEL,
+                "payload_digest": "9b1f",
+                "created_at": 1760000000.25,
+                "finished_at": 1760000165.5,
+                "billed": True,
+                "amount_microusd": 1260000,
+                "amount_usd": 1.26,
+                "outcome": "success",
+                "error": None,
+                "calls": {"POST /requests": 1, "GET /requests/{id}": 12},
+            }
+        ]
+    },
+    _object({"requests": {"type": "array", "items": {"type": "object"}}}),
+)
+FAULT_BODY = _body(
+    _object({"name": _STRING}, times=_INTEGER, probability={"type": "number"}),
+    {"name": "rate-limited", "times": 2, "retry_after": 1},
+)
+FAULT: dict[int | str, dict[str, Any]] = {
+    201: _answers(
+        "In force", {"id": "rate-limited-1", "name": "rate-limited", "struck": 0}, {"type": "object"}
+    )[200]
+}
+METRICS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Prometheus' text format",
+        "content": {
+            "text/plain": {"example": 'gmi_simulator_calls_total{call="POST /requests",status="200"} 3'}
+        },
+    }
+}
+
+
 def _refusal(description: str, text: str) -> dict[str, Any]:
     content = {"application/json": {"schema": _ERROR_SCHEMA, "example": {"error": text}}}
     return {"description": description, "content": content}
@@ -155,3 +198,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     429: _refusal("Too often", "Rate limit exceeded. Please try again later."),
     500: _refusal("The upstream vendor refused", "Backend error (400). Please try again."),
 }
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: REFUSALS[404]}
+FAULT[400] = REFUSALS[400]

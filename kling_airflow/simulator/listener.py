@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -19,10 +20,11 @@ class Listener(uvicorn.Server):
     """A server on one socket.
 
     :param app: what to serve.
+    :param listening: the socket.
     :param on_ready: called once it accepts connections.
     """
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -35,11 +37,52 @@ class Listener(uvicorn.Server):
         )
         super().__init__(config)
         self._on_ready = on_ready
+        self._listening = listening
+        self._family = listening.family
+        self._address = listening.getsockname()
+        self._waits: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        await super().startup(sockets)
+        await super().startup([self._listening])
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and end what runs."""
+        for wait in self._waits:
+            wait.cancel()
+        await super().shutdown([self._listening])
+
+    def refuse(self, seconds: float) -> None:
+        """Let nothing listen for a while: connections are refused, open ones are closed.
+
+        The port stays ours: a second socket is bound to it, which does not listen.
+        """
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, asyncio.Protocol):
+                connection.transport.close()
+        for server in self.servers:
+            server.close()
+        self.servers.clear()
+        self._listening.close()
+        held = socket.socket(self._family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(self._address)
+        self._listening = held
+        self._waits.append(asyncio.create_task(self._listen_again(held, seconds)))
+
+    async def _listen_again(self, held: socket.socket, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self.should_exit or held is not self._listening:
+            return
+        loop = asyncio.get_running_loop()
+        protocol: Any = self.config.http_protocol_class
+        server = await loop.create_server(
+            lambda: protocol(config=self.config, server_state=self.server_state, app_state={}),
+            sock=held,
+            backlog=BACKLOG,
+        )
+        self.servers.append(server)
 
 
 def listen(host: str, port: int) -> socket.socket:

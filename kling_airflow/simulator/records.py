@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.lifecycle import Status
+from kling_airflow.simulator.lifecycle import TERMINAL, Status
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.requests import QueueRequest
@@ -36,12 +36,12 @@ def record(
     """
     status, since = request.view(now)
     created = int(request.created_at)
-    return {
+    shown: dict[str, Any] = {
         "request_id": request.request_id,
         "org_id": request.organization,
         "user_id": request.user,
         "model": request.model.id,
-        "status": status.value,
+        "status": _shown_status(request, status),
         "is_public": False,
         "payload": request.payload if echo else {},
         "outcome": outcome(request, status, base_url) if with_outcome else None,
@@ -49,6 +49,10 @@ def record(
         "updated_at": max(created, int(since)),
         "queued_at": created,
     }
+    place = request.fate.error_place
+    if status is Status.FAILED and place in ("error", "error_message", "reason"):
+        shown[place] = request.error
+    return shown
 
 
 def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, Any] | None:
@@ -56,6 +60,9 @@ def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, A
     if status is Status.SUCCESS:
         return _success(request, base_url)
     if status is Status.FAILED:
+        place = request.fate.error_place
+        if place != "outcome.error":
+            return {"message": request.error} if place == "outcome.message" else {}
         return {"error": error_body(request.error or "unknown error", as_object=request.object_errors)}
     return {} if status is Status.CANCELLED else None
 
@@ -70,6 +77,12 @@ def clip_url(request: QueueRequest, base_url: str) -> str:
     media = request.verdict.media if request.verdict else None
     suffix = media.clip.suffix if media else ".mp4"
     return f"{base_url}{MEDIA_FOLDER}{request.request_id}{suffix}"
+
+
+def _shown_status(request: QueueRequest, status: Status) -> str:
+    fate = request.fate
+    shown = fate.shown_as if fate.shown_as is not None and status not in TERMINAL else status.value
+    return shown.upper() if fate.upper_case else shown
 
 
 def _success(request: QueueRequest, base_url: str) -> dict[str, Any]:

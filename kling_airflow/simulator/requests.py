@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,15 +35,23 @@ class Fate:
     :param stuck_in: the status it never leaves.
     :param failure: the reason it fails with.
     :param failure_after: seconds after its creation at which it fails; None is when it would be done.
-    :param hidden_by_id: reads by id answer 404 though the list has it.
+    :param hidden_for: seconds after its creation in which reads by id answer 404 though the list has it.
     :param success_shape: how the outcome names the clip.
+    :param error_place: where the record has the reason of a failure.
+    :param shown_as: what it shows instead of its status while it runs.
+    :param upper_case: whether its status is shown in capitals.
+    :param refusal: what the POST is refused with, leaving a failed record.
     """
 
     stuck_in: Status | None = None
     failure: str | None = None
     failure_after: float | None = None
-    hidden_by_id: bool = False
+    hidden_for: float = 0.0
     success_shape: str = "media_urls"
+    error_place: str = "outcome.error"
+    shown_as: str | None = None
+    upper_case: bool = False
+    refusal: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +83,10 @@ class QueueRequest:
     """Held or charged; False once it has failed or was cancelled."""
     calls: Counter[str] = field(default_factory=Counter)
     _seen: tuple[Status, float] | None = None
+
+    def payload_text(self) -> str:
+        """Return the payload as JSON."""
+        return json.dumps(self.payload, ensure_ascii=False)
 
     def settle(self, now: float) -> bool:
         """Make it terminal if it is due; return whether it is terminal."""

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
 from kling_airflow.simulator import catalog, examples, records
+from kling_airflow.simulator.body import limited_body
 from kling_airflow.simulator.calls import QUEUE
+from kling_airflow.simulator.faults.script import struck
+from kling_airflow.simulator.listing import PAGE, page
 from kling_airflow.simulator.refusal import Refusal
 from kling_airflow.simulator.responses import json_response
 from kling_airflow.simulator.service import Service
 from kling_airflow.simulator.settings import Account
-
-PAGE = 100
 
 
 def service_of(request: Request) -> Service:
@@ -43,7 +44,8 @@ async def submit(request: Request, account: Caller) -> Response:
     """Submit a request. The POST of a Kling model calls the upstream vendor before it answers."""
     service = service_of(request)
     service.accounts.admit(account, service.settings.retry_after)
-    created = await service.submit(account, await request.body())
+    body = await limited_body(request, service.settings.max_body_bytes)
+    created = await service.submit(account, body, struck(request.scope).values())
     created.calls["POST /requests"] += 1
     if created.model.delivery_mode == "sync":
         return json_response(show(service, created))
@@ -59,23 +61,16 @@ async def list_requests(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """List the organization's requests, newest first; without a query a cheap authentication check."""
-    service = service_of(request)
-    settings = service.settings
-    if settings.list_needs_model and model_id is None:
-        return json_response({"requests": [], "total": 0, "has_more": False})
-    now = service.clock.now()
-    service.store.advance(now)
-    shown_at = now - settings.list_lag_seconds
-    limit = min(limit, PAGE)
-    rows, total = service.store.page(
-        account.organization, model_id, until=shown_at, limit=limit, offset=offset
-    )
+    faults = struck(request.scope)
     return json_response(
-        {
-            "requests": [show(service, row, shown_at, with_outcome=settings.list_outcomes) for row in rows],
-            "total": total,
-            "has_more": offset + len(rows) < total,
-        }
+        page(
+            service_of(request),
+            account.organization,
+            model_id,
+            limit=limit,
+            offset=offset,
+            faults=faults,
+        )
     )
 
 
@@ -130,8 +125,7 @@ def show(
     """
     return records.record(
         found,
-        service.clock.now() if at is None else at,
+        service.clock.now(),
         service.base_url,
         echo=service.settings.payload_echo == "whole",
-        with_outcome=with_outcome,
     )

@@ -84,9 +84,12 @@ class Simulator:
 
         :param reason: the text in `outcome.error`.
         """
-        from kling_airflow.simulator.requests import Fate
+        self.faults.add("failed", reason=reason)
 
-        self._call(lambda service: service.next_fate(Fate(failure=reason)))
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong, and when."""
+        return Faults(self._call)
 
     def start(self) -> Simulator:
         """Start listening; return when it does.
@@ -153,12 +156,49 @@ class Simulator:
         self._port = listener.getsockname()[1]
         service = Service(self.settings, self.clock)
         service.listen_at(self.base_url)
-        self._server = Listener(Wire(build(service), service), self._ready.set)
+        self._server = Listener(Wire(build(service), service), listener, self._ready.set)
+        service.refuse_connections = self._server.refuse
         self._service, self._loop = service, asyncio.get_running_loop()
         try:
-            await self._server.serve(sockets=[listener])
+            await self._server.serve()
         finally:
             await service.close()
+
+
+class Faults:
+    """The faults in force; the same as `/_simulator/faults`.
+
+    :param call: does something to the service on its own event loop.
+    """
+
+    def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
+        self._call = call
+
+    def add(self, name: str, **values: Any) -> str:
+        """Put a fault in force; return its id.
+
+        :param name: what goes wrong, such as `"rate-limited"`; `docs/simulator.md` lists them.
+        :param values: whom it strikes (`call`, `request_id`, `key`, `organization`, `model`, `contains`), how
+            often (`skip`, `nth`, `times`, `for_seconds`, `probability`), and the fault's own options.
+        :raises ValueError: naming what is wrong.
+        """
+        fault_id: str = self._call(lambda service: service.add_fault({"name": name, **values}).id)
+        return fault_id
+
+    def remove(self, fault_id: str) -> bool:
+        """Take a fault out of force; return whether it was there."""
+        return bool(self._call(lambda service: service.script.remove(fault_id)))
+
+    def clear(self) -> None:
+        """Take every fault out of force."""
+        self._call(lambda service: service.script.faults.clear())
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return the faults in force, with how often each has struck."""
+        faults: list[dict[str, Any]] = self._call(
+            lambda service: [fault.describe() for fault in service.script.in_force()]
+        )
+        return faults
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

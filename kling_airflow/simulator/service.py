@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator import billing, catalog, lifecycle
 from kling_airflow.simulator.accounts import Accounts
+from kling_airflow.simulator.faults import fates
+from kling_airflow.simulator.faults.kinds import Stage
+from kling_airflow.simulator.faults.script import Script
 from kling_airflow.simulator.generation import Generator
 from kling_airflow.simulator.lifecycle import Status, Timeline
 from kling_airflow.simulator.refusal import Refusal
@@ -21,8 +24,11 @@ from kling_airflow.simulator.uploads import Uploads
 from kling_airflow.simulator.validation import payload_problems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from kling_airflow.simulator.catalog import Model
     from kling_airflow.simulator.clock import Clock
+    from kling_airflow.simulator.faults.script import Fault
     from kling_airflow.simulator.settings import Account, Settings
 
 log = logging.getLogger(__name__)
@@ -41,6 +47,7 @@ class Service:
         self.uploads = Uploads(clock, settings.upload_expiry_seconds)
         self.generator = Generator(settings, clock, self.uploads)
         self.base_url = ""
+        self.refuse_connections: Callable[[float], None] = lambda seconds: None
         self.reset()
 
     def listen_at(self, base_url: str) -> None:
@@ -55,13 +62,30 @@ class Service:
         self.calls: Counter[str] = Counter()
         self._ordinal = 0
         self._errors = 0
-        self._next_fates: list[Fate] = []
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self.script = Script(self.clock, self.settings.seed)
+        for fault in self.settings.faults:
+            self.add_fault(fault)
         self.uploads.clear()
         self.generator.cancel()
 
-    def next_fate(self, fate: Fate) -> None:
-        """Order what happens to the next request that is created."""
-        self._next_fates.append(fate)
+    def add_fault(self, values: dict[str, Any]) -> Fault:
+        """Put a fault in force; one in the life of a request that exists takes effect at once.
+
+        :param values: its `name`, whom it strikes, and its options.
+        :raises ValueError: naming what is wrong.
+        """
+        name = values.get("name")
+        fault = self.script.add(str(name), {key: value for key, value in values.items() if key != "name"})
+        if fault.kind.stage is Stage.LISTENER:
+            self.script.remove(fault.id)
+            self.refuse_connections(float(fault.options["seconds"]))
+        request = self.store.get(fault.selector.request_id or "")
+        if fault.kind.stage is Stage.FATE and request is not None and request.terminal is None:
+            self.script.remove(fault.id)
+            fates.apply(request.fate, [fault], self.settings)
+            self.store.schedule(request, self.clock.now())
+        return fault
 
     def object_error(self) -> bool:
         """Return whether the next error is an object rather than a string."""
@@ -69,9 +93,10 @@ class Service:
         shape = self.settings.error_shape
         return shape == "object" or (shape == "mixed" and self._errors % 3 == 0)
 
-    async def submit(self, account: Account, body: bytes) -> QueueRequest:
+    async def submit(self, account: Account, body: bytes, faults: Iterable[Fault] = ()) -> QueueRequest:
         """Create a request, after every check the service makes, in its order.
 
+        :param faults: what strikes it.
         :raises Refusal: 400, 402, 404 or 500, as the wire contract has them.
         """
         name, payload = _envelope(body)
@@ -86,7 +111,7 @@ class Service:
         amount = model.cost(payload)
         organization.hold(amount)
         try:
-            return await self._ask_upstream(account, model, payload, amount)
+            return await self._ask_upstream(account, model, payload, amount, faults)
         except BaseException:
             organization.release(amount)
             raise
@@ -110,7 +135,7 @@ class Service:
         request = self.store.get(request_id)
         hidden = request is not None and (
             request.organization != account.organization
-            or request.fate.hidden_by_id
+            or self.clock.now() - request.created_at < request.fate.hidden_for
             or (request.from_console and not console)
         )
         if request is None or hidden:
@@ -147,11 +172,12 @@ class Service:
         await self.generator.close()
 
     async def _ask_upstream(
-        self, account: Account, model: Model, payload: dict[str, Any], amount: int
+        self, account: Account, model: Model, payload: dict[str, Any], amount: int, faults: Iterable[Fault]
     ) -> QueueRequest:
         self._ordinal += 1
         rng = random.Random(f"{self.settings.seed}:{self._ordinal}")  # noqa: S311 - chance, not secrets
-        fate = self._next_fates.pop(0) if self._next_fates else Fate()
+        fate = Fate()
+        fates.apply(fate, faults, self.settings)
         plan = lifecycle.plan(rng, self.settings, model.duration(payload))
         if model.delivery_mode == "sync":
             plan = Timeline(((Status.QUEUED, 0.0),), 0.0)
@@ -159,6 +185,8 @@ class Service:
             await self.clock.sleep(self.settings.submit_seconds / self.settings.speed)
         job = self.generator.prepare(model, payload, rng)
         refusal = await job.look_at_once()
+        if refusal is None and fate.refusal is not None:
+            refusal = Refusal(500, fate.refusal)
         request = QueueRequest(
             request_id=str(uuid.uuid4()),
             organization=account.organization,

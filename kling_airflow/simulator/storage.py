@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kling_airflow.simulator.faults.script import struck
 from kling_airflow.simulator.lifecycle import Status
 from kling_airflow.simulator.records import MEDIA_FOLDER
 from kling_airflow.simulator.refusal import storage_refusal
 from kling_airflow.simulator.responses import file_response
 from kling_airflow.simulator.routes import service_of
-from kling_airflow.simulator.uploads import FOLDER, MAX_BYTES
+from kling_airflow.simulator.uploads import FOLDER, MAX_BYTES, expired
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.render_pool import Media
+    from kling_airflow.simulator.requests import QueueRequest
     from kling_airflow.simulator.service import Service
 
 router = APIRouter(tags=["storage"])
+MOVED = "moved"
 
 
 @router.put(FOLDER + "{name}")
 async def put_upload(request: Request, name: str) -> Response:
     """Take the bytes of a presigned upload; the Content-Type is part of the signature."""
     uploads = service_of(request).uploads
+    if "upload-url-expired" in struck(request.scope):
+        raise expired()
     content_type = uploads.check(request.url.path, request.query_params, request.headers)
     parts, size = [], 0
     async for part in request.stream():
@@ -41,6 +45,9 @@ async def put_upload(request: Request, name: str) -> Response:
 async def get_upload(request: Request, name: str) -> Response:
     """Return an uploaded file; anyone who has the URL may read it."""
     _refuse_key(request)
+    moved = _elsewhere(request, None)
+    if moved is not None:
+        return moved
     upload = service_of(request).uploads.read(request.url.path)
     if upload is None:
         raise _no_such_key()
@@ -54,8 +61,14 @@ async def get_media(request: Request, name: str) -> Response:
     _refuse_key(request)
     service = service_of(request)
     request_id, _, suffix = name.rpartition(".")
-    media = _finished_media(service, request_id)
-    range_header = request.headers.get("range")
+    found = _finished(service, request_id)
+    moved = _elsewhere(request, found)
+    if moved is not None:
+        return moved
+    media = found.verdict.media if found.verdict else None
+    if media is None:
+        raise _no_such_key()
+    range_header = None if "media-no-range" in struck(request.scope) else request.headers.get("range")
     head = request.method == "HEAD"
     if suffix == "jpg" and media.thumbnail is not None:
         return file_response(media.thumbnail, "image/jpeg", range_header, head=head)
@@ -64,13 +77,27 @@ async def get_media(request: Request, name: str) -> Response:
     return file_response(media.clip, media.content_type, range_header, head=head)
 
 
-def _finished_media(service: Service, request_id: str) -> Media:
+def _finished(service: Service, request_id: str) -> QueueRequest:
     request = service.store.get(request_id)
     if request is not None:
         service.store.settle(request, service.clock.now())
-        if request.terminal is Status.SUCCESS and request.verdict and request.verdict.media:
-            return request.verdict.media
+        if request.terminal is Status.SUCCESS:
+            return request
     raise _no_such_key()
+
+
+def _elsewhere(request: Request, found: QueueRequest | None) -> Response | None:
+    """Apply the faults that say the file is not here: gone, or moved."""
+    faults = struck(request.scope)
+    if "media-gone" in faults:
+        now = service_of(request).clock.now()
+        age = float("inf") if found is None or found.finished_at is None else now - found.finished_at
+        if age >= float(faults["media-gone"].options["after"]):
+            raise _no_such_key()
+    if "media-moved" in faults and MOVED not in request.query_params:
+        location = f"{request.url.path}?{MOVED}=1"
+        return Response(None, int(faults["media-moved"].options["status"]), {"location": location})
+    return None
 
 
 def _refuse_key(request: Request) -> None:

@@ -33,6 +33,9 @@ class Store:
     def __iter__(self) -> Iterator[QueueRequest]:
         return iter(self._by_id.values())
 
+    def __reversed__(self) -> Iterator[QueueRequest]:
+        return reversed(self._by_id.values())
+
     def add(self, request: QueueRequest) -> None:
         """Keep a new request; requests come in the order of their creation."""
         self._by_id[request.request_id] = request

@@ -95,7 +95,7 @@ class Uploads:
                 "Access denied. The request signature we calculated does not match the one you provided.",
             )
         if self._clock.now() > float(expires):
-            raise storage_refusal(400, "ExpiredToken", "The provided token has expired.")
+            raise expired()
         return content_type
 
     def write(self, path: str, data: bytes, content_type: str) -> None:
@@ -121,3 +121,8 @@ class Uploads:
     def _signature(self, path: str, content_type: str, expires: str) -> str:
         text = f"PUT\n{path}\n{content_type}\n{expires}".encode()
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+
+
+def expired() -> Refusal:
+    """Return the refusal of a PUT that comes too late (the code and the text are assumed)."""
+    return storage_refusal(400, "ExpiredToken", "The provided token has expired.")

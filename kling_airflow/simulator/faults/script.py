@@ -1,0 +1,222 @@
+"""The script: which faults are in force, and whom they strike."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kling_airflow.simulator.faults.kinds import KINDS, Kind, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kling_airflow.simulator.clock import Clock
+
+
+STRUCK = "kling_airflow.faults"
+"""The key of an ASGI scope under which the faults that strike a call are found."""
+
+
+class Selector(BaseModel):
+    """When a fault strikes, and whom. Whatever is not said does not matter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    call: str | None = None
+    """Only this call, by its name."""
+    request_id: str | None = None
+    """Only this request."""
+    key: str | None = None
+    """Only calls with the API key of this name."""
+    organization: str | None = None
+    model: str | None = None
+    contains: str | None = None
+    """Only requests whose payload, as JSON, contains this text."""
+    skip: int = Field(default=0, ge=0)
+    """Leave out the first so many."""
+    nth: int | None = Field(default=None, ge=1)
+    """Strike the nth only."""
+    times: int | None = Field(default=None, ge=1)
+    """Strike so often, then be over."""
+    for_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Be in force so long."""
+    probability: float = Field(default=1.0, ge=0, le=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A call that a fault may strike.
+
+    :param text: returns the payload as JSON, for `contains`.
+    """
+
+    call: str
+    request_id: str | None = None
+    key: str | None = None
+    organization: str | None = None
+    model: str | None = None
+    text: Callable[[], str] = str
+
+
+@dataclass(slots=True)
+class Fault:
+    """A fault in force."""
+
+    id: str
+    kind: Kind
+    selector: Selector
+    options: dict[str, Any]
+    until: float | None
+    remaining: int | None
+    rng: random.Random
+    to_skip: int
+    struck: int = 0
+
+    def strikes(self, target: Target) -> bool:
+        """Return whether it strikes this call, and count it."""
+        if not self._matches(target):
+            return False
+        if self.to_skip > 0:
+            self.to_skip -= 1
+            return False
+        if self.selector.probability < 1 and self.rng.random() >= self.selector.probability:
+            return False
+        self.struck += 1
+        if self.remaining is not None:
+            self.remaining -= 1
+        return True
+
+    def over(self, now: float) -> bool:
+        """Return whether it will never strike again."""
+        return self.remaining == 0 or (self.until is not None and now >= self.until)
+
+    def describe(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        said = self.selector.model_dump(exclude_defaults=True)
+        return {"id": self.id, "name": self.kind.name, **said, **self.options, "struck": self.struck}
+
+    def _matches(self, target: Target) -> bool:
+        selector = self.selector
+        allowed = (selector.call,) if selector.call else self._usual_calls()
+        if target.call not in allowed:
+            return False
+        for name in ("request_id", "key", "organization", "model"):
+            wanted = getattr(selector, name)
+            if wanted is not None and wanted != getattr(target, name):
+                return False
+        return selector.contains is None or selector.contains in target.text()
+
+    def _usual_calls(self) -> tuple[str, ...]:
+        return (self.kind.default_call,) if self.kind.default_call else self.kind.calls
+
+
+@dataclass(slots=True)
+class Script:
+    """The faults in force, in the order in which they were added.
+
+    :param seed: decides what is left to chance.
+    """
+
+    clock: Clock
+    seed: int
+    faults: list[Fault] = field(default_factory=list)
+    struck: dict[str, int] = field(default_factory=dict)
+    """How often each kind has struck, by name."""
+    _ordinal: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def add(self, name: str, values: dict[str, Any]) -> Fault:
+        """Put a fault in force.
+
+        :param name: one of `KINDS`.
+        :param values: a selector's fields and the kind's options.
+        :raises ValueError: naming what is wrong.
+        """
+        kind = KINDS.get(name)
+        if kind is None:
+            raise ValueError(f"no fault is called {name!r}; there are: {', '.join(KINDS)}")
+        chosen = {key: value for key, value in values.items() if key in Selector.model_fields}
+        others = {key: value for key, value in values.items() if key not in chosen}
+        selector = _selector(kind, chosen)
+        number = next(self._ordinal)
+        lasting = (
+            kind.lasting
+            or selector.for_seconds is not None
+            or selector.probability < 1
+            or selector.request_id is not None
+        )
+        once = selector.nth is not None or not lasting
+        fault = Fault(
+            id=f"{name}-{number}",
+            kind=kind,
+            selector=selector,
+            options=kind.options | _options(kind, others),
+            until=None if selector.for_seconds is None else self.clock.now() + selector.for_seconds,
+            remaining=1 if selector.times is None and once else selector.times,
+            rng=random.Random(f"{self.seed}:{number}"),  # noqa: S311 - chance, not secrets
+            to_skip=selector.skip if selector.nth is None else selector.nth - 1,
+        )
+        self.faults.append(fault)
+        return fault
+
+    def draw(self, target: Target, stages: frozenset[Stage]) -> list[Fault]:
+        """Return the faults of some stages that strike a call, each counted."""
+        now = self.clock.now()
+        self.faults = [fault for fault in self.faults if not fault.over(now)]
+        struck = [fault for fault in self.faults if fault.kind.stage in stages and fault.strikes(target)]
+        for fault in struck:
+            self.struck[fault.kind.name] = self.struck.get(fault.kind.name, 0) + 1
+        return struck
+
+    def in_force(self) -> list[Fault]:
+        """Return the faults that may still strike."""
+        now = self.clock.now()
+        return [fault for fault in self.faults if not fault.over(now)]
+
+    def remove(self, fault_id: str) -> bool:
+        """Take a fault out of force; return whether it was there."""
+        kept = [fault for fault in self.faults if fault.id != fault_id]
+        found = len(kept) < len(self.faults)
+        self.faults = kept
+        return found
+
+
+def _selector(kind: Kind, values: dict[str, Any]) -> Selector:
+    try:
+        selector = Selector(**values)
+    except ValidationError as error:
+        details = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
+        raise ValueError(f"{kind.name}: {details}") from error
+    if not kind.calls and values:
+        raise ValueError(f"{kind.name} strikes every call: {', '.join(values)} can't be chosen")
+    if selector.call is not None and selector.call not in kind.calls:
+        raise ValueError(f"{kind.name} does not strike {selector.call!r}, but: {', '.join(kind.calls)}")
+    return selector
+
+
+def _options(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if name not in kind.options:
+            known = ", ".join([*Selector.model_fields, *kind.options])
+            raise ValueError(f"{kind.name} has no option {name!r}; it takes: {known}")
+        default = kind.options[name]
+        if isinstance(default, str):
+            fits = isinstance(value, str)
+        else:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            fits = (number and 0 <= value <= 1e12) or (default is None and value is None)
+        if name == "status" and not isinstance(default, str):
+            fits = fits and 200 <= value <= 599
+        if not fits:
+            wanted = "a text" if isinstance(default, str) else "a number, 0 or more"
+            raise ValueError(f"{kind.name}: {name} is {value!r}, want {wanted}")
+    return values
+
+
+def struck(scope: Mapping[str, Any]) -> dict[str, Fault]:
+    """Return the faults that strike a call, by name, out of its ASGI scope."""
+    faults: list[Fault] = scope.get(STRUCK, [])
+    return {fault.kind.name: fault for fault in faults}
