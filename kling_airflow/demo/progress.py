@@ -40,6 +40,7 @@ LOOKS = {
     "scheduled": ("…", "yellow"),
     "up_for_retry": ("↻", "yellow"),
 }
+NEVER_RAN = ("upstream_failed", "skipped")
 FINISHED = ("success", "failed", "upstream_failed", "skipped", "removed")
 
 
@@ -81,7 +82,7 @@ def task_rows(instances: list[dict[str, Any]], *, request: str = "", status: str
         TaskRow(
             task_id=name,
             state=states[name],
-            started=_moment(by_id[name]["start_date"]),
+            started=None if states[name] in NEVER_RAN else _moment(by_id[name]["start_date"]),
             ended=_moment(by_id[name]["end_date"]) if states[name] in FINISHED else None,
             doing=_doing(name, states, request, status),
         )
@@ -95,7 +96,9 @@ def _doing(name: str, states: Mapping[str, str], request: str, status: str) -> s
         case "running":
             return RUNNING.get(name, "")
         case "deferred":
-            known = f"request {request[:8]} is {status or 'pending'}" if request else "the queue"
+            if status == "success":
+                return f"request {request[:8]} is done; the triggerer is about to look"
+            known = f"request {request[:8]} is {status or 'pending'}" if request else "waits for the queue"
             return f"{known}; no worker slot is used"
         case "queued" | "scheduled":
             return "waits for a worker process"

@@ -48,6 +48,9 @@ def show(console: Console, result: Result) -> None:
     table.add_row("Resolution", f"{landed['width']} x {landed['height']}, {landed['fps']:g} frames a second")
     table.add_row("Audio", "a track, as asked for" if landed["has_audio"] else "none")
     table.add_row("Cost", cost(result.clip.get("cost_usd"), result.billed))
+    table.add_row(
+        "Billed", f"{result.billed} request{'' if result.billed == 1 else 's'}, by the simulator's ledger"
+    )
     table.add_row("SHA-256", landed["sha256"])
     table.add_section()
     table.add_row("In the bucket", landed["uri"])
@@ -63,10 +66,9 @@ def cost(usd: float | None, billed: int) -> str:
     :param usd: the price of one request, if it is known.
     :param billed: how many requests were billed.
     """
-    requests = "1 request billed" if billed == 1 else f"{billed} requests billed"
     if usd is None:
-        return f"$0 here; the real price of this model isn't known ({requests})"
-    return f"${usd * billed:.2f} on the real service; $0 here ({requests} in the simulator's ledger)"
+        return "$0 here; the real price isn't known"
+    return f"${usd * billed:.2f} on the real service, $0 here"
 
 
 def size(count: int) -> str:

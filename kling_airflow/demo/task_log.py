@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kling_airflow.demo.airflow_api import LogEntry
 
+FRAMES_SHOWN = 4
+
 
 def as_lines(entries: Iterable[LogEntry]) -> Iterator[str]:
     """Yield ``LEVEL message`` lines, and of each error where it happened and what it says.
@@ -23,7 +25,7 @@ def as_lines(entries: Iterable[LogEntry]) -> Iterator[str]:
             continue
         yield f"{str(entry.get('level') or '').upper():7} {event}".strip()
         for error in entry.get("error_detail") or ():
-            for frame in error.get("frames") or ():
+            for frame in (error.get("frames") or ())[-FRAMES_SHOWN:]:
                 yield f"          {frame.get('filename')}:{frame.get('lineno')} in {frame.get('name')}"
             yield f"        {error.get('exc_type')}: {error.get('exc_value')}"
 

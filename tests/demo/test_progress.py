@@ -49,7 +49,7 @@ def test_a_task_waits_for_what_is_unfinished_before_it() -> None:
 def test_a_deferred_task_tells_of_its_request() -> None:
     rows = task_rows(instances(wait="deferred"), request="12345678-aaaa", status="processing")
     assert rows[3].doing == "request 12345678 is processing; no worker slot is used"
-    assert doing(wait="deferred")["wait"] == "the queue; no worker slot is used"
+    assert doing(wait="deferred")["wait"] == "waits for the queue; no worker slot is used"
 
 
 def test_elapsed_runs_on_until_the_task_ends() -> None:

@@ -45,7 +45,8 @@ def test_it_says_what_was_made_and_where_it_is(tmp_path: Path, monkeypatch: pyte
         "5.04 s",
         "1280 x 720, 24 frames a second",
         "a track, as asked for",
-        "$1.26 on the real service; $0 here (1 request billed",
+        "$1.26 on the real service, $0 here",
+        "1 request, by the simulator's ledger",
         "ab" * 32,
         "s3://clips/run/rocket.mp4",
         "83 s",
@@ -60,7 +61,7 @@ def test_a_silent_clip_says_so_and_a_narrow_terminal_loses_nothing(tmp_path: Pat
 
 
 def test_cost_and_size_as_people_say_them(tmp_path: Path) -> None:
-    assert cost(0.84, 2).startswith("$1.68 on the real service; $0 here (2 requests billed")
+    assert cost(0.84, 2) == "$1.68 on the real service, $0 here"
     assert "isn't known" in cost(None, 1)
     assert (size(10), size(1_234), size(12_345_678)) == ("1 kB", "1 kB", "12.3 MB")
 
