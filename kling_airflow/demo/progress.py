@@ -141,7 +141,7 @@ class Board:
 
     def __enter__(self) -> Board:
         if self._console.is_terminal:
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
+            self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=8)
             self._live.start()
         return self
 
@@ -185,7 +185,8 @@ class Board:
                 f"[{clock(self.seconds):>5}] {text}", markup=False, highlight=False, soft_wrap=True
             )
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """Return the whole board as it is now."""
         parts: list[RenderableType] = []
         if self._services:
             parts.append(self._service_table())

@@ -39,11 +39,13 @@ class Demo:
 
     :param options: what was asked for; checked already.
     :param console: where to show it.
+    :param board: what shows the progress there.
     """
 
-    def __init__(self, options: Options, console: Console) -> None:
+    def __init__(self, options: Options, console: Console, *, board: type[Board] = Board) -> None:
         self._options = options
         self._console = console
+        self._board = board
         self._interruptions = Interruptions()
 
     def run(self) -> None:
@@ -85,7 +87,7 @@ class Demo:
     def _generate(self, stack: Stack) -> Result:
         """Make the clip, with everything that is needed up to the copy of it."""
         try:
-            with Board(self._console) as board:
+            with self._board(self._console) as board:
                 run_id = self._start(stack, board)
                 self._watch(stack, board, run_id)
                 return self._collect(stack, board, run_id)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -35,10 +37,7 @@ class Result:
 def show(console: Console, result: Result) -> None:
     """Print the summary."""
     landed = result.landed
-    table = Table(
-        box=box.ROUNDED, show_header=False, padding=(0, 1), border_style="green", title_justify="left"
-    )
-    table.title = Text("Your clip has landed", style="bold green")
+    table = Table(box=box.ROUNDED, show_header=False, padding=(0, 1), border_style="green")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for label, file in result.files.items():
@@ -56,8 +55,8 @@ def show(console: Console, result: Result) -> None:
     table.add_row("In the bucket", landed["uri"])
     table.add_row("Request", landed["request_id"])
     table.add_row("Took", f"{result.seconds:.0f} s, from an empty folder")
-    console.print()
-    console.print(table)
+    heading = Text("Your clip has landed", style="bold green")
+    console.print(Padding(Group(heading, table), (1, 0, 0, 2)))
 
 
 def cost(usd: float | None, billed: int) -> str:
