@@ -7,8 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from kling_airflow.media.errors import InvalidFrame
-from kling_airflow.media.frame_check import check_pixels, open_image, reason
+from kling_airflow.media.errors import InvalidFrame, in_short
+from kling_airflow.media.frame_check import check_pixels, open_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,7 +35,7 @@ def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
         picture = open_image(data, _known_formats())
     except Exception as error:
         raise InvalidFrame(
-            f"The source is not a picture that can be read ({len(data):,} bytes, {reason(error)}). "
+            f"The source is not a picture that can be read ({len(data):,} bytes, {in_short(error)}). "
             f"Formats: {', '.join(_FORMATS)}."
         ) from error
     check_pixels(*picture.size, max_pixels)
@@ -68,7 +68,7 @@ def load_upright(picture: Image.Image, *, scale: float = 1.0) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:
-        raise InvalidFrame(f"The source can't be decoded: {reason(error)}.") from error
+        raise InvalidFrame(f"The source can't be decoded: {in_short(error)}.") from error
     profile = picture.info.get("icc_profile")
     upright = _eight_bits(_turned(picture))
     upright.info["icc_profile"] = profile
@@ -170,7 +170,9 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
             if known and not is_srgb:
                 return _transformed(image, source)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-            log.warning("The color profile can't be used (%s); the colors are taken as sRGB.", reason(error))
+            log.warning(
+                "The color profile can't be used (%s); the colors are taken as sRGB.", in_short(error)
+            )
     return image.convert("RGB")
 
 

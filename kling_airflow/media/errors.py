@@ -8,9 +8,10 @@ class MediaError(Exception):
 
 
 class InvalidArgument(MediaError):
-    """A parameter can't be used as it stands: a malformed address, an unknown word, a number out of range.
+    """A parameter can't be used as it stands.
 
-    Found before anything was read or written. Trying again changes nothing.
+    A malformed address, an unknown word, a number out of range, the name of something that isn't there.
+    Trying again changes nothing.
     """
 
 
@@ -38,3 +39,9 @@ class DownloadFailed(MediaError):
 
 class StorageFailed(MediaError):
     """The store did not do what it was asked: no permission, no answer, a wrong size. A retry asks again."""
+
+
+def in_short(error: BaseException) -> str:
+    """Return a library's complaint in one short line, without memory addresses."""
+    text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
+    return f"{type(error).__name__}: {text[:300]}".rstrip(": ")

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_airflow.media.errors import InvalidFrame
+from kling_airflow.media.errors import InvalidFrame, in_short
 from kling_airflow.media.geometry import MAX_SHAPE, MIN_SIDE
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def check_frame(data: bytes) -> FrameInfo:
         raise
     except Exception as error:
         raise InvalidFrame(
-            f"The frame is not a readable .jpg or .png ({len(data):,} bytes, {reason(error)}); "
+            f"The frame is not a readable .jpg or .png ({len(data):,} bytes, {in_short(error)}); "
             "the queue takes nothing else. PrepareFrameOperator converts other formats."
         ) from error
     return FrameInfo(kind, width, height, len(data), hashlib.sha256(data).hexdigest())
@@ -91,12 +91,6 @@ def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
         # Pillow warns of bombs where we refuse them; our limit is the one that counts.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(data), formats=formats)
-
-
-def reason(error: Exception) -> str:
-    """Return an image library's complaint in one short line, without memory addresses."""
-    text = " ".join(str(error).split()).replace("identify image file <_io.BytesIO object", "identify it <")
-    return f"{type(error).__name__}: {text.split('<')[0].strip()[:200]}"
 
 
 def _check_size(width: int, height: int) -> None:

@@ -1,0 +1,179 @@
+"""What is written beside a clip: what was asked, of whom, from which frames, and what came back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from kling_airflow import __version__
+from kling_airflow.media.clips import ClipInfo
+from kling_airflow.media.errors import InvalidArgument
+from kling_airflow.media.http_get import plain_url
+
+_MEASURES = ("duration_seconds", "width", "height", "fps", "has_audio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A clip as ``KlingRequestSensor`` returns it; what isn't known is None.
+
+    :param request_id: the queue's id.
+    :param video_url: where it can be fetched, for a while.
+    :param duration: seconds that were asked for.
+    :param sound: whether sound was asked for.
+    :param cost_usd: what it cost.
+    :param submitted_at: ISO 8601, UTC; so is ``finished_at``.
+    """
+
+    request_id: str
+    model: str | None = None
+    video_url: str | None = None
+    duration: float | None = None
+    sound: bool | None = None
+    cost_usd: float | None = None
+    submitted_at: str | None = None
+    finished_at: str | None = None
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Read the dict that a task handed on.
+
+        :raises InvalidArgument: it isn't one, or has no request id.
+        """
+        if not isinstance(value, Mapping):
+            raise InvalidArgument(
+                f"clip is {type(value).__name__}; it must be the dict that KlingRequestSensor returns, "
+                "for instance clip=wait.output."
+            )
+        known: dict[str, Any] = {name: value.get(name) for name in cls.__dataclass_fields__}
+        if not isinstance(known["request_id"], str) or not known["request_id"].strip():
+            raise InvalidArgument(
+                "clip has no request_id; it must be the dict that KlingRequestSensor returns."
+            )
+        return cls(**known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked of the model; what nobody knows is None and isn't checked.
+
+    :param duration: seconds.
+    :param sound: whether an audio track was wanted.
+    :param prompt: the text.
+    :param frames: of each frame its ``uri`` and ``sha256``.
+    """
+
+    duration: float | None = None
+    sound: bool | None = None
+    prompt: str | None = None
+    frames: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The JSON beside a clip."""
+
+    VERSION: ClassVar[int] = 1
+    MAX_BYTES: ClassVar[int] = 1_000_000
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def make(
+        cls,
+        clip: Clip,
+        asked: Asked,
+        info: ClipInfo,
+        *,
+        sha256: str,
+        size: int,
+        uri: str,
+        poster: Mapping[str, Any] | None,
+        landed_at: datetime,
+    ) -> Self:
+        """Describe a landing.
+
+        :param sha256: of the clip, in hex.
+        :param size: of the clip, bytes.
+        :param uri: where the clip is.
+        :param poster: its ``uri``, ``sha256`` and ``bytes``; None without one.
+        """
+        return cls(
+            {
+                "version": cls.VERSION,
+                "made_by": f"kling_airflow {__version__}",
+                "request_id": clip.request_id,
+                "model": clip.model,
+                "asked": {
+                    "prompt": asked.prompt,
+                    "duration": asked.duration,
+                    "sound": asked.sound,
+                    "frames": [_frame(frame) for frame in asked.frames],
+                },
+                "clip": {
+                    "uri": uri,
+                    "sha256": sha256,
+                    "bytes": size,
+                    **{name: getattr(info, name) for name in _MEASURES},
+                },
+                "checks": {"duration": info.duration_check, "sound": info.sound_check},
+                "poster": None if poster is None else dict(poster),
+                "cost_usd": clip.cost_usd,
+                "submitted_at": clip.submitted_at,
+                "finished_at": clip.finished_at,
+                "landed_at": landed_at.isoformat(timespec="seconds"),
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes | None) -> Self | None:
+        """Return a sidecar that is complete; None for anything else, such as another program's JSON."""
+        try:
+            content = json.loads(data or b"")
+            made = cls(content)
+            _ = made.request_id, made.sha256, int(made.bytes), made.measures, made.poster
+            if made.poster is not None:
+                int(made.poster["bytes"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return made
+
+    def to_json(self) -> bytes:
+        """Return the file's content."""
+        return json.dumps(self.content, indent=2, ensure_ascii=False).encode() + b"\n"
+
+    @property
+    def request_id(self) -> str:
+        """The request that the clip came of."""
+        return str(self.content["request_id"])
+
+    @property
+    def sha256(self) -> str:
+        """The clip's hash, in hex."""
+        return str(self.content["clip"]["sha256"])
+
+    @property
+    def bytes(self) -> int:
+        """The clip's size."""
+        return int(self.content["clip"]["bytes"])
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """What the clip measures: duration, width, height, rate, sound."""
+        return {name: self.content["clip"][name] for name in _MEASURES}
+
+    @property
+    def poster(self) -> Mapping[str, Any] | None:
+        """The poster's uri, hash and size; None where there is none."""
+        return self.content["poster"]  # type: ignore[no-any-return]
+
+
+def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep a frame's address and hash; of an http(s) address not the query, which may be a signature."""
+    uri = str(frame.get("uri", ""))
+    if uri.lower().startswith(("http://", "https://")):
+        uri = plain_url(uri)
+    return {"uri": uri, "sha256": frame.get("sha256")}

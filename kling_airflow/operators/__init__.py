@@ -1,0 +1,1 @@
+"""Operators: a picture made a frame, a clip ordered."""

@@ -1,0 +1,193 @@
+"""Makes a picture fit to be a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from kling_airflow.arguments import is_literal, text_or_none, whole_number
+from kling_airflow.exceptions import airflow_errors
+from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
+from kling_airflow.media.errors import InvalidArgument
+from kling_airflow.media.geometry import SHORT_SIDE, check_options
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from kling_airflow.lineage import Lineage
+    from kling_airflow.media.frames import FrameOptions
+
+_FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+_MAX_SOURCE_BYTES = 100_000_000
+_MAX_PIXELS = 89_478_485
+
+
+class PrepareFrameOperator(BaseOperator):
+    """Make any picture a frame that the queue takes, and store it.
+
+    The picture is turned upright, brought to sRGB without transparency, and cut, padded or stretched to
+    the shape asked for. The frame is never larger than asked nor than the picture has pixels for; a picture
+    too small for the queue is enlarged up to twice, and refused beyond. Metadata is left behind. The same
+    picture gives the same bytes.
+
+    Returns ``uri, width, height, bytes, sha256, format``.
+
+    :param source: an http(s) URL or any object-storage URI; templated, as are all parameters here.
+    :param destination: an object-storage URI that ends in .jpg, .jpeg or .png.
+    :param aspect_ratio: "16:9", "9:16", "1:1", or "source" for the picture's own shape.
+    :param fit: "cover" cuts what is too much, "contain" pads, "stretch" distorts.
+    :param gravity: what "cover" keeps: "center", "top", "bottom", "left", "right", "top-left", ...
+    :param background: a color for padding and behind transparent parts, "#rrggbb" or a CSS name; or "blur":
+        padding made of the blurred picture.
+    :param short_side: upper limit of the frame's shorter side, 432 to 2160 pixels; 720 makes 1280x720.
+    :param format: "jpeg" or "png"; by default what the destination's name says.
+    :param quality: of JPEG, 40 to 100; lowered where the frame would exceed 10 MB.
+    :param max_bytes: a larger source is refused.
+    :param max_pixels: a source with more pixels is refused before it is decoded.
+    :param source_conn_id: connection of the source's store; None takes the store's default.
+    :param destination_conn_id: connection of the destination's store; None takes the store's default.
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "destination",
+        "aspect_ratio",
+        "fit",
+        "gravity",
+        "background",
+        "short_side",
+        "format",
+        "quality",
+        "max_bytes",
+        "max_pixels",
+        "source_conn_id",
+        "destination_conn_id",
+    )
+    ui_color = "#e0f2fe"
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        destination: str,
+        aspect_ratio: str = "16:9",
+        fit: str = "cover",
+        gravity: str = "center",
+        background: str = "#000000",
+        short_side: int | str = SHORT_SIDE,
+        format: str | None = None,  # noqa: A002
+        quality: int | str = 92,
+        max_bytes: int | str = _MAX_SOURCE_BYTES,
+        max_pixels: int | str = _MAX_PIXELS,
+        source_conn_id: str | None = None,
+        destination_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.destination = destination
+        self.aspect_ratio = aspect_ratio
+        self.fit = fit
+        self.gravity = gravity
+        self.background = background
+        self.short_side = short_side
+        self.format = format
+        self.quality = quality
+        self.max_bytes = max_bytes
+        self.max_pixels = max_pixels
+        self.source_conn_id = source_conn_id
+        self.destination_conn_id = destination_conn_id
+        self._lineage: tuple[str, str] | None = None
+        self._check_what_is_known()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, prepare, store."""
+        from kling_airflow.media.frames import prepare_frame
+        from kling_airflow.media.http_get import plain_url
+
+        with airflow_errors():
+            options = self._options()
+            target = StoredObject(
+                self.destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
+            )
+            _check_source(self.source)
+            data = read_frame(
+                self.source,
+                conn_id=text_or_none(self.source_conn_id),
+                max_bytes=whole_number("max_bytes", self.max_bytes),
+            )
+            shown = plain_url(self.source) if is_http(self.source) else self.source
+            self.log.info("Read %s: %d bytes.", shown, len(data))
+            frame = prepare_frame(data, options)
+            target.write(frame.data, f"image/{frame.info.format}")
+        info = frame.info
+        self.log.info(
+            "Stored %s: %d x %d, %d bytes, sha256 %s.",
+            target.uri,
+            info.width,
+            info.height,
+            info.bytes,
+            info.sha256,
+        )
+        self._lineage = self.source, target.uri
+        return {
+            "uri": target.uri,
+            "width": info.width,
+            "height": info.height,
+            "bytes": info.bytes,
+            "sha256": info.sha256,
+            "format": info.format,
+        }
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
+        """Name the picture as the input and the frame as the output."""
+        from kling_airflow.lineage import lineage
+
+        source, target = self._lineage or (None, None)
+        return lineage(inputs=[source], outputs=[target])
+
+    def _options(self) -> FrameOptions:
+        from kling_airflow.media.frames import FrameOptions
+
+        return FrameOptions(
+            aspect_ratio=self.aspect_ratio,
+            fit=self.fit,
+            gravity=self.gravity,
+            background=self.background,
+            short_side=whole_number("short_side", self.short_side),
+            format=text_or_none(self.format) or _format_of(self.destination),
+            quality=whole_number("quality", self.quality),
+            max_pixels=whole_number("max_pixels", self.max_pixels),
+        )
+
+    def _check_what_is_known(self) -> None:
+        """Refuse at parse time what is wrong whatever the templates will say."""
+        with airflow_errors():
+            if is_literal(self.source):
+                _check_source(self.source)
+            if is_literal(self.destination):
+                check_location(self.destination, "destination")
+                if is_literal(self.format):
+                    _ = text_or_none(self.format) or _format_of(self.destination)
+            words = {"aspect_ratio": self.aspect_ratio, "fit": self.fit, "gravity": self.gravity}
+            known = {name: value for name, value in words.items() if is_literal(value)}
+            usual = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
+            size = whole_number("short_side", self.short_side) if is_literal(self.short_side) else SHORT_SIDE
+            check_options(**(usual | known), short_side=size)
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, str) or not is_http(source):
+        check_location(source, "source")
+
+
+def _format_of(destination: str) -> str:
+    suffix = f".{destination.rpartition('/')[2].rpartition('.')[2].lower()}"
+    if suffix not in _FORMATS:
+        raise InvalidArgument(
+            f"destination is {destination!r}; its name must end in {', '.join(_FORMATS)}, "
+            "or format must be given."
+        )
+    return _FORMATS[suffix]

@@ -1,0 +1,1 @@
+"""Transfers: a clip brought from the queue into your own store."""
