@@ -168,7 +168,7 @@ class GMIClient:
             ) as response:
                 body = _read(call, response, deadline)
                 return self.protocol.answer(response.status_code, response.headers, body)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise answers.lost(call, _how(error), _why(error)) from None
 
 
@@ -184,8 +184,9 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def _read(call: Call, response: requests.Response, deadline: float) -> bytes:
+    """Read the body piece by piece as it arrives: ``iter_content`` would wait for whole chunks."""
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > call.max_bytes:
             raise answers.lost(call, Lost.AFTER_SENDING, f"the answer is larger than {call.max_bytes} bytes")
@@ -195,12 +196,12 @@ def _read(call: Call, response: requests.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _how(error: requests.RequestException) -> Lost:
+def _how(error: Exception) -> Lost:
     before = any(isinstance(cause, _NEVER_SENT) for cause in _causes(error))
     return Lost.BEFORE_SENDING if before else Lost.AFTER_SENDING
 
 
-def _why(error: requests.RequestException) -> str:
+def _why(error: Exception) -> str:
     """Name the innermost cause; the outer texts quote URLs, and those can be signed."""
     for cause in reversed(_causes(error)):
         if isinstance(cause, OSError) and cause.strerror:

@@ -31,7 +31,9 @@ HTML = b"<!DOCTYPE html><html><body>Bad gateway</body></html>"
 
 def said(status: int, body: bytes | str = b"", **headers: str) -> Answer:
     raw = body.encode() if isinstance(body, str) else body
-    named = {"content-type": "application/json"} | {key.replace("_", "-"): value for key, value in headers.items()}
+    named = {"content-type": "application/json"} | {
+        key.replace("_", "-"): value for key, value in headers.items()
+    }
     return Answer(status, named, raw)
 
 
@@ -39,10 +41,18 @@ def said(status: int, body: bytes | str = b"", **headers: str) -> Answer:
     ("status", "body", "kind"),
     [
         (400, '{"error": "invalid payload parameters: image (Required parameter is missing)"}', Rejected),
-        (400, '{"error": "Generation rejected; please review the prompt and parameters then retry"}', Rejected),
+        (
+            400,
+            '{"error": "Generation rejected; please review the prompt and parameters then retry"}',
+            Rejected,
+        ),
         (401, "", Unauthorized),
         (403, '{"error": "forbidden"}', Unauthorized),
-        (402, '{"error": "Insufficient credits. Please add more credits to your account."}', InsufficientCredits),
+        (
+            402,
+            '{"error": "Insufficient credits. Please add more credits to your account."}',
+            InsufficientCredits,
+        ),
         (404, '{"error": "model Kling does not exist"}', NotFound),
         (404, '{"error": "you do not have access"}', NotFound),
         (404, HTML, WrongService),
@@ -62,7 +72,11 @@ def said(status: int, body: bytes | str = b"", **headers: str) -> Answer:
         (500, '{"error": "Backend error (500). Please try again."}', AmbiguousSubmission),
         (500, '{"error": "Backend error (429). Please try again."}', AmbiguousSubmission),
         (500, '{"error": "context deadline exceeded"}', AmbiguousSubmission),
-        (500, '{"error": {"message": "context deadline exceeded", "details": "upstream"}}', AmbiguousSubmission),
+        (
+            500,
+            '{"error": {"message": "context deadline exceeded", "details": "upstream"}}',
+            AmbiguousSubmission,
+        ),
         (502, HTML, AmbiguousSubmission),
         (503, '{"error": "Upstream capacity temporarily exhausted; please retry later"}', NotAccepted),
         (503, HTML, AmbiguousSubmission),
@@ -129,7 +143,9 @@ def test_a_lost_look_may_be_repeated(how: Lost) -> None:
     assert type(answers.lost(GET, how, "reset")) is Unreachable
 
 
-@pytest.mark.parametrize("body", ["", "not json", HTML, "[]", "null", '{"request_id": ""}', '{"request_id": 7}'])
+@pytest.mark.parametrize(
+    "body", ["", "not json", HTML, "[]", "null", '{"request_id": ""}', '{"request_id": 7}']
+)
 def test_a_good_answer_to_a_submission_without_a_readable_id_is_ambiguous(body: str) -> None:
     with pytest.raises(AmbiguousSubmission):
         PROTOCOL.read_submit(SUBMIT, said(200, body))
@@ -180,7 +196,7 @@ def test_long_words_are_cut() -> None:
     assert len(str(error)) < 600
 
 
-def _upload():  # noqa: ANN202
+def _upload():
     from kling_airflow.gmi.call import Upload
 
     return Upload("http://store.example/frame?signature=SIGNATURE", "http://store.example/frame")

@@ -106,5 +106,5 @@ def test_raw_base64_is_taken(data: bytes) -> None:
     ("duration", "sound", "price"),
     [(5, False, 0.84), (5, True, 1.26), (15, True, 3.78), (3, False, 0.504)],
 )
-def test_the_price_is_the_vendors(duration: int, sound: bool, price: float) -> None:  # noqa: FBT001
+def test_the_price_is_the_vendors(duration: int, sound: bool, price: float) -> None:
     assert ClipOptions.of(prompt="rise", duration=duration, sound=sound).price_usd == pytest.approx(price)

@@ -13,7 +13,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = ["request_id", "status", "outcome", "payload", "created_at", "updated_at", "queued_at", "model", "error"]
+KEYS = [
+    "request_id",
+    "status",
+    "outcome",
+    "payload",
+    "created_at",
+    "updated_at",
+    "queued_at",
+    "model",
+    "error",
+]
 
 
 def read(**fields: Any) -> Request:
@@ -103,7 +113,9 @@ def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)))
 def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]) -> None:
     request = Request.read(data)
-    assert (request is not None) == (isinstance(data.get("request_id"), str) and bool(data["request_id"].strip()))
+    assert (request is not None) == (
+        isinstance(data.get("request_id"), str) and bool(data["request_id"].strip())
+    )
     if request is not None:
         assert request.clip()["request_id"] == request.request_id
 
@@ -126,5 +138,5 @@ def test_what_is_no_record_is_none(data: Any) -> None:
         (Page((), rows=99), 99, False),
     ],
 )
-def test_a_page_knows_whether_older_ones_follow(page: Page, offset: int, more: bool) -> None:  # noqa: FBT001
+def test_a_page_knows_whether_older_ones_follow(page: Page, offset: int, more: bool) -> None:
     assert page.continues(offset, 100) is more
