@@ -85,7 +85,8 @@ class PrepareFrameOperator(BaseOperator):
         destination_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Each value is an XCom of its own, too: what `start.output["uri"]` reads.
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.source = source
         self.destination = destination
         self.aspect_ratio = aspect_ratio
