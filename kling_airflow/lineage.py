@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from airflow.providers.common.compat.openlineage.facet import BaseFacet, Dataset
+    from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    Lineage: TypeAlias = OperatorLineage[Dataset, BaseFacet]
+    Lineage: TypeAlias = OperatorLineage[Any, Any]
 
 
 def lineage(*, inputs: Iterable[str | None], outputs: Iterable[str | None]) -> Lineage:

@@ -55,11 +55,11 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Where a landing's parts go; ``poster`` is None where none is wanted."""
+    """Where a landing's parts go."""
 
     clip: Place
     sidecar: Place
-    poster: Place | None = None
+    poster: Place
 
 
 def land(
@@ -67,6 +67,7 @@ def land(
     places: Places,
     *,
     asked: Asked | None = None,
+    with_poster: bool = True,
     limits: DownloadLimits | None = None,
     renew: Callable[[], str] | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def land(
     :param clip: what the sensor returned.
     :param places: where it goes.
     :param asked: what was asked of the model, for the checks and the sidecar.
+    :param with_poster: whether to take a poster out of the clip.
     :param limits: of the download.
     :param renew: asks the queue for the clip's address again.
     :return: ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri,
@@ -89,7 +91,7 @@ def land(
     asked = asked or Asked()
     limits = limits or DownloadLimits(max_bytes=MAX_CLIP_BYTES)
     earlier = Sidecar.parse(places.sidecar.read(Sidecar.MAX_BYTES))
-    if earlier is not None and _is_whole(earlier, clip, places):
+    if earlier is not None and _is_whole(earlier, clip, places, with_poster):
         log.info("Request %s has landed before, whole, at %s.", clip.request_id, places.clip.uri)
         return _landed(earlier, places)
     with tempfile.TemporaryDirectory(prefix="kling-landing-") as folder:
@@ -104,12 +106,14 @@ def land(
             info.duration_check,
             info.sound_check,
         )
-        picture = poster(path) if places.poster else None
+        picture = poster(path) if with_poster else None
         # From here until the new sidecar stands, whoever looks sees that this landing isn't whole.
         places.sidecar.delete()
         places.clip.write_file(path, "video/mp4")
-    if places.poster and picture:
+    if picture:
         places.poster.write(picture, "image/jpeg")
+    elif earlier and earlier.poster:
+        places.poster.delete()  # it shows the clip that was replaced
     made = Sidecar.make(
         clip,
         asked,
@@ -125,7 +129,7 @@ def land(
     return _landed(made, places)
 
 
-def _is_whole(earlier: Sidecar, clip: Clip, places: Places) -> bool:
+def _is_whole(earlier: Sidecar, clip: Clip, places: Places, with_poster: bool) -> bool:
     """Compare what is stored with its sidecar, the cheap questions first."""
     if earlier.request_id != clip.request_id:
         log.info("%s is of request %s; it is replaced.", places.clip.uri, earlier.request_id)
@@ -133,7 +137,8 @@ def _is_whole(earlier: Sidecar, clip: Clip, places: Places) -> bool:
     if places.clip.size() != earlier.bytes:
         log.warning("%s doesn't have the %d bytes of its sidecar.", places.clip.uri, earlier.bytes)
         return False
-    if places.poster and (earlier.poster is None or places.poster.size() != earlier.poster["bytes"]):
+    if with_poster and (earlier.poster is None or places.poster.size() != earlier.poster["bytes"]):
+        log.info("%s is missing.", places.poster.uri)
         return False
     if places.clip.sha256() != earlier.sha256:
         log.warning("%s doesn't have the hash of its sidecar.", places.clip.uri)
@@ -170,8 +175,8 @@ def _download(
     return download(renew(), sink, limits)
 
 
-def _described(place: Place | None, data: bytes | None) -> dict[str, Any] | None:
-    if place is None or data is None:
+def _described(place: Place, data: bytes | None) -> dict[str, Any] | None:
+    if data is None:
         return None
     return {"uri": place.uri, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
@@ -182,7 +187,7 @@ def _landed(sidecar: Sidecar, places: Places) -> dict[str, Any]:
         "sha256": sidecar.sha256,
         "bytes": sidecar.bytes,
         **sidecar.measures,
-        "poster_uri": places.poster.uri if places.poster else None,
+        "poster_uri": places.poster.uri if sidecar.poster else None,
         "sidecar_uri": places.sidecar.uri,
         "request_id": sidecar.request_id,
     }

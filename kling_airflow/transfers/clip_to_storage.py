@@ -113,6 +113,7 @@ class ClipToObjectStorageOperator(BaseOperator):
                 clip,
                 self._places(),
                 asked=asked,
+                with_poster=bool(switch_or_none("poster", self.poster)),
                 limits=limits,
                 renew=lambda: self._fresh_url(clip.request_id),
             )
@@ -148,8 +149,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         place = StoredObject(
             self.destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
         )
-        wanted = switch_or_none("poster", self.poster)
-        return Places(place, place.sibling(".json"), place.sibling(".jpg") if wanted else None)
+        return Places(place, place.sibling(".json"), place.sibling(".jpg"))
 
     def _fresh_url(self, request_id: str) -> str:
         request = GMICloudHook(self.gmi_conn_id).get_conn().get(request_id)

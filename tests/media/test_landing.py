@@ -1,0 +1,343 @@
+"""Landings, without Airflow: files for places, a real server, a real clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kling_airflow.media.download import DownloadLimits
+from kling_airflow.media.errors import DownloadFailed, InvalidClip, StorageFailed
+from kling_airflow.media.landing import Places, land
+from kling_airflow.media.sidecar import Asked, Clip
+
+from .file_server import FileServer, cut, status
+from .movies import write_clip
+
+
+@dataclass
+class Shelf:
+    """Places in a folder; remembers what happened in which order, and fails where told to."""
+
+    folder: Path
+    done: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+
+    def places(self):
+        return Places(Slot(self, "x.mp4"), Slot(self, "x.json"), Slot(self, "x.jpg"))
+
+    def there(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@dataclass
+class Slot:
+    shelf: Shelf
+    name: str
+
+    @property
+    def path(self):
+        return self.shelf.folder / self.name
+
+    @property
+    def uri(self):
+        return f"s3://bucket/{self.name}"
+
+    def _do(self, what):
+        self.shelf.done.append(f"{what} {self.name}")
+        if f"{what} {self.name}" in self.shelf.broken:
+            raise StorageFailed(f"{what} {self.name}")
+
+    def size(self):
+        return self.path.stat().st_size if self.path.exists() else None
+
+    def read(self, limit):
+        return self.path.read_bytes()[:limit] if self.path.exists() else None
+
+    def sha256(self):
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def write_file(self, path, content_type):
+        self._do(f"write {content_type}")
+        self.path.write_bytes(path.read_bytes())
+
+    def write(self, data, content_type):
+        self._do(f"write {content_type}")
+        self.path.write_bytes(data)
+
+    def delete(self):
+        self._do("delete")
+        self.path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    return write_clip(tmp_path_factory.mktemp("movie") / "clip.mp4", sound=True).read_bytes()
+
+
+@pytest.fixture
+def server(movie):
+    with FileServer(movie).running() as running:
+        yield running
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    (tmp_path / "shelf").mkdir()
+    return Shelf(tmp_path / "shelf")
+
+
+@pytest.fixture
+def clip(server):
+    return Clip(
+        request_id="request-1",
+        model="kling-v3-image-to-video",
+        video_url=server.url,
+        duration=5,
+        sound=True,
+        cost_usd=1.26,
+        submitted_at="2026-11-23T04:00:00+00:00",
+        finished_at="2026-11-23T04:02:45+00:00",
+    )
+
+
+ASKED = Asked(
+    duration=5,
+    sound=True,
+    prompt="A rocket rises.",
+    frames=[
+        {"uri": "s3://frames/start.png", "sha256": "aa", "width": 1280},
+        {"uri": "https://cdn.example/end.png?X-Amz-Signature=secret#top", "sha256": "bb"},
+    ],
+)
+
+
+def other(clip, **changes):
+    return dataclasses.replace(clip, **changes)
+
+
+WRITES = ["write video/mp4 x.mp4", "write image/jpeg x.jpg", "write application/json x.json"]
+
+
+def test_a_clip_lands_with_poster_and_sidecar(clip, shelf, movie):
+    landed = land(clip, shelf.places(), asked=ASKED)
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+    assert (shelf.folder / "x.mp4").read_bytes() == movie
+    assert landed == {
+        "uri": "s3://bucket/x.mp4",
+        "sha256": hashlib.sha256(movie).hexdigest(),
+        "bytes": len(movie),
+        "duration_seconds": 5.042,
+        "width": 320,
+        "height": 180,
+        "fps": 24.0,
+        "has_audio": True,
+        "poster_uri": "s3://bucket/x.jpg",
+        "sidecar_uri": "s3://bucket/x.json",
+        "request_id": "request-1",
+    }
+    poster = Image.open(io.BytesIO((shelf.folder / "x.jpg").read_bytes()))
+    assert (poster.format, poster.size) == ("JPEG", (320, 180))
+
+
+def test_the_sidecar_tells_where_the_clip_comes_from(clip, shelf, movie):
+    land(clip, shelf.places(), asked=ASKED)
+    text = (shelf.folder / "x.json").read_text()
+    said = json.loads(text)
+    assert said["request_id"] == "request-1"
+    assert said["model"] == "kling-v3-image-to-video"
+    assert said["cost_usd"] == 1.26
+    assert said["submitted_at"] == "2026-11-23T04:00:00+00:00"
+    assert said["finished_at"] == "2026-11-23T04:02:45+00:00"
+    assert said["landed_at"].endswith("+00:00")
+    assert said["asked"] == {
+        "prompt": "A rocket rises.",
+        "duration": 5,
+        "sound": True,
+        "frames": [
+            {"uri": "s3://frames/start.png", "sha256": "aa"},
+            {"uri": "https://cdn.example/end.png", "sha256": "bb"},
+        ],
+    }
+    assert said["checks"] == {"duration": "5.04 s, asked for 5 s", "sound": "has sound, as asked for"}
+    poster = (shelf.folder / "x.jpg").read_bytes()
+    assert said["poster"]["sha256"] == hashlib.sha256(poster).hexdigest()
+    assert said["poster"]["bytes"] == len(poster)
+    assert said["clip"]["sha256"] == hashlib.sha256(movie).hexdigest()
+    assert "secret" not in text
+    assert clip.video_url not in text
+
+
+def test_the_sidecar_is_written_last_and_an_old_one_is_removed_first(clip, shelf):
+    land(clip, shelf.places())
+    assert shelf.done == [
+        "delete x.json",
+        "write video/mp4 x.mp4",
+        "write image/jpeg x.jpg",
+        "write application/json x.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    "breaks", ["write video/mp4 x.mp4", "write image/jpeg x.jpg", "write application/json x.json"]
+)
+def test_wherever_it_breaks_no_sidecar_stands(clip, shelf, breaks):
+    land(clip, shelf.places())
+    shelf.broken = {breaks}
+    with pytest.raises(StorageFailed):
+        land(other(clip, request_id="request-2"), shelf.places())
+    assert "x.json" not in shelf.there()
+    shelf.broken = set()
+    assert land(other(clip, request_id="request-2"), shelf.places())["request_id"] == "request-2"
+
+
+def test_a_retry_finds_the_landing_and_does_nothing(clip, shelf, server):
+    first = land(clip, shelf.places(), asked=ASKED)
+    before = (shelf.folder / "x.json").read_bytes()
+    shelf.done.clear()
+    again = land(other(clip, video_url="http://gone.invalid/"), shelf.places(), asked=ASKED)
+    assert again == first
+    assert shelf.done == []
+    assert len(server.requests) == 1
+    assert (shelf.folder / "x.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.jpg"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], None], ids=["short", "missing"])
+def test_a_damaged_landing_is_made_anew(clip, shelf, server, movie, name, damage):
+    land(clip, shelf.places())
+    path = shelf.folder / name
+    path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
+    land(clip, shelf.places())
+    assert len(server.requests) == 2
+    assert (shelf.folder / "x.mp4").read_bytes() == movie
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+
+
+def test_other_bytes_of_the_same_length_are_noticed(clip, shelf, server, movie):
+    land(clip, shelf.places())
+    (shelf.folder / "x.mp4").write_bytes(movie[:-1] + b"?")
+    land(clip, shelf.places())
+    assert len(server.requests) == 2
+    assert (shelf.folder / "x.mp4").read_bytes() == movie
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"request_id": "request-1"}', b'{"clip": 3}', b"\xff\xfe"]
+)
+def test_a_sidecar_that_is_none_does_not_count(clip, shelf, server, content):
+    (shelf.folder / "x.json").write_bytes(content)
+    (shelf.folder / "x.mp4").write_bytes(b"older")
+    land(clip, shelf.places())
+    assert len(server.requests) == 1
+    assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-1"
+
+
+def test_another_request_replaces_what_is_there(clip, shelf, server):
+    land(clip, shelf.places())
+    assert land(other(clip, request_id="request-2"), shelf.places())["request_id"] == "request-2"
+    assert len(server.requests) == 2
+
+
+def test_a_clip_that_is_refused_leaves_the_older_landing_whole(clip, shelf, server):
+    first = land(clip, shelf.places())
+    server.data = b"<html>not a clip</html>"
+    shelf.done.clear()
+    with pytest.raises(InvalidClip):
+        land(other(clip, request_id="request-2"), shelf.places())
+    assert shelf.done == []
+    assert land(clip, shelf.places()) == first
+
+
+def test_without_a_poster(clip, shelf):
+    landed = land(clip, shelf.places(), with_poster=False)
+    assert landed["poster_uri"] is None
+    assert shelf.there() == ["x.json", "x.mp4"]
+    assert json.loads((shelf.folder / "x.json").read_bytes())["poster"] is None
+
+
+def test_a_poster_that_is_wanted_later_is_made(clip, shelf):
+    land(clip, shelf.places(), with_poster=False)
+    assert land(clip, shelf.places())["poster_uri"] == "s3://bucket/x.jpg"
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+
+
+def test_the_poster_of_another_clip_does_not_stay(clip, shelf):
+    land(clip, shelf.places())
+    land(other(clip, request_id="request-2"), shelf.places(), with_poster=False)
+    assert shelf.there() == ["x.json", "x.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [({"duration": 10}, "asked for were 10 s"), ({"sound": True}, "no audio track; sound was asked for")],
+)
+def test_what_was_not_asked_for_is_refused(clip, shelf, server, tmp_path, asked, message):
+    server.data = write_clip(tmp_path / "silent.mp4", frames=121).read_bytes()
+    with pytest.raises(InvalidClip, match=message):
+        land(clip, shelf.places(), asked=Asked(**asked))
+    assert shelf.there() == []
+
+
+def test_what_nobody_knows_is_not_checked_and_that_is_said(clip, shelf, caplog):
+    caplog.set_level("INFO")
+    land(clip, shelf.places())
+    assert json.loads((shelf.folder / "x.json").read_bytes())["checks"] == {
+        "duration": "not checked",
+        "sound": "not checked",
+    }
+    assert "duration not checked, sound not checked" in caplog.text
+
+
+def test_a_cut_download_is_resumed(clip, shelf, server, movie, caplog):
+    server.faults = [cut(len(movie) // 2)]
+    assert land(clip, shelf.places())["sha256"] == hashlib.sha256(movie).hexdigest()
+    assert server.requests[1]["range"] == f"bytes={len(movie) // 2}-"
+
+
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_a_dead_address_is_asked_for_again(clip, shelf, server, caplog, code):
+    server.faults = [status(code)]
+    land(other(clip, video_url=server.url + "?sig=secret"), shelf.places(), renew=lambda: server.url)
+    assert server.paths == ["/clip.mp4?sig=secret", "/clip.mp4"]
+    assert f"answered {code}" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_clip_without_an_address_asks_for_one(clip, shelf, server):
+    land(other(clip, video_url=None), shelf.places(), renew=lambda: server.url)
+    assert len(server.requests) == 1
+    with pytest.raises(DownloadFailed, match="no video_url"):
+        land(other(clip, video_url=None, request_id="request-2"), shelf.places())
+
+
+def test_an_address_that_stays_dead_is_an_error(clip, shelf, server):
+    server.faults = [status(404), status(404), status(404)]
+    with pytest.raises(DownloadFailed, match="answered 404"):
+        land(clip, shelf.places(), renew=lambda: server.url)
+    assert len(server.requests) == 2
+
+
+def test_only_a_dead_address_is_asked_for_again(clip, shelf, server, movie):
+    def never():
+        raise AssertionError("asked again")
+
+    with pytest.raises(DownloadFailed, match="max_bytes"):
+        land(clip, shelf.places(), limits=DownloadLimits(max_bytes=len(movie) - 1), renew=never)
+
+
+def test_the_temporary_file_is_gone_afterwards(clip, shelf, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    land(clip, shelf.places())
+    server.data = b"no clip"
+    with pytest.raises(InvalidClip):
+        land(other(clip, request_id="request-2"), shelf.places())
+    assert list((tmp_path / "tmp").iterdir()) == []
