@@ -1,0 +1,52 @@
+"""A task's context without a scheduler: real operators, the connection from the environment, XComs kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+class TaskInstance:
+    """What operators ask of their task instance."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+        self.first_reschedule: Any = None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        json.dumps(value)
+        self.xcoms[key] = value
+
+    def get_first_reschedule_date(self, context: Any) -> Any:
+        return self.first_reschedule
+
+
+class TaskStateStore:
+    """Airflow's task state store: JSON in, JSON out; survives tries; a stale try's write raises."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.retentions: dict[str, Any] = {}
+        self.stale = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        if self.stale:
+            raise RuntimeError("this try has been replaced")
+        self.values[key] = json.dumps(value)
+        self.retentions[key] = retention
+
+
+def context(store: TaskStateStore | None = None) -> dict[str, Any]:
+    """Return a new try's context; hand the same store in again for the next try."""
+    return {"ti": TaskInstance(), "task_state_store": TaskStateStore() if store is None else store}
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, base_url: str, key: str = "key", **extra: Any) -> None:
+    """Define ``gmi_cloud_default``."""
+    connection = {"conn_type": "gmi_cloud", "host": base_url, "password": key, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_GMI_CLOUD_DEFAULT", json.dumps(connection))

@@ -1,0 +1,63 @@
+"""What Airflow's own provider manager makes of our metadata."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+
+from kling_airflow.get_provider_info import get_provider_info
+
+AIRFLOW = Path(airflow.__file__).parent
+
+
+@pytest.mark.parametrize("schema", ["provider_info.schema.json", "provider.yaml.schema.json"])
+def test_the_metadata_fits_the_schema(schema: str) -> None:
+    rules: dict[str, Any] = json.loads((AIRFLOW / schema).read_text())
+    info = get_provider_info()
+    if schema == "provider.yaml.schema.json":
+        # Only the keys whose rules stand nowhere else: the connection form's.
+        rules = rules["properties"]["connection-types"]
+        info = info["connection-types"]
+    jsonschema.validate(info, rules)
+
+
+def test_airflow_finds_the_provider_and_its_hook() -> None:
+    manager = ProvidersManager()
+    assert "kling-airflow" in manager.providers
+    hook = manager.hooks["gmi_cloud"]
+    assert hook is not None
+    assert hook.hook_class_name == "kling_airflow.hooks.gmi.GMICloudHook"
+    assert hook.connection_testable
+
+
+def test_the_form_shows_key_base_url_and_organization() -> None:
+    manager = ProvidersManager()
+    behaviour = manager.field_behaviours["gmi_cloud"]
+    assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
+    widget = manager.connection_form_widgets["extra__gmi_cloud__organization_id"]
+    assert widget.field_name == "organization_id"
+    form = get_provider_info()["connection-types"][0]["conn-fields"]
+    assert form["organization_id"]["label"] == "Organization ID"
+
+
+def test_every_module_and_class_in_it_exists() -> None:
+    info = get_provider_info()
+    names = [
+        module
+        for kind in ("hooks", "operators", "sensors", "triggers")
+        for group in info[kind]
+        for module in group["python-modules"]
+    ]
+    names += [transfer["python-module"] for transfer in info["transfers"]]
+    for name in names:
+        importlib.import_module(name)
+    for path in info["extra-links"]:
+        module, _, name = path.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
