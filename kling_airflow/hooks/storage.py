@@ -279,9 +279,10 @@ def _is_defined(conn_id: str) -> bool:
 
 
 def _discard(sink: Any) -> None:
-    sink.closed = True  # or its end as an object would close, and thereby store it
     with suppress(Exception):
         sink.discard()
+    with suppress(AttributeError):
+        sink.closed = True  # or its end as an object would close, and thereby store it
 
 
 def _texts(error: BaseException | None) -> str:

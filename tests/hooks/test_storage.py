@@ -1,0 +1,256 @@
+"""Objects of a store: read with a cap, written whole or not at all, errors that name the field."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import stat
+
+import pytest
+import requests
+
+from kling_airflow.hooks.storage import BLOCK, StoredObject, check_location, presign, read_frame
+from kling_airflow.media.errors import DownloadFailed, InvalidArgument, StorageFailed
+from tests.media.file_server import FileServer
+
+from ..s3 import S3, _forget_stores
+from ..s3 import s3 as s3
+
+DATA = random.Random(3).randbytes(20_000)
+
+
+@pytest.fixture
+def bucket(s3):
+    return s3.bucket()
+
+
+@pytest.fixture
+def stored(s3, bucket):
+    return lambda key: StoredObject(f"s3://{bucket}/{key}", conn_id=S3.conn_id)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        (None, "destination is None; it must be an address"),
+        ("  ", "destination is '  '; it must be an address"),
+        ("/tmp/x.mp4", "without a scheme; write s3://"),
+        ("x.mp4", "without a scheme"),
+        ("s3:///x.mp4", "the bucket is missing"),
+        ("s3://conn@/x.mp4", "the bucket is missing"),
+        ("s3://", "the bucket is missing"),
+        ("s3://bucket", "the file name is missing"),
+        ("s3://bucket/", "the file name is missing"),
+        ("s3://bucket/folder/", "the file name is missing"),
+        ("file:///", "the file name is missing"),
+        ("s3://key:hidden@bucket/x.mp4", "with a password in it"),
+    ],
+)
+def test_what_is_no_address_of_one_object(uri, message):
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        check_location(uri, "destination")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://bucket/x.mp4",
+        "s3://conn@bucket/manual__2026-11-23T04:00:00+00:00/x.mp4",
+        "gs://bucket/a/b/c",
+        "file:///tmp/x.mp4",
+        "abfs://container@account/x.mp4",
+    ],
+)
+def test_addresses(uri):
+    assert check_location(uri, "destination") == uri
+
+
+def test_a_round_trip(s3, bucket, stored):
+    place = stored("a folder/x#1?.mp4")
+    assert place.uri == f"s3://{bucket}/a folder/x#1?.mp4"
+    assert place.size() is None
+    assert place.read(10) is None
+    place.write(DATA, "video/mp4")
+    assert s3.get(bucket, "a folder/x#1?.mp4") == DATA
+    assert place.size() == len(DATA)
+    assert place.read(10) == DATA[:10]
+    assert place.read_all(len(DATA)) == DATA
+    assert place.sha256() == hashlib.sha256(DATA).hexdigest()
+    place.delete()
+    place.delete()
+    assert place.size() is None
+    assert s3.keys(bucket) == []
+
+
+def test_a_sibling(stored, bucket):
+    assert stored("a/x.mp4").sibling(".json").uri == f"s3://{bucket}/a/x.json"
+    assert stored("a/take.1.mp4").sibling(".json").uri == f"s3://{bucket}/a/take.1.json"
+
+
+def test_a_large_file_goes_in_parts_and_a_small_one_at_once(s3, bucket, stored, tmp_path):
+    for name, size in (("small.mp4", 1000), ("one block.mp4", BLOCK), ("large.mp4", 2 * BLOCK + 5)):
+        path = tmp_path / name
+        path.write_bytes(random.Random(5).randbytes(size))
+        stored(name).write_file(path, "video/mp4")
+        assert s3.get(bucket, name) == path.read_bytes()
+        head = s3.client.head_object(Bucket=bucket, Key=name)
+        assert head["ContentType"] == "video/mp4"
+        assert ("-" in head["ETag"]) == (size >= BLOCK)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_write_that_is_stopped_stores_nothing(s3, bucket, stored, tmp_path, monkeypatch, error):
+    path = tmp_path / "large.mp4"
+    path.write_bytes(bytes(2 * BLOCK))
+
+    def copy_half(source, sink, block):
+        sink.write(source.read(BLOCK + 1))
+        raise error("stopped")
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy_half)
+    place = stored("x.mp4")
+    with pytest.raises(StorageFailed if error is RuntimeError else KeyboardInterrupt):
+        place.write_file(path, "video/mp4")
+    assert s3.keys(bucket) == []
+    assert "Uploads" not in s3.client.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_stopped_local_write_leaves_what_was_there(tmp_path, monkeypatch):
+    source, target = tmp_path / "new.mp4", tmp_path / "folder" / "x.mp4"
+    source.write_bytes(DATA)
+    place = StoredObject(target.as_uri())
+    place.write(b"older", "video/mp4")
+
+    def copy_half(read, sink, block):
+        sink.write(read.read(100))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy_half)
+    with pytest.raises(KeyboardInterrupt):
+        place.write_file(source, "video/mp4")
+    assert target.read_bytes() == b"older"
+    monkeypatch.undo()
+    place.write_file(source, "video/mp4")
+    assert target.read_bytes() == DATA
+    assert stat.S_IMODE(target.stat().st_mode) & 0o600 == 0o600
+
+
+def test_a_bucket_that_does_not_exist_is_named(tmp_path):
+    place = StoredObject("s3://no-such-bucket/x.mp4", conn_id=S3.conn_id)
+    for act in (
+        lambda: place.read(5),
+        place.size,
+        lambda: place.read_all(5),
+        lambda: place.write(b"x", "video/mp4"),
+    ):
+        with pytest.raises(
+            InvalidArgument, match=r"destination is s3://no-such-bucket/x\.mp4, whose bucket does not exist"
+        ):
+            act()
+
+
+def test_an_object_that_does_not_exist_is_named(bucket):
+    with pytest.raises(InvalidArgument, match=rf"source is s3://{bucket}/none\.png, which does not exist"):
+        read_frame(f"s3://{bucket}/none.png", conn_id=S3.conn_id, max_bytes=10)
+
+
+def test_the_cap(s3, bucket):
+    uri = s3.put(bucket, "x.png", DATA)
+    assert read_frame(uri, conn_id=S3.conn_id, max_bytes=20_000) == DATA
+    with pytest.raises(InvalidArgument, match=r"more than 19,999 bytes \(max_bytes\)"):
+        read_frame(uri, conn_id=S3.conn_id, max_bytes=19_999)
+
+
+def test_other_sources(tmp_path):
+    (tmp_path / "x.png").write_bytes(DATA)
+    assert read_frame((tmp_path / "x.png").as_uri(), max_bytes=20_000) == DATA
+    with FileServer(DATA).running() as server:
+        assert read_frame(server.url, max_bytes=20_000) == DATA
+        with pytest.raises(DownloadFailed, match="max_bytes"):
+            read_frame(server.url, max_bytes=19_999)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("foo://bucket/x.png", "source begins with foo://, which nothing here can open"),
+        ("gs://bucket/x.png", r"source begins with gs://.* Install kling_airflow\[gcs\]"),
+    ],
+)
+def test_schemes_that_nothing_opens(uri, message):
+    with pytest.raises(InvalidArgument, match=message):
+        read_frame(uri, max_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("uri", "conn_id"), [("s3://bucket/x.png", "not_defined"), ("s3://not_defined@bucket/x.png", None)]
+)
+def test_a_connection_that_is_not_defined_is_no_anonymous_access(uri, conn_id):
+    with pytest.raises(InvalidArgument, match="source: the connection `not_defined` is not defined"):
+        read_frame(uri, conn_id=conn_id, max_bytes=10)
+
+
+def test_a_connection_in_the_address_works_and_is_not_shown(s3, bucket):
+    uri = s3.put(bucket, "x.png", DATA).replace("s3://", f"s3://{S3.conn_id}@")
+    place = StoredObject(uri)
+    assert place.read(5) == DATA[:5]
+    assert place.uri == f"s3://{bucket}/x.png"
+
+
+def test_the_stores_default_connection_is_used_where_it_is_defined(s3, bucket, monkeypatch):
+    uri = s3.put(bucket, "x.png", DATA)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.connection)
+    _forget_stores()
+    assert read_frame(uri, max_bytes=20_000) == DATA
+
+
+def test_else_the_environment_is_used(s3, bucket, monkeypatch):
+    uri = s3.put(bucket, "x.png", DATA)
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3.url,
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests-secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    _forget_stores()
+    assert read_frame(uri, max_bytes=20_000) == DATA
+    _forget_stores()
+
+
+def test_a_store_that_is_not_reached_may_be_asked_again(monkeypatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_NO_STORE",
+        '{"conn_type": "aws", "login": "a", "password": "secret", "extra": '
+        '{"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1", "config_kwargs": '
+        '{"retries": {"max_attempts": 0}}}}',
+    )
+    with pytest.raises(StorageFailed, match=r"can't be looked at with the connection `no_store`") as caught:
+        read_frame("s3://bucket/x.png", conn_id="no_store", max_bytes=10)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_nobody_may_look_at_is_taken_as_not_there(tmp_path, caplog, monkeypatch):
+    place = StoredObject((tmp_path / "x.json").as_uri())
+    monkeypatch.setattr(type(place._fs), "open", _forbidden)
+    monkeypatch.setattr(type(place._fs), "info", _forbidden)
+    assert place.read(10) is None
+    assert place.size() is None
+    assert "can't be looked at" in caplog.text
+    with pytest.raises(StorageFailed, match="can't be written"):
+        place.write(b"x", "application/json")
+
+
+def _forbidden(*args, **kwargs):
+    raise PermissionError("Access Denied")
+
+
+def test_a_signed_address_can_be_read_by_anyone(s3, bucket):
+    uri = s3.put(bucket, "x.png", DATA)
+    assert requests.get(presign(uri, conn_id=S3.conn_id), timeout=10).content == DATA
+
+
+def test_a_store_without_signed_addresses_says_so(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"image is file://.*has no signed addresses"):
+        presign((tmp_path / "x.png").as_uri())
