@@ -142,7 +142,7 @@ def to_event(result: Request | GMIError) -> dict[str, Any]:
     if isinstance(result, Request):
         return {"state": "done", "clip": result.clip()}
     event: dict[str, Any] = {
-        "state": _STATES.get(type(result), "error"),
+        "state": next((state for state, kind in _ERRORS.items() if isinstance(result, kind)), "error"),
         "what": result.what,
         "money": result.money.name,
         "todo": result.todo,
@@ -185,4 +185,3 @@ _ERRORS: dict[str, type[GMIError]] = {
     "not_found": NotFound,
     "invalid": InvalidPayload,
 }
-_STATES = {kind: state for state, kind in _ERRORS.items()}

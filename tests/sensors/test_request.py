@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+)
+
+from kling_airflow import exceptions
+from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
+from kling_airflow.gmi.wait import to_event
+from kling_airflow.sensors.request import KlingRequestSensor
+from tests.airflow_context import connect, context
+from tests.gmi.scripted import Step, answer, scripted
+
+QUEUED = answer(200, '{"request_id": "a", "status": "queued"}')
+CLIP = {"media_urls": [{"id": "0", "url": "https://m/a.mp4"}]}
+DONE = answer(200, json.dumps({"request_id": "a", "status": "success", "outcome": CLIP}))
+FAILED = answer(200, '{"request_id": "a", "status": "failed", "outcome": {"error": "content policy"}}')
+MODES = [{"deferrable": True}, {"deferrable": False}, {"deferrable": False, "mode": "reschedule"}]
+every_mode = pytest.mark.parametrize("mode", MODES, ids=["deferrable", "poke", "reschedule"])
+
+
+def sensor(**fields: Any) -> KlingRequestSensor:
+    return KlingRequestSensor(**({"task_id": "wait", "request_id": "a", "poke_interval": 0.01} | fields))
+
+
+@pytest.fixture
+def execute(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def of(made: KlingRequestSensor, *steps: Step, given: dict[str, Any] | None = None) -> Any:
+        with scripted(*steps) as server:
+            connect(monkeypatch, server.url)
+            return made.execute(context() if given is None else given)
+
+    return of
+
+
+@every_mode
+def test_a_clip_that_is_there_is_returned_at_once(execute: Any, mode: dict[str, Any]) -> None:
+    given = context()
+    clip = execute(sensor(**mode), DONE, given=given)
+    assert clip["video_url"] == "https://m/a.mp4"
+    assert given["ti"].xcoms["request_id"] == "a"
+    assert given["ti"].xcoms["clip_link"] == "https://m/a.mp4"
+    assert given["ti"].xcoms["console_link"].startswith("http://127.0.0.1")
+
+
+def test_it_defers_with_ids_and_a_deadline(execute: Any) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(sensor(timeout=100, model="m"), QUEUED)
+    kwargs = deferred.value.trigger.serialize()[1]
+    assert kwargs["request_id"] == "a"
+    assert kwargs["model"] == "m"
+    assert kwargs["deadline"] - kwargs["started_at"] == pytest.approx(100)
+    assert deferred.value.timeout > timedelta(seconds=100)
+
+
+def test_a_clear_waits_anew(execute: Any) -> None:
+    deadlines = []
+    made = sensor(timeout=100)
+    for _ in range(2):
+        with pytest.raises(TaskDeferred) as deferred:
+            execute(made, QUEUED)
+        deadlines.append(deferred.value.trigger.wait.deadline)
+    assert deadlines[1] > deadlines[0]
+
+
+def test_poking_waits_and_returns_what_deferring_returns(execute: Any) -> None:
+    poked = execute(sensor(deferrable=False), QUEUED, QUEUED, DONE)
+    resumed = sensor().execute_complete(context(), {"state": "done", "clip": poked})
+    assert poked == resumed
+
+
+def test_rescheduling_gives_the_slot_back(execute: Any) -> None:
+    with pytest.raises(AirflowRescheduleException):
+        execute(sensor(deferrable=False, mode="reschedule"), QUEUED)
+
+
+def test_rescheduling_counts_from_the_first_look(execute: Any) -> None:
+    given = context()
+    given["ti"].first_reschedule = datetime.now(UTC) - timedelta(hours=2)
+    with pytest.raises(exceptions.RequestSensorTimeout):
+        execute(sensor(deferrable=False, mode="reschedule"), QUEUED, given=given)
+
+
+@every_mode
+@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize(
+    ("step", "kind"), [(FAILED, exceptions.GenerationFailed), (answer(401), exceptions.Unauthorized)]
+)
+def test_only_a_timeout_skips(
+    execute: Any, mode: dict[str, Any], soft_fail: bool, step: Step, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        execute(sensor(soft_fail=soft_fail, **mode), step)
+
+
+@pytest.mark.parametrize(("soft_fail", "kind"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+def test_a_timeout_while_poking(execute: Any, soft_fail: bool, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"did not end within.*alive in the queue"):
+        execute(sensor(deferrable=False, timeout=0.05, soft_fail=soft_fail), QUEUED)
+
+
+@pytest.mark.parametrize(("soft_fail", "kind"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+def test_a_timeout_while_deferred(soft_fail: bool, kind: type[Exception]) -> None:
+    event = to_event(GenerationTimeout("It did not end within 1 s.", request_id="a"))
+    with pytest.raises(kind, match="did not end within"):
+        sensor(soft_fail=soft_fail).resume_execution("execute_complete", {"event": event}, context())
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (GenerationFailed("f", request_id="a"), exceptions.GenerationFailed),
+        (GenerationFailed("f", retryable=True), exceptions.GenerationFailedForNow),
+        (Unauthorized("k"), exceptions.Unauthorized),
+        (Unreachable("u"), exceptions.Unreachable),
+    ],
+)
+def test_an_error_while_deferred_is_a_failure(soft_fail: bool, error: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=re.escape(str(error))) as caught:
+        sensor(soft_fail=soft_fail).resume_execution(
+            "execute_complete", {"event": to_event(error)}, context()
+        )
+    assert isinstance(caught.value, AirflowException)
+
+
+def test_the_safety_net_of_a_deferral_skips_too_under_soft_fail() -> None:
+    kwargs = {"error": "Trigger timeout"}
+    with pytest.raises(AirflowSensorTimeout):
+        sensor().resume_execution("__fail__", kwargs, context())
+    with pytest.raises(AirflowSkipException):
+        sensor(soft_fail=True).resume_execution("__fail__", kwargs, context())
+    with pytest.raises(TaskDeferralError):
+        sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger failure"}, context())
+
+
+@pytest.mark.parametrize("event", [None, {}, {"state": "paused"}, "done"])
+def test_an_event_that_cannot_be_read_is_an_error(event: Any) -> None:
+    with pytest.raises(exceptions.Unreachable):
+        sensor().execute_complete(context(), event)
+
+
+@every_mode
+@pytest.mark.parametrize("request_id", ["", "  ", None, {"request_id": "a"}])
+def test_a_request_id_is_needed(mode: dict[str, Any], request_id: Any) -> None:
+    with pytest.raises(exceptions.InvalidPayload, match="request_id"):
+        sensor(request_id=request_id, **mode).execute(context())
+
+
+def test_an_unknown_request_id_is_said_to_be_unknown(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.gmi.wait.NOT_FOUND_GRACE", 0.0)
+    with pytest.raises(
+        exceptions.NotFound, match=r"request a.*same organization|organization that submitted"
+    ):
+        execute(sensor(deferrable=False), answer(404, '{"error": "request not found"}'))
+
+
+def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.gmi.retries.Retries._wait", lambda *_: 0.0)
+    assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
+
+
+def test_defaults() -> None:
+    made = KlingRequestSensor(task_id="wait", request_id="a")
+    assert made.deferrable
+    assert made.timeout == 3600
+    assert made.poke_interval == 10
+    assert made.model == "kling-v3-image-to-video"
+    assert set(made.template_fields) >= {"request_id", "model", "gmi_conn_id"}

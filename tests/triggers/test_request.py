@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kling_airflow.triggers.request import KlingRequestTrigger
+from tests.airflow_context import connect
+from tests.gmi.scripted import Step, answer, reset, scripted
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import TriggerEvent
+
+DONE = json.dumps(
+    {
+        "request_id": "a",
+        "status": "success",
+        "model": "kling-v3-image-to-video",
+        "payload": {"duration": "5", "sound": "off", "image": "QUJD" * 10_000},
+        "outcome": {"media_urls": [{"id": "0", "url": "https://m/a.mp4"}]},
+    }
+)
+QUEUED = json.dumps({"request_id": "a", "status": "queued"})
+
+
+def trigger(seconds: float = 60, **fields: Any) -> KlingRequestTrigger:
+    now = time.time()
+    kwargs = {"gmi_conn_id": "gmi_cloud_default", "request_id": "a", "poll_interval": 0.01}
+    return KlingRequestTrigger(**(kwargs | {"started_at": now, "deadline": now + seconds} | fields))
+
+
+def run(made: KlingRequestTrigger) -> list[dict[str, Any]]:
+    async def collect() -> list[TriggerEvent]:
+        return [event async for event in made.run()]
+
+    return [event.payload for event in asyncio.run(asyncio.wait_for(collect(), 30))]
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def of(*steps: Step, **fields: Any) -> list[dict[str, Any]]:
+        with scripted(*steps) as server:
+            connect(monkeypatch, server.url)
+            return run(trigger(**fields))
+
+    return of
+
+
+def test_it_waits_then_fires_once_with_the_clip(events: Any) -> None:
+    (event,) = events(answer(200, QUEUED), answer(200, QUEUED), answer(200, DONE))
+    assert event["state"] == "done"
+    assert event["clip"]["video_url"] == "https://m/a.mp4"
+    assert len(json.dumps(event)) < 1000, "the echo of the payload stays out"
+
+
+def test_passing_errors_are_waited_out(events: Any) -> None:
+    (event,) = events(answer(502, "<html>"), reset, answer(429), answer(404, "{}"), answer(200, DONE))
+    assert event["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("step", "fields", "state"),
+    [
+        (answer(401), {}, "unauthorized"),
+        (answer(200, QUEUED), {"seconds": 0.1}, "timeout"),
+        (answer(502), {"unreachable_after": 0.1}, "unreachable"),
+        (answer(200, '{"request_id": "a", "status": "failed"}'), {}, "failed"),
+        (answer(200, '{"request_id": "a", "status": "cancelled"}'), {}, "cancelled"),
+        (answer(404, "{}"), {"started_at": 0.0}, "not_found"),
+    ],
+)
+def test_each_end_is_told_apart(events: Any, step: Step, fields: dict[str, Any], state: str) -> None:
+    (event,) = events(step, **fields)
+    assert event["state"] == state
+    assert event["what"]
+
+
+def test_a_connection_that_is_not_there_ends_the_wait() -> None:
+    (event,) = run(trigger(gmi_conn_id="nowhere"))
+    assert event["state"] == "unauthorized"
+    assert "nowhere" in event["what"]
+
+
+def test_retry_after_slows_the_next_look(events: Any) -> None:
+    began = time.monotonic()
+    events(answer(429, Retry_After="1"), answer(200, DONE))
+    assert time.monotonic() - began >= 1
+
+
+def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancel() -> None:
+        task = asyncio.ensure_future(anext(trigger().run()))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with scripted(answer(200, QUEUED)) as server:
+        connect(monkeypatch, server.url)
+        asyncio.run(cancel())
+
+
+def test_it_survives_serialization() -> None:
+    from airflow.sdk.serde import deserialize, serialize
+
+    made = trigger(model="another-model", unreachable_after=7.0)
+    path, kwargs = made.serialize()
+    assert path == f"{KlingRequestTrigger.__module__}.{KlingRequestTrigger.__name__}"
+    again = KlingRequestTrigger(**deserialize(serialize(json.loads(json.dumps(kwargs)))))
+    assert again.serialize() == made.serialize()
+
+
+def test_arguments_of_another_version_are_tolerated_and_kept() -> None:
+    _, kwargs = trigger(from_the_future=1).serialize()
+    assert kwargs["from_the_future"] == 1
+    old = {name: kwargs[name] for name in ("gmi_conn_id", "request_id", "deadline", "started_at")}
+    assert KlingRequestTrigger(**old).poll_interval == 10
+
+
+def test_neither_key_nor_address_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "http://queue.example", "the-secret-key")
+    made = trigger()
+    assert "secret" not in repr(made)
+    assert set(made.serialize()[1]) == {
+        "gmi_conn_id", "request_id", "model", "poll_interval", "started_at", "deadline", "unreachable_after",
+    }  # fmt: skip
+
+
+def test_its_module_is_light_enough_for_the_event_loop() -> None:
+    code = (
+        "import sys, airflow.triggers.base; import kling_airflow.triggers.request;"
+        "print([m for m in ('aiohttp', 'requests', 'PIL', 'av', 'tenacity.asyncio') if m in sys.modules])"
+    )
+    before = subprocess.run(
+        [sys.executable, "-c", code.replace("import kling_airflow.triggers.request;", "")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    after = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert after.stdout == before.stdout
