@@ -60,7 +60,7 @@ def main() -> None:
         Demo(options, console, board=Photographed).run()
         write_frames(next(options.output.glob("*.mp4")))
     shown = console.export_text(styles=True)
-    write_terminal(shown.rpartition("Your clip has landed")[2].partition("Stopping everything")[0])
+    write_terminal(shown.rpartition("Your clip has landed")[2].rpartition("╯")[0] + "╯")
 
 
 def write_frames(clip: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ EPILOG = (
     "runs the example DAG kling_image_to_video on two photographs, and copies the clip here. "
     "Nothing leaves this machine and nothing costs money. Ctrl-C stops everything."
 )
+
+
+PIPE_COLUMNS = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     from kling_airflow.demo.story import Demo, report
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     try:
         Demo(checked(args), console).run()
     except DemoError as error:

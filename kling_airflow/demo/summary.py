@@ -56,7 +56,7 @@ def show(console: Console, result: Result) -> None:
     table.add_row("Request", landed["request_id"])
     table.add_row("Took", f"{result.seconds:.0f} s, from an empty folder")
     heading = Text("Your clip has landed", style="bold green")
-    console.print(Padding(Group(heading, table), (1, 0, 0, 2)))
+    console.print(Padding(Group(heading, table), (1, 0, 0, 2), expand=False))
 
 
 def cost(usd: float | None, billed: int) -> str:

@@ -62,7 +62,7 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.mark.parametrize("snippet", snippets("python"), ids=str)
+@pytest.mark.parametrize("snippet", list(snippets("python")), ids=str)
 def test_python_runs_and_its_dags_load(
     snippet: Snippet, simulator: Simulator, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,12 +74,12 @@ def test_python_runs_and_its_dags_load(
     if "dag" in snippet.code.lower():
         (tmp_path / "dags").mkdir()
         (tmp_path / "dags" / "snippet_dag_of_airflow.py").write_text(snippet.code)
-        bag = DagBag(dag_folder=tmp_path / "dags", include_examples=False)
+        bag = DagBag(dag_folder=tmp_path / "dags")
         assert bag.import_errors == {}
         assert len(bag.dags) == len(re.findall(r"^@dag|\bDAG\(", snippet.code, re.MULTILINE))
 
 
-@pytest.mark.parametrize("words", commands())
+@pytest.mark.parametrize("words", list(commands()))
 def test_commands_exist_with_the_options_shown(words: list[str]) -> None:
     program, *arguments = words
     if program == "make":
