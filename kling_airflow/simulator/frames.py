@@ -74,7 +74,9 @@ def check(data: bytes) -> Frame:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            # A PNG without EXIF in its head would be decoded whole to look for it.
+            exif = image.getexif() if image.format == "JPEG" or "exif" in image.info else {}
+            turned = exif.get(0x0112, 1) in (5, 6, 7, 8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Unusable(f"not a JPEG or PNG image: {error}") from error
     if min(width, height) < MIN_SIDE:

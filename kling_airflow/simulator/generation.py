@@ -175,6 +175,11 @@ class Generator:
         path = self.pool.write(f"{uuid.uuid4()}.wav", buffer.getvalue())
         return Media(path, None, "audio/wav")
 
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def cancel(self) -> None:
         """Give up everything under way."""
         for task in self._tasks:

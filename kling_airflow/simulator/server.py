@@ -75,6 +75,15 @@ class Simulator:
         """Return how often each call was made, such as `{"POST /requests": 3}`."""
         return self._call(lambda service: dict(service.calls))
 
+    def wait_rendered(self, timeout: float = READY_WITHIN) -> None:
+        """Wait until every frame is fetched and every clip rendered: the rest is up to the clock.
+
+        :param timeout: seconds.
+        :raises TimeoutError: when it takes longer.
+        """
+        loop, service = self._running()
+        asyncio.run_coroutine_threadsafe(service.generator.idle(), loop).result(timeout)
+
     def reset(self) -> None:
         """Forget every request, upload, count and fault."""
         self._call(lambda service: service.reset())
@@ -123,14 +132,17 @@ class Simulator:
 
     def _call(self, work: Callable[[Service], T]) -> T:
         """Do something to the service on its own event loop."""
-        loop, service = self._loop, self._service
-        if loop is None or service is None:
-            raise RuntimeError("The simulator is not running: use it as `with Simulator() as sim:`.")
+        loop, service = self._running()
 
         async def on_loop() -> T:
             return work(service)
 
         return asyncio.run_coroutine_threadsafe(on_loop(), loop).result(READY_WITHIN)
+
+    def _running(self) -> tuple[asyncio.AbstractEventLoop, Service]:
+        if self._loop is None or self._service is None:
+            raise RuntimeError("The simulator is not running: use it as `with Simulator() as sim:`.")
+        return self._loop, self._service
 
     def _run(self) -> None:
         from kling_airflow.simulator.listener import listen
