@@ -178,11 +178,11 @@ class KlingImageToVideoOperator(BaseOperator):
         payload = ImageToVideo.of(**options.model_dump(), **delivery.payload)
         return replace(delivery, payload=payload.to_json())
 
-    def _read_frame(self, source: str) -> bytes:
+    def _read_frame(self, source: str, field: str) -> bytes:
         from kling_airflow.hooks.storage import read_frame
         from kling_airflow.media.frame_check import MAX_FRAME_BYTES
 
-        return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES)
+        return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES, field=field)
 
     def _presign(self, source: str) -> str:
         from kling_airflow.hooks.storage import presign

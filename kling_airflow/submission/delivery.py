@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from kling_airflow.gmi.errors import InvalidPayload, NotFound, WrongService
-from kling_airflow.submission.submit import Delivery
+from kling_airflow.gmi.errors import InvalidPayload, Money, NotFound, WrongService
+from kling_airflow.submission.submit import Delivery, Log
 
 _NONCE = "kling-airflow-"
 
@@ -81,32 +80,37 @@ def read_source(
     name: str,
     source: object,
     how: ImageDelivery,
-    read: Callable[[str], bytes],
+    read: Callable[[str, str], bytes],
     presign: Callable[[str], str],
-    log: logging.Logger,
+    log: Log,
 ) -> SourceFrame:
     """Read a frame and check it against the queue's limits, before money is spent.
 
     :param name: the field, for errors: ``image`` or ``image_tail``.
     :param source: an object-storage URI or an http(s) URL.
+    :param read: returns the bytes of a source, given the field's name for errors.
+    :param presign: makes an address of an object in a store that the queue can read.
     :param how: only under ``url`` may a URL be unreadable from here: the queue may still read it.
     :raises InvalidPayload: naming the field, what it holds, and the limit.
     """
-    from kling_airflow.media.errors import InvalidFrame, MediaError
+    from kling_airflow.media.errors import InvalidArgument, InvalidFrame, MediaError
     from kling_airflow.media.frame_check import check_frame
 
     uri = _uri(name, source)
     try:
-        data = read(uri)
+        data = read(uri, name)
         info = check_frame(data)
     except InvalidFrame as error:
         raise InvalidPayload(f"`{name}` ({_without_query(uri)}) is no frame: {error}") from error
     except MediaError as error:
-        if how is not ImageDelivery.URL or not uri.lower().startswith(("http://", "https://")):
-            raise
-        log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error)
-        address = hashlib.sha256(_without_query(uri).encode()).hexdigest()
-        return SourceFrame(uri, f"address:{address}", None, "", presign)
+        if how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://")):
+            log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error)
+            address = hashlib.sha256(_without_query(uri).encode()).hexdigest()
+            return SourceFrame(uri, f"address:{address}", None, "", presign)
+        if isinstance(error, InvalidArgument):
+            raise InvalidPayload(str(error)) from error
+        error.args = (f"{error} {Money.UNSPENT}",)
+        raise
     return SourceFrame(uri, info.sha256, data, info.format, presign)
 
 
@@ -137,7 +141,7 @@ def deliver(
     frames: Mapping[str, SourceFrame],
     how: ImageDelivery,
     client: Uploads,
-    log: logging.Logger,
+    log: Log,
     *,
     marker: str | None,
     delivered: Mapping[str, str],
@@ -181,7 +185,7 @@ def _embedded(frames: Mapping[str, SourceFrame], marker: str | None) -> Delivery
 
 
 def _without_uploads(
-    frames: Mapping[str, SourceFrame], marker: str | None, error: Exception, log: logging.Logger
+    frames: Mapping[str, SourceFrame], marker: str | None, error: Exception, log: Log
 ) -> Delivery:
     if all(frame.source.lower().startswith("https://") for frame in frames.values()):
         log.warning(

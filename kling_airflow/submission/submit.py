@@ -5,7 +5,6 @@ What is about to happen is written down before it happens, and what has happened
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +40,22 @@ class Queue(Protocol):
 
     def get(self, request_id: str) -> Request:
         """Return a request as it stands."""
+        ...
+
+
+class Log(Protocol):
+    """Where each step is told to a person on call: a task's logger, or any of ``logging``'s."""
+
+    def info(self, message: str, /, *args: Any) -> Any:
+        """Tell what went well."""
+        ...
+
+    def warning(self, message: str, /, *args: Any) -> Any:
+        """Tell what went wrong and was mended."""
+        ...
+
+    def error(self, message: str, /, *args: Any) -> Any:
+        """Tell what a person should look at."""
         ...
 
 
@@ -102,7 +117,7 @@ class Submitter:
         self,
         client: Queue,
         ledger: Ledger,
-        log: logging.Logger,
+        log: Log,
         *,
         patience: float,
         now: Callable[[], float] = time.time,

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord, fingerprint
+
+RECORD = SubmissionRecord("f" * 64, 1, "kling-v3-image-to-video", State.NOT_SENT)
+PRINT: dict[str, Any] = {
+    "model": "m",
+    "fields": {"prompt": "p", "duration": 5, "sound": False, "negative_prompt": None},
+    "frames": {"image": "hash"},
+    "base_url": "https://queue.example",
+    "organization_id": None,
+}
+
+
+def sent(record: SubmissionRecord = RECORD, now: float = 100.0) -> SubmissionRecord:
+    frames = {"image": "https://p/f.png"}
+    return record.sending(now=now, within=180, marker="https://p/f.png", frames=frames)
+
+
+text = st.text(min_size=1, max_size=20)
+times = st.none() | st.floats(0, 2e9)
+records = st.builds(
+    SubmissionRecord,
+    fingerprint=text,
+    take=st.integers(1, 99),
+    model=text,
+    state=st.sampled_from([State.SENDING, State.NOT_SENT]),
+    marker=st.none() | text,
+    frames=st.dictionaries(text, text, max_size=2),
+    posts=st.integers(0, 9),
+    sent_at=times,
+    arrives_by=times,
+    earlier=st.lists(text, max_size=3).map(tuple),
+    reason=st.none() | text,
+) | st.builds(
+    SubmissionRecord,
+    fingerprint=text,
+    take=st.just(1),
+    model=text,
+    state=st.sampled_from([State.SUBMITTED, State.FINISHED]),
+    request_id=text,
+    submitted_at=times,
+)
+
+
+@given(records)
+def test_a_record_is_read_as_it_was_written(record: SubmissionRecord) -> None:
+    assert SubmissionRecord.read(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_record_is_small() -> None:
+    assert len(json.dumps(sent().submitted("r" * 36, now=1).to_json())) < 600
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        "record",
+        {"version": 2, "state": "sending"},
+        {"version": 1},
+        {"version": 1, "fingerprint": "f", "take": 1, "model": "m", "state": "paused"},
+        {"version": 1, "fingerprint": "f", "take": 1, "model": "m", "state": "submitted"},
+    ],
+)
+def test_what_cannot_be_read_is_not_taken_for_absent(data: Any) -> None:
+    with pytest.raises(UnreadableRecord):
+        SubmissionRecord.read(data)
+
+
+def test_the_states_of_a_submission() -> None:
+    sending = sent()
+    assert (sending.state, sending.posts, sending.sent_at, sending.arrives_by) == (State.SENDING, 1, 100, 280)
+    refused = sending.not_sent("429")
+    assert (refused.state, refused.reason, refused.marker) == (State.NOT_SENT, "429", sending.marker)
+    again = sent(refused, now=200)
+    assert (again.posts, again.sent_at, again.reason) == (2, 200, None)
+    submitted = again.submitted("id-1", now=205)
+    assert (submitted.state, submitted.request_id, submitted.submitted_at) == (State.SUBMITTED, "id-1", 205)
+    another = sent(submitted, now=900)
+    assert (another.request_id, another.earlier) == (None, ("id-1",))
+
+
+def test_the_fingerprint_is_of_what_is_asked() -> None:
+    same = fingerprint(**PRINT)
+    assert fingerprint(**PRINT) == same
+    without_absent = PRINT | {"fields": {"sound": False, "duration": 5, "prompt": "p"}}
+    assert fingerprint(**without_absent) == same
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "other"},
+        {"fields": PRINT["fields"] | {"prompt": "q"}},
+        {"fields": PRINT["fields"] | {"duration": 6}},
+        {"fields": PRINT["fields"] | {"sound": True}},
+        {"fields": PRINT["fields"] | {"negative_prompt": "n"}},
+        {"frames": {"image": "other"}},
+        {"frames": {"image": "hash", "image_tail": "hash"}},
+        {"base_url": "http://simulator"},
+        {"organization_id": "org-7"},
+    ],
+)
+def test_anything_else_is_another_order(changed: dict[str, Any]) -> None:
+    assert fingerprint(**(PRINT | changed)) != fingerprint(**PRINT)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord
+from kling_airflow.submission.task_state import TaskStateLedger
+from tests.airflow_context import TaskStateStore
+
+RECORD = SubmissionRecord("f" * 64, 2, "m", State.SENDING, marker="https://p/f.png")
+
+
+@pytest.fixture
+def store() -> TaskStateStore:
+    return TaskStateStore()
+
+
+def ledger(store: TaskStateStore | None) -> TaskStateLedger:
+    return TaskStateLedger({"task_state_store": store})
+
+
+def test_the_next_try_reads_what_this_one_wrote(store: TaskStateStore) -> None:
+    ledger(store).write(RECORD)
+    assert ledger(store).read("f" * 64, 2) == RECORD
+
+
+def test_records_never_expire(store: TaskStateStore) -> None:
+    ledger(store).write(RECORD)
+    assert list(store.retentions.values()) == [NEVER_EXPIRE]
+
+
+def test_each_order_and_take_has_a_record_of_its_own(store: TaskStateStore) -> None:
+    ledger(store).write(RECORD)
+    assert ledger(store).read("f" * 64, 1) is None
+    assert ledger(store).read("e" * 64, 2) is None
+
+
+def test_unreadable_is_not_absent(store: TaskStateStore) -> None:
+    ledger(store).write(RECORD)
+    (key,) = store.values
+    store.values[key] = '{"version": 99}'
+    with pytest.raises(UnreadableRecord, match="99"):
+        ledger(store).read("f" * 64, 2)
+
+
+def test_the_write_of_a_replaced_try_raises(store: TaskStateStore) -> None:
+    store.stale = True
+    with pytest.raises(RuntimeError):
+        ledger(store).write(RECORD)
+
+
+def test_without_a_store_nothing_is_spent() -> None:
+    with pytest.raises(InvalidPayload, match=r"no task state store.*durable=False"):
+        ledger(None)
+
+
+def test_a_store_that_forgets_on_success_is_refused(
+    store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    with pytest.raises(InvalidPayload, match=r"clear_on_success.*durable=False"):
+        ledger(store)
