@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
+import requests
 
 from tests.e2e.conftest import DAG_ID, watch
 
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 def test_a_clip_of_two_photographs_lands_and_is_paid_for_once(stack: Stack, tmp_path: Path) -> None:
     api = stack.airflow.api
     before = {row["request_id"] for row in stack.queue.ledger()}
+    posts = calls(stack).get("POST /requests", 0)
     run_id = api.trigger(
         DAG_ID,
         {
@@ -53,18 +55,25 @@ def test_a_clip_of_two_photographs_lands_and_is_paid_for_once(stack: Stack, tmp_
     (row,) = [row for row in stack.queue.ledger() if row["request_id"] not in before]
     assert (row["billed"], row["outcome"]) == (True, "success")
     assert row["amount_usd"] == pytest.approx(4 * 0.252)
-    assert row["calls"]["submit"] == 1
+    assert calls(stack)["POST /requests"] - posts == 1
     clip = api.xcom(DAG_ID, run_id, "wait")
     assert api.xcom(DAG_ID, run_id, "submit") == clip["request_id"] == row["request_id"]
     assert clip["cost_usd"] == pytest.approx(4 * 0.252)
 
     check_landing(stack, api.xcom(DAG_ID, run_id, "land"), row["request_id"], tmp_path)
 
-    # The frames were prepared, and the key is nowhere in what Airflow keeps.
-    assert api.xcom(DAG_ID, run_id, "start_frame")["width"] == 1280
+    # The frames were prepared (640 x 427 before), and the key is nowhere in what Airflow keeps.
+    frame = api.xcom(DAG_ID, run_id, "start_frame")
+    assert (frame["width"], frame["height"]) == (640, 360)
     secret = stack.queue.connection["password"].encode()
     kept = [stack.airflow.home / "airflow.db", *(stack.airflow.home / "logs").rglob("*.log")]
     assert not [file for file in kept if secret in file.read_bytes()]
+
+
+def calls(stack: Stack) -> dict[str, int]:
+    """How often each call was made of the queue."""
+    counts: dict[str, int] = requests.get(f"{stack.queue.url}/_simulator/calls", timeout=10).json()
+    return counts
 
 
 def check_landing(stack: Stack, landed: dict[str, Any], request_id: str, folder: Path) -> None:
