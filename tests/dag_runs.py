@@ -1,0 +1,57 @@
+"""A DAG written to the DAGs folder, run by ``dag.test()``, and what its tasks ended as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+class Run:
+    """A finished run.
+
+    :param states: by task id; mapped tasks as ``task[0]``.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self._instances = {
+            ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": ti
+            for ti in run.get_task_instances()
+        }
+        self.state = str(run.state)
+        self.states = {name: str(ti.state) for name, ti in self._instances.items()}
+
+    def result(self, name: str) -> Any:
+        """What a task returned."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        ti = self._instances[name]
+        with create_session() as session:
+            found = session.execute(
+                XComModel.get_many(
+                    run_id=ti.run_id,
+                    key="return_value",
+                    dag_ids=ti.dag_id,
+                    task_ids=ti.task_id,
+                    map_indexes=ti.map_index,
+                ).with_only_columns(XComModel.value)
+            ).scalar_one()
+        return XComModel.deserialize_value(type("Row", (), {"value": found})())
+
+
+def run_dag(folder: Path, dag_id: str, source: str, **options: Any) -> Run:
+    """Write a DAG file, load it without import errors, and run it in this process.
+
+    :param folder: the fixture ``dags_folder``.
+    :param source: the file's text; it defines ``dag_id``.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+
+    path = folder / f"{dag_id}.py"
+    path.write_text(source)
+    try:
+        bag = DagBag(path)
+        assert not bag.import_errors, bag.import_errors
+        return Run(bag.dags[dag_id].test(**options))
+    finally:
+        path.unlink()

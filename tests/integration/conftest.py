@@ -1,0 +1,5 @@
+"""Fixtures of the tests over real HTTP."""
+
+from __future__ import annotations
+
+from ..s3 import s3 as s3

@@ -1,0 +1,173 @@
+"""From the queue into S3 and no further: the simulator and moto's server, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kling_airflow.exceptions import InvalidClip, NotFound
+from kling_airflow.gmi.payload import ImageToVideo
+from kling_airflow.gmi.record import Status
+from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.operators.frames import PrepareFrameOperator
+from kling_airflow.simulator import Simulator
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests.media.file_server import FileServer
+from tests.media.movies import write_clip
+from tests.media.pictures import ROCKET
+
+from ..s3 import S3
+
+CONN = "queue_for_landings"
+
+
+@pytest.fixture(scope="module")
+def queue():
+    with (
+        Simulator(transitions="immediate", submit_seconds=0) as simulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(f"AIRFLOW_CONN_{CONN.upper()}", simulator.connection)
+        yield GMICloudHook(CONN).get_conn()
+
+
+@pytest.fixture
+def bucket(s3):
+    name = s3.bucket()
+    s3.put(name, "rocket.jpg", ROCKET.read_bytes())
+    return name
+
+
+@pytest.fixture(scope="module")
+def request_of_a_clip(queue, s3):
+    """A request that succeeded: 3 s with sound, of the rocket."""
+    bucket = s3.bucket()
+    s3.put(bucket, "rocket.jpg", ROCKET.read_bytes())
+    frame = PrepareFrameOperator(
+        task_id="frame",
+        source=f"s3://{bucket}/rocket.jpg",
+        destination=f"s3://{bucket}/start.jpg",
+        source_conn_id=S3.conn_id,
+        destination_conn_id=S3.conn_id,
+    ).execute({})
+    address = queue.upload(s3.get(bucket, "start.jpg"), "jpeg")
+    payload = ImageToVideo.of(prompt="It rises.", image=address, duration=3, sound=True)
+    submitted = queue.submit("kling-v3-image-to-video", payload.to_json())
+    return finished(queue, submitted.request_id), frame
+
+
+def finished(queue, request_id):
+    """The request, once the simulator has rendered its clip."""
+    deadline = time.monotonic() + 60
+    while not (request := queue.get(request_id)).status.terminal:
+        assert time.monotonic() < deadline, request
+        time.sleep(0.05)
+    assert request.status is Status.SUCCESS
+    return request
+
+
+def land(bucket, **options):
+    usual = {
+        "destination": f"s3://{bucket}/clips/x.mp4",
+        "destination_conn_id": S3.conn_id,
+        "gmi_conn_id": CONN,
+    }
+    return ClipToObjectStorageOperator(task_id="land", **(usual | options)).execute({})
+
+
+def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip, s3, bucket):
+    request, frame = request_of_a_clip
+    landed = land(bucket, clip=request.clip(), frames=[frame], prompt="It rises.")
+    assert landed["uri"] == f"s3://{bucket}/clips/x.mp4"
+    assert landed["duration_seconds"] == pytest.approx(3.04, abs=0.01)
+    assert (landed["width"], landed["height"], landed["fps"]) == (1280, 720, 24)
+    assert landed["has_audio"] is True
+    kinds = {
+        key: s3.client.head_object(Bucket=bucket, Key=key)["ContentType"]
+        for key in s3.keys(bucket)
+        if key.startswith("clips/")
+    }
+    assert kinds == {
+        "clips/x.jpg": "image/jpeg",
+        "clips/x.json": "application/json",
+        "clips/x.mp4": "video/mp4",
+    }
+    said = json.loads(s3.get(bucket, "clips/x.json"))
+    assert said["request_id"] == request.request_id
+    assert said["cost_usd"] == pytest.approx(0.756)
+    assert said["asked"]["frames"] == [{"uri": frame["uri"], "sha256": frame["sha256"]}]
+    assert "Signature" not in json.dumps(said)
+    assert S3.conn_id not in json.dumps([said, landed])
+
+
+def test_a_retry_needs_no_queue_and_writes_nothing(request_of_a_clip, s3, bucket):
+    clip = request_of_a_clip[0].clip()
+    first = land(bucket, clip=clip)
+    written = s3.client.head_object(Bucket=bucket, Key="clips/x.json")["LastModified"]
+    dead = clip | {"video_url": "http://127.0.0.1:9/gone.mp4"}
+    assert land(bucket, clip=dead, gmi_conn_id="not_defined") == first
+    assert s3.client.head_object(Bucket=bucket, Key="clips/x.json")["LastModified"] == written
+
+
+@pytest.mark.parametrize("address", [None, "/api/gone.mp4"], ids=["none", "dead"])
+def test_an_address_that_is_dead_is_asked_for_again(request_of_a_clip, queue, s3, bucket, address):
+    request = request_of_a_clip[0]
+    url = queue.protocol.base_url + address if address else None
+    landed = land(bucket, clip=request.clip() | {"video_url": url})
+    assert landed["request_id"] == request.request_id
+    assert "clips/x.json" in s3.keys(bucket)
+
+
+def test_a_request_that_the_queue_does_not_know(bucket, queue):
+    with pytest.raises(NotFound):
+        land(bucket, clip={"request_id": "00000000-0000-4000-8000-000000000000"})
+
+
+def test_the_older_clip_stays_whole_until_the_new_one_is_there(request_of_a_clip, s3, bucket):
+    clip = request_of_a_clip[0].clip()
+    land(bucket, clip=clip)
+    newer = clip | {"request_id": "another-request"}
+    with pytest.raises(InvalidClip, match="asked for were 9 s"):
+        land(bucket, clip=newer, duration=9)
+    assert json.loads(s3.get(bucket, "clips/x.json"))["request_id"] == clip["request_id"]
+    land(bucket, clip=newer)
+    assert json.loads(s3.get(bucket, "clips/x.json"))["request_id"] == "another-request"
+
+
+MEASURED = """
+import resource, sys
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+
+url, bucket, conn = sys.argv[1:]
+ClipToObjectStorageOperator(
+    task_id="land",
+    clip={"request_id": "r", "video_url": url},
+    destination="s3://%s/x.mp4" % bucket,
+    destination_conn_id=conn,
+).execute({})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def test_memory_does_not_grow_with_the_clip(s3, bucket, tmp_path):
+    movie = write_clip(tmp_path / "clip.mp4").read_bytes()
+    padding = 80_000_000
+    large = movie + (padding + 8).to_bytes(4, "big") + b"free" + bytes(padding)
+    with FileServer(movie).running() as small_server, FileServer(large).running() as large_server:
+        peaks = []
+        for server in (small_server, large_server):
+            done = subprocess.run(
+                [sys.executable, "-c", MEASURED, server.url, bucket, S3.conn_id],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            peaks.append(int(done.stderr.split()[-1]) / 1024)
+            s3.client.delete_object(Bucket=bucket, Key="x.json")
+    assert s3.client.head_object(Bucket=bucket, Key="x.mp4")["ContentLength"] == len(large)
+    assert peaks[1] - peaks[0] < 40, peaks

@@ -1,0 +1,257 @@
+"""PrepareFrameOperator, on a real Airflow and a real store."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
+
+from kling_airflow.exceptions import InvalidArgument, InvalidFrame
+from kling_airflow.operators.frames import PrepareFrameOperator
+from tests.media.file_server import FileServer, status
+from tests.media.pictures import BLUE, HUBBLE, ROCKET, encoded, opened, quarters
+
+from ..dag_runs import run_dag
+from ..s3 import S3
+
+CONNECTIONS = {"source_conn_id": S3.conn_id, "destination_conn_id": S3.conn_id}
+
+
+@pytest.fixture
+def bucket(s3):
+    name = s3.bucket()
+    s3.put(name, "rocket.jpg", ROCKET.read_bytes())
+    s3.put(name, "hubble.jpg", HUBBLE.read_bytes())
+    return name
+
+
+def prepare(**options):
+    return PrepareFrameOperator(task_id="prepare", **(CONNECTIONS | options)).execute({})
+
+
+def test_from_store_to_store(s3, bucket):
+    made = prepare(source=f"s3://{bucket}/hubble.jpg", destination=f"s3://{bucket}/frames/start.jpg")
+    data = s3.get(bucket, "frames/start.jpg")
+    assert made == {
+        "uri": f"s3://{bucket}/frames/start.jpg",
+        "width": 992,
+        "height": 558,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "format": "jpeg",
+    }
+    assert opened(data).size == (992, 558)
+    assert s3.client.head_object(Bucket=bucket, Key="frames/start.jpg")["ContentType"] == "image/jpeg"
+
+
+def test_a_retry_makes_the_same_bytes(bucket):
+    options = {"source": f"s3://{bucket}/rocket.jpg", "destination": f"s3://{bucket}/start.png"}
+    assert prepare(**options) == prepare(**options)
+
+
+def test_from_the_web_to_the_disk(tmp_path):
+    with FileServer(encoded(quarters(2000, 1500))).running() as server:
+        made = prepare(source=server.url, destination=(tmp_path / "new" / "x.png").as_uri())
+    assert (made["format"], made["width"], made["height"]) == ("png", 1280, 720)
+    assert made["uri"] == f"file://{tmp_path}/new/x.png"
+    assert hashlib.sha256((tmp_path / "new" / "x.png").read_bytes()).hexdigest() == made["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "made"),
+    [
+        ("x.jpg", None, "jpeg"),
+        ("x.JPEG", None, "jpeg"),
+        ("x.png", None, "png"),
+        ("x.png", "jpeg", "jpeg"),
+        ("x.frame", "png", "png"),
+        ("x.png", "", "png"),
+    ],
+)
+def test_the_format_is_what_was_asked_for_or_what_the_name_says(bucket, name, asked, made):
+    result = prepare(source=f"s3://{bucket}/rocket.jpg", destination=f"s3://{bucket}/{name}", format=asked)
+    assert result["format"] == made
+
+
+def test_every_option_arrives(bucket, s3):
+    s3.put(bucket, "square.png", encoded(quarters(1600, 1600)))
+    made = prepare(
+        source=f"s3://{bucket}/square.png",
+        destination=f"s3://{bucket}/x.png",
+        aspect_ratio="9:16",
+        fit="contain",
+        background="#0a141e",
+        short_side="1080",
+    )
+    image = opened(s3.get(bucket, "x.png"))
+    assert (made["width"], made["height"]) == image.size == (1080, 1920)
+    assert image.getpixel((5, 5)) == (10, 20, 30)
+    low, high = (
+        prepare(source=f"s3://{bucket}/hubble.jpg", destination=f"s3://{bucket}/x.jpg", quality=q)["bytes"]
+        for q in (50, "95")
+    )
+    assert low * 2 < high
+    top = prepare(
+        source=f"s3://{bucket}/square.png", destination=f"s3://{bucket}/y.png", fit="cover", gravity="bottom"
+    )
+    assert opened(s3.get(bucket, "y.png")).getpixel((5, 200)) == BLUE
+    assert top["sha256"] != made["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_bytes": 1000}, InvalidArgument, r"source is s3://.*more than 1,000 bytes \(max_bytes\)"),
+        ({"max_bytes": "many"}, InvalidArgument, r"max_bytes is 'many'; it must be a number"),
+        ({"max_pixels": 1000}, InvalidFrame, r"640 x 427 px, 273,280 pixels; the limit is 1,000"),
+        ({"background": "blurr"}, InvalidArgument, r"background is 'blurr'"),
+        ({"quality": 4.5}, InvalidArgument, r"quality is 4\.5; it must be a whole number"),
+        ({"quality": 101}, InvalidArgument, r"quality is 101; it must be from 40 to 100"),
+        ({"format": "webp"}, InvalidArgument, r"format is 'webp'; it must be one of jpeg, png"),
+        ({"source_conn_id": "nowhere"}, InvalidArgument, r"source: the connection `nowhere` is not defined"),
+        ({"destination_conn_id": "nowhere"}, InvalidArgument, r"destination: the connection `nowhere`"),
+    ],
+)
+def test_what_no_retry_can_help_fails_for_good(bucket, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        prepare(source=f"s3://{bucket}/rocket.jpg", destination=f"s3://{bucket}/x.jpg", **options)
+    assert isinstance(caught.value, AirflowFailException)
+
+
+def test_sources_that_are_no_picture_or_not_there(s3, bucket):
+    s3.put(bucket, "page.jpg", b"<html>Not found</html>")
+    with pytest.raises(InvalidFrame, match="not a picture that can be read"):
+        prepare(source=f"s3://{bucket}/page.jpg", destination=f"s3://{bucket}/x.jpg")
+    with pytest.raises(InvalidArgument, match=r"source is s3://.*/none\.jpg, which does not exist"):
+        prepare(source=f"s3://{bucket}/none.jpg", destination=f"s3://{bucket}/x.jpg")
+    with pytest.raises(InvalidArgument, match=r"destination is s3://no-such-bucket/x\.jpg, whose bucket"):
+        prepare(source=f"s3://{bucket}/rocket.jpg", destination="s3://no-such-bucket/x.jpg")
+    assert "x.jpg" not in s3.keys(bucket)
+
+
+def test_a_download_that_may_work_later_may_be_retried(tmp_path):
+    with FileServer(b"").running() as server:
+        server.faults = [status(404)]
+        with pytest.raises(AirflowException, match="answered 404") as caught:
+            prepare(source=server.url + "?X-Amz-Signature=secret", destination=f"{tmp_path.as_uri()}/x.jpg")
+    assert not isinstance(caught.value, AirflowFailException)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_signed_source_is_not_in_the_log(tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    with FileServer(ROCKET.read_bytes()).running() as server:
+        prepare(source=server.url + "?sig=secret", destination=f"{tmp_path.as_uri()}/x.jpg")
+    said = caplog.text + "".join(capsys.readouterr())
+    assert "clip.mp4: 112525 bytes" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "rocket.jpg"}, "source is 'rocket.jpg', without a scheme"),
+        ({"source": "s3:///rocket.jpg"}, "source is 's3:///rocket.jpg': the bucket is missing"),
+        ({"source": "s3://bucket/"}, "source is 's3://bucket/': the file name is missing"),
+        ({"source": ""}, "source is ''"),
+        ({"destination": "s3://bucket"}, "destination is 's3://bucket/': the file name is missing"),
+        ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or format"),
+        ({"aspect_ratio": "4:3"}, "aspect_ratio is '4:3'"),
+        ({"fit": "crop"}, "fit is 'crop'"),
+        ({"gravity": "north"}, "gravity is 'north'"),
+        ({"short_side": 100}, "short_side is 100; it must be from 432 to 2160"),
+    ],
+)
+def test_literals_are_checked_when_the_dag_is_parsed(options, message):
+    good = {"source": "s3://bucket/a.jpg", "destination": "s3://bucket/b.jpg"}
+    with pytest.raises(InvalidArgument, match=message):
+        PrepareFrameOperator(task_id="prepare", **(good | options))
+
+
+def test_templates_and_xcoms_are_checked_when_they_are_known():
+    with DAG("templates", schedule=None):
+        first = PrepareFrameOperator(
+            task_id="first",
+            source="{{ params.source }}",
+            destination="{% if true %}s3{% endif %}",
+            aspect_ratio="{{ params.aspect_ratio }}",
+            fit="{{ params.fit }}",
+            short_side="{{ params.size }}",
+        )
+        PrepareFrameOperator(
+            task_id="second", source=first.output["uri"], destination=first.output["uri"], fit=first.output
+        )
+    first.aspect_ratio, first.fit, first.short_side, first.source = "16:9", "cover", "720", "s3://b/a.jpg"
+    first.destination = "s3"
+    with pytest.raises(InvalidArgument, match="destination is 's3'"):
+        first.execute({})
+
+
+MAPPED = """
+from airflow.providers.common.compat.sdk import DAG
+from kling_airflow.operators.frames import PrepareFrameOperator
+
+with DAG("frames_mapped", schedule=None, params={{"size": 432}}):
+    many = PrepareFrameOperator.partial(
+        task_id="many",
+        aspect_ratio="1:1",
+        short_side="{{{{ params.size }}}}",
+        source_conn_id="{conn}",
+        destination_conn_id="{conn}",
+    ).expand_kwargs(
+        [
+            {{
+                "source": "s3://{bucket}/" + name + ".jpg",
+                "destination": "s3://{bucket}/{{{{ run_id }}}}/" + name + ".png",
+            }}
+            for name in ("rocket", "hubble")
+        ]
+    )
+    one = PrepareFrameOperator(
+        task_id="one",
+        source="{{{{ ti.xcom_pull(task_ids='many')[1]['uri'] }}}}",
+        destination="s3://{bucket}/one.jpg",
+        source_conn_id="{conn}",
+        destination_conn_id="{conn}",
+    )
+    many >> one
+"""
+
+
+def test_it_maps_and_its_result_feeds_another(dags_folder, s3, bucket):
+    run = run_dag(dags_folder, "frames_mapped", MAPPED.format(bucket=bucket, conn=S3.conn_id))
+    assert run.states == {"many[0]": "success", "many[1]": "success", "one": "success"}
+    first, second = run.result("many[0]"), run.result("many[1]")
+    assert (first["width"], second["width"]) == (426, 432)
+    assert first["uri"].startswith(f"s3://{bucket}/manual__")
+    assert opened(s3.get(bucket, second["uri"].removeprefix(f"s3://{bucket}/"))).size == (432, 432)
+    assert run.result("one")["uri"] == f"s3://{bucket}/one.jpg"
+
+
+def test_lineage(s3, bucket):
+    operator = PrepareFrameOperator(
+        task_id="prepare",
+        source=f"s3://{S3.conn_id}@{bucket}/rocket.jpg",
+        destination=f"s3://{bucket}/frames/x.jpg",
+        **CONNECTIONS,
+    )
+    assert operator.get_openlineage_facets_on_complete(None).inputs == []
+    operator.execute({})
+    found = operator.get_openlineage_facets_on_complete(None)
+    assert [(at.namespace, at.name) for at in found.inputs] == [(f"s3://{bucket}", "rocket.jpg")]
+    assert [(at.namespace, at.name) for at in found.outputs] == [(f"s3://{bucket}", "frames/x.jpg")]
+
+
+def test_a_dag_with_these_operators_is_parsed_without_image_libraries():
+    code = (
+        "import sys\n"
+        "import kling_airflow.transfers.clip_to_storage\n"
+        "from kling_airflow.operators.frames import PrepareFrameOperator\n"
+        "PrepareFrameOperator(task_id='x', source='s3://b/a.jpg', destination='s3://b/b.jpg')\n"
+        "heavy = {'PIL', 'av', 'requests', 'aiohttp', 'boto3', 's3fs', 'openlineage'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,230 @@
+"""ClipToObjectStorageOperator: what it takes, what it returns, what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
+
+from kling_airflow.exceptions import DownloadFailed, DownloadRefused, InvalidArgument, InvalidClip
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests.media.file_server import FileServer, status
+from tests.media.movies import write_clip
+
+from ..dag_runs import run_dag
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    return write_clip(tmp_path_factory.mktemp("movie") / "clip.mp4", sound=True).read_bytes()
+
+
+@pytest.fixture
+def server(movie):
+    with FileServer(movie).running() as running:
+        yield running
+
+
+@pytest.fixture
+def clip(server):
+    return {
+        "request_id": "request-1",
+        "model": "kling-v3-image-to-video",
+        "status": "success",
+        "video_url": server.url,
+        "thumbnail_url": None,
+        "duration": 5,
+        "sound": True,
+        "cost_usd": 1.26,
+        "submitted_at": "2026-11-23T04:00:00+00:00",
+        "finished_at": "2026-11-23T04:02:45+00:00",
+    }
+
+
+@pytest.fixture
+def land(tmp_path, clip):
+    def landed(**options):
+        options = {"clip": clip, "destination": (tmp_path / "clips" / "x.mp4").as_uri()} | options
+        return ClipToObjectStorageOperator(task_id="land", **options).execute({})
+
+    return landed
+
+
+def sidecar(tmp_path):
+    return json.loads((tmp_path / "clips" / "x.json").read_text())
+
+
+def test_a_clip_lands(land, tmp_path, movie):
+    landed = land()
+    assert (tmp_path / "clips" / "x.mp4").read_bytes() == movie
+    assert landed["uri"] == (tmp_path / "clips" / "x.mp4").as_uri()
+    assert landed["poster_uri"] == (tmp_path / "clips" / "x.jpg").as_uri()
+    assert landed["sidecar_uri"] == (tmp_path / "clips" / "x.json").as_uri()
+    assert set(landed) == {
+        "uri",
+        "sha256",
+        "bytes",
+        "duration_seconds",
+        "width",
+        "height",
+        "fps",
+        "has_audio",
+        "poster_uri",
+        "sidecar_uri",
+        "request_id",
+    }
+
+
+def test_a_second_run_does_nothing(land, server):
+    assert land() == land()
+    assert len(server.requests) == 1
+
+
+def test_what_was_asked_comes_from_the_clip_or_from_arguments(land, tmp_path, clip):
+    land(clip=clip | {"duration": None, "sound": None})
+    assert sidecar(tmp_path)["checks"] == {"duration": "not checked", "sound": "not checked"}
+    land(clip=clip | {"duration": None, "sound": None, "request_id": "2"}, duration="5", sound="true")
+    assert sidecar(tmp_path)["asked"]["duration"] == 5
+    assert sidecar(tmp_path)["checks"]["sound"] == "has sound, as asked for"
+    land(clip=clip | {"request_id": "3", "duration": 10}, duration=5, sound="")
+    assert sidecar(tmp_path)["asked"]["sound"] is True
+    with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
+        land(clip=clip | {"request_id": "4", "duration": 10})
+    assert isinstance(caught.value, AirflowException)
+
+
+def test_frames_and_prompt_go_into_the_sidecar(land, tmp_path):
+    start = {"uri": "s3://frames/start.png", "width": 1280, "height": 720, "bytes": 9, "sha256": "aa"}
+    land(frames=[start, None, {"uri": "https://h/end.png?sig=secret", "sha256": "bb"}], prompt="A rocket.")
+    assert sidecar(tmp_path)["asked"]["prompt"] == "A rocket."
+    assert sidecar(tmp_path)["asked"]["frames"] == [
+        {"uri": "s3://frames/start.png", "sha256": "aa"},
+        {"uri": "https://h/end.png", "sha256": "bb"},
+    ]
+
+
+@pytest.mark.parametrize("poster", [False, "False", "off"])
+def test_without_a_poster(land, tmp_path, poster):
+    assert land(poster=poster)["poster_uri"] is None
+    assert sorted(path.name for path in (tmp_path / "clips").iterdir()) == ["x.json", "x.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "message"),
+    [
+        ("s3://bucket", "the file name is missing"),
+        ("s3://bucket/folder/", "the file name is missing"),
+        ("s3:///x.mp4", "the bucket is missing"),
+        ("x.mp4", "without a scheme"),
+        ("s3://bucket/x", r"it must end in \.mp4"),
+        ("s3://bucket/x.json", r"it must end in \.mp4"),
+        ("https://host/x.mp4", "nothing can be stored over http"),
+    ],
+)
+def test_destinations_are_checked_when_the_dag_is_parsed(destination, message):
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        ClipToObjectStorageOperator(task_id="land", clip="{{ x }}", destination=destination)
+    assert isinstance(caught.value, AirflowFailException)
+
+
+def test_rendered_destinations_are_checked_before_anything_is_fetched(server, clip):
+    with DAG("templates", schedule=None):
+        operator = ClipToObjectStorageOperator(task_id="land", clip=clip, destination="{{ params.where }}")
+    operator.destination = "foo://bucket/x.mp4"
+    with pytest.raises(InvalidArgument, match="destination begins with foo://, which nothing here can open"):
+        operator.execute({})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip": "{'request_id': 'r'}"}, "clip is str; it must be the dict that KlingRequestSensor returns"),
+        ({"clip": {"video_url": "http://h/x"}}, "clip has no request_id"),
+        ({"duration": "five"}, "duration is 'five'; it must be a number"),
+        ({"duration": True}, "duration is True"),
+        ({"sound": "loud"}, "sound is 'loud'; it must be True or False"),
+        ({"max_bytes": 1.5}, r"max_bytes is 1\.5; it must be a whole number"),
+        ({"download_timeout": "nan"}, "download_timeout is 'nan'; it must be a finite number"),
+        ({"frames": ["s3://frames/start.png"]}, "frames holds 's3://frames/start.png'; each must be what"),
+        ({"destination_conn_id": "nowhere"}, "destination: the connection `nowhere` is not defined"),
+    ],
+)
+def test_what_no_retry_can_help_fails_for_good(land, server, options, message):
+    with pytest.raises(InvalidArgument, match=message):
+        land(**options)
+    assert server.requests == []
+
+
+def test_a_clip_that_is_too_large_fails_for_good(land):
+    with pytest.raises(DownloadRefused, match=r"the limit is 1,000 bytes \(max_bytes\)") as caught:
+        land(max_bytes="1000")
+    assert isinstance(caught.value, AirflowFailException)
+
+
+def test_a_slow_download_may_be_retried(land, server):
+    server.faults = [status(503, Retry_After="60")]
+    with pytest.raises(DownloadFailed, match="not done within 2 s") as caught:
+        land(download_timeout="2")
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_the_log_names_no_signature(land, server, clip, caplog, capsys):
+    caplog.set_level("INFO")
+    land(clip=clip | {"video_url": server.url + "?sig=secret"})
+    said = caplog.text + "".join(capsys.readouterr())
+    assert "secret" not in said
+    assert "has landed at" in said
+    assert "duration 5.04 s, asked for 5 s" in said
+
+
+def test_lineage(land, clip, tmp_path):
+    operator = ClipToObjectStorageOperator(
+        task_id="land",
+        clip=clip | {"video_url": clip["video_url"] + "?sig=secret"},
+        destination=(tmp_path / "x.mp4").as_uri(),
+        frames=[{"uri": "s3://frames/a/start.png", "sha256": "aa"}],
+    )
+    operator.execute({})
+    found = operator.get_openlineage_facets_on_complete(None)
+    host = clip["video_url"].removesuffix("/clip.mp4")
+    assert [(at.namespace, at.name) for at in found.inputs] == [
+        (host, "clip.mp4"),
+        ("s3://frames", "a/start.png"),
+    ]
+    assert [(at.namespace, at.name) for at in found.outputs] == [
+        ("file", str(tmp_path / name)) for name in ("x.mp4", "x.jpg", "x.json")
+    ]
+
+
+MAPPED = """
+from airflow.providers.common.compat.sdk import DAG, task
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+
+with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
+
+    @task
+    def clips():
+        return [{{"request_id": "r-%d" % n, "video_url": "{url}", "duration": 5}} for n in range(2)]
+
+    @task
+    def frame():
+        return {{"uri": "s3://frames/start.png", "sha256": "aa"}}
+
+    land = ClipToObjectStorageOperator.partial(
+        task_id="land",
+        destination="file://{folder}/{{{{ dag.dag_id }}}}/{{{{ ti.map_index }}}}.mp4",
+        frames=[frame()],
+        sound="{{{{ params.sound }}}}",
+    ).expand(clip=clips())
+"""
+
+
+def test_it_maps_over_clips(dags_folder, server, tmp_path):
+    run = run_dag(dags_folder, "clips_mapped", MAPPED.format(url=server.url, folder=tmp_path))
+    assert run.states == {"clips": "success", "frame": "success", "land[0]": "success", "land[1]": "success"}
+    assert run.result("land[1]")["request_id"] == "r-1"
+    said = json.loads((tmp_path / "clips_mapped" / "1.json").read_text())
+    assert said["asked"]["frames"] == [{"uri": "s3://frames/start.png", "sha256": "aa"}]
+    assert said["checks"]["sound"] == "has sound, as asked for"
