@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
@@ -65,13 +66,13 @@ class Answer:
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
             return float(value)
-        try:
-            when = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+        when = _http_date(value)
+        return None if when is None else max(0.0, when - time.time())
+
+    @property
+    def served_at(self) -> float | None:
+        """The server's clock, from its ``Date`` header, in Unix seconds; None without a readable one."""
+        return _http_date(self.headers.get("date", ""))
 
     @property
     def words(self) -> str:
@@ -213,6 +214,14 @@ def _upload_refused(call: Call, answer: Answer) -> GMIError:
         money=Money.UNSPENT,
         retry_after=answer.retry_after,
     )
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def _said(answer: Answer) -> str:

@@ -109,6 +109,7 @@ class Protocol:
             rows=len(rows),
             total=total if isinstance(total, int) and not isinstance(total, bool) else None,
             has_more=has_more if isinstance(has_more, bool) else None,
+            served_at=answer.served_at,
         )
 
     def cancel(self, request_id: str) -> Call:

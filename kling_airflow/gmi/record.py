@@ -138,12 +138,14 @@ class Page:
     :param rows: how many rows it had, readable or not.
     :param total: how many there are in all; None where the queue doesn't say.
     :param has_more: whether there are older ones; None where the queue doesn't say.
+    :param served_at: the queue's own clock when it answered, in Unix seconds; None where it doesn't say.
     """
 
     requests: tuple[Request, ...]
     rows: int
     total: int | None = None
     has_more: bool | None = None
+    served_at: float | None = None
 
     def continues(self, offset: int, limit: int) -> bool:
         """Return whether there are older requests behind this page, as far as the queue lets us know.

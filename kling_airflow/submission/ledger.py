@@ -21,12 +21,22 @@ class Ledger(Protocol):
         """Keep a record in place of the last. If this raises, nothing may be sent."""
         ...
 
+    def claim(self, request_id: str, owner: str) -> bool | None:
+        """Make a request this order's own, for all tasks to see.
+
+        :param owner: names the order.
+        :return: True where it is this order's, now or already; False where it is another's; None where
+            this kind of ledger can't tell.
+        """
+        ...
+
 
 class MemoryLedger:
     """Keeps records as long as it lives: for scripts, tests, and operators with ``durable=False``."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, int], SubmissionRecord] = {}
+        self.claims: dict[str, str] = {}
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record, or None where there is none."""
@@ -35,3 +45,7 @@ class MemoryLedger:
     def write(self, record: SubmissionRecord) -> None:
         """Keep a record."""
         self.records[record.fingerprint, record.take] = record
+
+    def claim(self, request_id: str, owner: str) -> bool:
+        """Make a request this order's own, as far as this process knows."""
+        return self.claims.setdefault(request_id, owner) == owner

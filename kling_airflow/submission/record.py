@@ -43,6 +43,7 @@ class SubmissionRecord:
     :param frames: the addresses of the uploaded frames by field, so that a repeated POST carries the same.
     :param posts: how many POSTs have been made.
     :param sent_at: when the last POST left, in Unix seconds.
+    :param doubted_since: when the first POST left whose fate is, or was, in doubt, in Unix seconds.
     :param arrives_by: when the last POST can no longer arrive, in Unix seconds.
     :param request_id: the queue's id.
     :param submitted_at: when the queue took it, in Unix seconds.
@@ -58,6 +59,7 @@ class SubmissionRecord:
     frames: Mapping[str, str] = field(default_factory=dict)
     posts: int = 0
     sent_at: float | None = None
+    doubted_since: float | None = None
     arrives_by: float | None = None
     request_id: str | None = None
     submitted_at: float | None = None
@@ -109,6 +111,7 @@ class SubmissionRecord:
             frames=frames,
             posts=self.posts + 1,
             sent_at=now,
+            doubted_since=now if self.doubted_since is None else self.doubted_since,
             arrives_by=now + within,
             request_id=None,
             submitted_at=None,
@@ -117,12 +120,24 @@ class SubmissionRecord:
         )
 
     def not_sent(self, reason: str) -> SubmissionRecord:
-        """Return the record of a definite refusal."""
-        return replace(self, state=State.NOT_SENT, reason=reason)
+        """Return the record of a definite refusal: the last POST, at least, is in doubt no more."""
+        in_doubt = None if self.doubted_since == self.sent_at else self.doubted_since
+        return replace(self, state=State.NOT_SENT, doubted_since=in_doubt, reason=reason)
 
     def submitted(self, request_id: str, *, now: float) -> SubmissionRecord:
         """Return the record of a request that the queue has."""
-        return replace(self, state=State.SUBMITTED, request_id=request_id, submitted_at=now)
+        return replace(
+            self,
+            state=State.SUBMITTED,
+            request_id=request_id,
+            submitted_at=now,
+            doubted_since=None,
+            reason=None,
+        )
+
+    def finished(self, reason: str) -> SubmissionRecord:
+        """Return the record of a request that has ended."""
+        return replace(self, state=State.FINISHED, reason=reason)
 
 
 def fingerprint(

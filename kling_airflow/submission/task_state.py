@@ -60,6 +60,9 @@ class TaskStateLedger:
 
         self._store.set(_key(record.fingerprint, record.take), record.to_json(), retention=NEVER_EXPIRE)
 
+    def claim(self, request_id: str, owner: str) -> None:
+        """Return None: a task's store can't be seen by other tasks, so nothing can be claimed in it."""
+
 
 def _key(fingerprint: str, take: int) -> str:
     return f"kling_airflow.submission.{fingerprint[:32]}.{take}"
