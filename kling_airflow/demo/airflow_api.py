@@ -37,7 +37,7 @@ class AirflowAPI:
     def log_in(self) -> None:
         """Get a token; every other call but :meth:`healthy` needs one."""
         answer = self._session.post(f"{self.base_url}/auth/token", json=self._credentials, timeout=TIMEOUT)
-        answer.raise_for_status()
+        _require_ok(answer)
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def has_dag(self, dag_id: str) -> bool:
@@ -57,7 +57,7 @@ class AirflowAPI:
             params={"update_mask": "is_paused"},
             timeout=TIMEOUT,
         )
-        answer.raise_for_status()
+        _require_ok(answer)
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Start a run; returns its run id.
@@ -68,7 +68,7 @@ class AirflowAPI:
         answer = self._session.post(
             self._url("dags", dag_id, "dagRuns"), json={"logical_date": None, "conf": conf}, timeout=TIMEOUT
         )
-        answer.raise_for_status()
+        _require_ok(answer)
         run_id: str = answer.json()["dag_run_id"]
         return run_id
 
@@ -90,7 +90,7 @@ class AirflowAPI:
         answer = self._session.get(url, params={"deserialize": "true"}, timeout=TIMEOUT)
         if answer.status_code == 404:
             return None
-        answer.raise_for_status()
+        _require_ok(answer)
         return answer.json()["value"]
 
     def log_entries(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[LogEntry]:
@@ -101,14 +101,23 @@ class AirflowAPI:
             params={"full_content": "true"},
             timeout=TIMEOUT,
         )
-        answer.raise_for_status()
+        _require_ok(answer)
         entries: list[LogEntry] = answer.json()["content"]
         return entries
 
     def _get(self, *parts: str) -> Any:
         answer = self._session.get(self._url(*parts), timeout=TIMEOUT)
-        answer.raise_for_status()
+        _require_ok(answer)
         return answer.json()
 
     def _url(self, *parts: str) -> str:
         return "/".join([self.base_url, "api", "v2", *(quote(part, safe="") for part in parts)])
+
+
+def _require_ok(answer: requests.Response) -> None:
+    """Raise with what Airflow says, not only with the code."""
+    if not answer.ok:
+        raise requests.HTTPError(
+            f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]}",
+            response=answer,
+        )

@@ -19,6 +19,7 @@ from kling_airflow.demo.service import Service
 
 STARTUP_SECONDS = 180
 USERNAME = "admin"
+MARK = ".made-by-kling-airflow"
 # Settings of the surrounding shell that would send the child elsewhere than it is told to go.
 FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "GMI_")
 
@@ -26,7 +27,7 @@ FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "GMI_")
 class AirflowCluster:
     """``airflow standalone`` in a folder and on ports of its own.
 
-    :param home: its ``AIRFLOW_HOME``; emptied first.
+    :param home: its ``AIRFLOW_HOME``; emptied first, if it is that of an earlier cluster.
     :param dags: the folder of DAG files.
     :param connections: connection id to connection, in the JSON form of ``AIRFLOW_CONN_*``.
     :param port: of the UI and the API; a free one if None.
@@ -58,9 +59,11 @@ class AirflowCluster:
         )
 
     def start(self) -> None:
-        """Start it in an empty home; :meth:`wait_until_ready` tells when it is there."""
-        shutil.rmtree(self.home, ignore_errors=True)
-        self.home.mkdir(parents=True)
+        """Start it in an empty home; :meth:`wait_until_ready` tells when it is there.
+
+        :raises DemoError: if the home is somebody else's folder.
+        """
+        _empty(self.home)
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USERNAME: self.password}))
@@ -93,6 +96,16 @@ class AirflowCluster:
     def stop(self) -> None:
         """Stop every process of it."""
         self.service.stop()
+
+
+def _empty(home: Path) -> None:
+    """Make the folder anew; one that we did not make is left alone."""
+    mark = home / MARK
+    if home.exists() and any(home.iterdir()) and not mark.exists():
+        raise DemoError(f"{home} is not a folder of an earlier demo. Choose another place with --home.")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    mark.touch()
 
 
 def airflow_executable() -> str:

@@ -26,7 +26,7 @@ RUNNING = {
     "start_frame": "the photograph is read, cropped, scaled, written to the bucket",
     "end_frame": "the photograph is read, cropped, scaled, written to the bucket",
     "submit": "the frames go up, the queue takes the request",
-    "wait": "the wait is handed to the triggerer, or taken back from it",
+    "wait": "hands the wait to the triggerer, or takes the clip from it",
     "land": "the clip is downloaded, checked, written to the bucket",
 }
 LOOKS = {

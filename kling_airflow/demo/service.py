@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 TAIL_LINES = 30
+# A server that others depend on may live on without its port, as `airflow standalone` does.
+FATAL = "address already in use"
 
 
 class Service:
@@ -83,10 +85,12 @@ class Service:
 
         :param is_ready: the check; ``OSError`` (which a refused connection is) counts as "not yet".
         :param timeout: seconds from the start of the process.
-        :raises DemoError: if the process ends first, or the time does.
+        :raises DemoError: if the process ends first, says that its port is taken, or the time is over.
         """
         while True:
             self.require_running()
+            if FATAL in self.tail().lower():
+                raise self._error(f"{self.name} can't listen: another program has its port.")
             with suppress(OSError):
                 if is_ready():
                     self.ready_after = time.monotonic() - self.started_at

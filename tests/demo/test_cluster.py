@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from kling_airflow.demo.cluster import AirflowCluster, clean_environment
-
-if TYPE_CHECKING:
-    import pytest
+from kling_airflow.demo.errors import DemoError
 
 
 def environment_of(cluster: AirflowCluster) -> dict[str, str]:
@@ -49,6 +48,15 @@ def test_airflow_finds_itself_and_no_proxy_stands_in_between(monkeypatch: pytest
     first = Path(environment["PATH"].split(os.pathsep)[0])
     assert (first / "airflow").is_file()
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"
+
+
+def test_a_home_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "airflow" / "airflow.cfg"
+    precious.parent.mkdir()
+    precious.write_text("production")
+    with pytest.raises(DemoError, match="not a folder of an earlier demo"):
+        AirflowCluster(precious.parent, dags=tmp_path, connections={}).start()
+    assert precious.read_text() == "production"
 
 
 def test_the_password_is_new_each_time_and_only_the_owner_can_read_it(tmp_path: Path) -> None:

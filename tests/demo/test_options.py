@@ -88,8 +88,25 @@ def test_a_python_without_airflow_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         cluster.airflow_executable()
 
 
-def test_the_command_prints_the_reason_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)
-    assert cli.run(parser.parse_args(["--duration", "99"])) == 1
+    return cli.run(parser.parse_args(arguments))
+
+
+def test_the_command_prints_the_reason_and_exits_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert run("--port", str(taken.getsockname()[1])) == 1
+        assert "in use. Choose another with --port" in capsys.readouterr().out
+    assert run("--duration", "99") == 1
     assert "`duration` is '99'; it must be 3 to 15 seconds" in capsys.readouterr().out
+    assert run("--start", "absent.png") == 1
+    assert "--start absent.png: there is no such file." in capsys.readouterr().out
+    monkeypatch.setitem(options.NEEDED, "a_module_that_is_not_there", "the-package")
+    assert run("--home", str(tmp_path / "home")) == 1
+    assert "Missing here: the-package." in capsys.readouterr().out
+    assert not (tmp_path / "home").exists()

@@ -115,6 +115,13 @@ def test_not_being_ready_in_time_is_an_error(tmp_path: Path, services: list[Serv
         service.wait_until_ready(refused, timeout=1)
 
 
+def test_a_port_that_was_taken_meanwhile_is_told_at_once(tmp_path: Path, services: list[Service]) -> None:
+    service = start(tmp_path, services, f"print('[Errno 98] Address already in use', flush=True); {SLEEP}")
+    with pytest.raises(DemoError, match="another program has its port") as caught:
+        service.wait_until_ready(lambda: False, timeout=60)
+    assert "Errno 98" in caught.value.log_tail
+
+
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     service = Service("it", [str(tmp_path / "absent")], log=tmp_path / "log", env={}, cwd=tmp_path)
     with pytest.raises(DemoError, match=r"it can't be started: .*absent"):
