@@ -94,6 +94,10 @@ class Accounts:
         scheme, _, key = authorization.partition(" ")
         return self._by_key.get(key) if scheme == "Bearer" else None
 
+    def named(self, user: str, name: str) -> Account | None:
+        """Return the account of a user and a key's name, if there is one."""
+        return next((a for a in self._by_key.values() if (a.user, a.name) == (user, name)), None)
+
     def admit(self, account: Account, retry_after: int | None) -> None:
         """Count a POST against the organization's hour.
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kling_airflow.simulator import examples, frames, metrics, overview
+from kling_airflow.simulator.caller import service_of
 from kling_airflow.simulator.faults.kinds import KINDS
 from kling_airflow.simulator.refusal import Refusal
 from kling_airflow.simulator.responses import json_response
-from kling_airflow.simulator.routes import service_of
 
 router = APIRouter(prefix="/_simulator", tags=["simulator"])
 PAGE = Path(__file__).with_name("page.html")

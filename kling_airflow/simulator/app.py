@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from kling_airflow import __version__
-from kling_airflow.simulator import admin, routes, storage
-from kling_airflow.simulator.calls import QUEUE
+from kling_airflow.simulator import admin, console, routes, storage
+from kling_airflow.simulator.caller import service_of
+from kling_airflow.simulator.calls import CONSOLE_QUEUE, QUEUE
 from kling_airflow.simulator.refusal import Refusal
 from kling_airflow.simulator.responses import refusal_response
 
@@ -31,7 +32,9 @@ def build(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    app.include_router(routes.router)
+    app.include_router(routes.router, prefix=QUEUE)
+    app.include_router(routes.router, prefix=CONSOLE_QUEUE, include_in_schema=False)
+    app.include_router(console.router)
     app.include_router(storage.router)
     app.include_router(admin.router)
     app.add_exception_handler(Refusal, _refused)
@@ -42,7 +45,7 @@ def build(service: Service) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> Response:
     refusal = error if isinstance(error, Refusal) else Refusal(500, str(error))
-    return refusal_response(refusal, as_object=routes.service_of(request).object_error())
+    return refusal_response(refusal, as_object=service_of(request).object_error())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -54,7 +57,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer for the rest of the host: 405 to a POST (seen), the console's page to a GET (assumed)."""
     path = request.url.path
-    if isinstance(error, HTTPException) and error.status_code == 405 and path.startswith(QUEUE):
+    if isinstance(error, HTTPException) and error.status_code == 405 and path.startswith(CONSOLE_QUEUE):
         return await _refused(request, Refusal(405, "method not allowed", headers=dict(error.headers or {})))
     if path.startswith(("/api/", "/_simulator")):
         return PlainTextResponse("404 page not found", 404)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from kling_airflow.simulator.records import MEDIA_FOLDER
 from kling_airflow.simulator.uploads import FOLDER
 
-QUEUE = "/api/v1/ie/requestqueue/apikey"
+CONSOLE_QUEUE = "/api/v1/ie/requestqueue"
+QUEUE = CONSOLE_QUEUE + "/apikey"
 
 SUBMIT = "POST /requests"
 LIST = "GET /requests"
@@ -32,8 +33,9 @@ _QUEUE_CALLS = {
 
 def name_of(method: str, path: str) -> str | None:
     """Return a call's name, or None for what is no call of the service."""
-    if path.startswith(QUEUE + "/"):
-        parts = path[len(QUEUE) + 1 :].split("/")
+    root = QUEUE if path.startswith(QUEUE + "/") else CONSOLE_QUEUE
+    if path.startswith(root + "/"):
+        parts = path[len(root) + 1 :].split("/")
         return _QUEUE_CALLS.get((method, parts[0], len(parts)))
     method = "GET" if method == "HEAD" else method
     if path.startswith(MEDIA_FOLDER):

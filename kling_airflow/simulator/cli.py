@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the simulator until it is interrupted; return the exit code."""
     from kling_airflow.simulator.listener import listen
-    from kling_airflow.simulator.server import Simulator
+    from kling_airflow.simulator.server import Simulator, loop_factory
 
     chosen = {name: getattr(args, name) for name in Settings.model_fields if name not in _SKIPPED}
     chosen = {name: value for name, value in chosen.items() if value is not None}
@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     simulator = Simulator(settings, host=args.host, port=listener.getsockname()[1])
     print(_welcome(simulator), flush=True)  # noqa: T201
     try:
-        asyncio.run(simulator.serve(listener))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(simulator.serve(listener))
     except KeyboardInterrupt:
         return 130
     return 0

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator.lifecycle import Status
-from kling_airflow.simulator.records import clip_url
+from kling_airflow.simulator.records import clip_url, thumbnail_url
+from kling_airflow.simulator.requests import Fate
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.requests import QueueRequest
@@ -64,6 +65,8 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
             f"/_simulator/frames/{request.request_id}/{role}" for role, source in frames if source is not None
         ],
         "clip": clip_url(request, "") if status is Status.SUCCESS else None,
+        "thumbnail": thumbnail_url(request, "") if status is Status.SUCCESS else None,
+        "ordered": _ordered(request.fate),
         "is_video": request.model.model_type == "video",
         "error": request.error,
         "created_at": request.created_at,
@@ -73,6 +76,13 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
         "amount_usd": request.amount / 1e6,
         "calls": dict(request.calls),
     }
+
+
+def _ordered(fate: Fate) -> list[str]:
+    """Say in words what a fault has ordered for a request."""
+    usual = Fate()
+    changed = (name for name in Fate.__slots__ if getattr(fate, name) != getattr(usual, name))
+    return [f"{name.replace('_', ' ')}: {getattr(fate, name)}" for name in changed]
 
 
 def _dollars(amount: int | None) -> float | None:

@@ -79,6 +79,14 @@ def clip_url(request: QueueRequest, base_url: str) -> str:
     return f"{base_url}{MEDIA_FOLDER}{request.request_id}{suffix}"
 
 
+def thumbnail_url(request: QueueRequest, base_url: str) -> str | None:
+    """Return where the clip's thumbnail is, if it has one."""
+    media = request.verdict.media if request.verdict else None
+    if media is None or media.thumbnail is None:
+        return None
+    return f"{base_url}{MEDIA_FOLDER}{request.request_id}.jpg"
+
+
 def _shown_status(request: QueueRequest, status: Status) -> str:
     fate = request.fate
     shown = fate.shown_as if fate.shown_as is not None and status not in TERMINAL else status.value
@@ -95,6 +103,7 @@ def _success(request: QueueRequest, base_url: str) -> dict[str, Any]:
         media = {"media_urls": [url]}
     elif shape == "none":
         media = {"media_urls": []}
-    if request.verdict and request.verdict.media and request.verdict.media.thumbnail:
-        media["thumbnail_image_url"] = f"{base_url}{MEDIA_FOLDER}{request.request_id}.jpg"
+    thumbnail = thumbnail_url(request, base_url)
+    if thumbnail is not None:
+        media["thumbnail_image_url"] = thumbnail
     return media

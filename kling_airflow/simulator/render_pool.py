@@ -105,6 +105,8 @@ class RenderPool:
 
     def close(self) -> None:
         """Stop the processes and remove what was made."""
+        for task in self._running.values():
+            task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.kill()

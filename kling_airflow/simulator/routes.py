@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
 from kling_airflow.simulator import catalog, examples, records
 from kling_airflow.simulator.body import limited_body
-from kling_airflow.simulator.calls import QUEUE
+from kling_airflow.simulator.caller import Caller, from_console, service_of
 from kling_airflow.simulator.faults.script import struck
 from kling_airflow.simulator.listing import PAGE, page
 from kling_airflow.simulator.refusal import Refusal
 from kling_airflow.simulator.responses import json_response
 from kling_airflow.simulator.service import Service
-from kling_airflow.simulator.settings import Account
 
-
-def service_of(request: Request) -> Service:
-    """Return the service that the application serves."""
-    service: Service = request.app.state.service
-    return service
-
-
-async def account_of(request: Request) -> Account:
-    """Return the account whose key the call carries.
-
-    :raises Refusal: 401, 403.
-    """
-    headers = request.headers
-    return service_of(request).accounts.authenticate(
-        headers.get("authorization"), headers.get("x-organization-id")
-    )
-
-
-Caller = Annotated[Account, Depends(account_of)]
-router = APIRouter(prefix=QUEUE, tags=["request queue"], responses=examples.REFUSALS)
+router = APIRouter(tags=["request queue"], responses=examples.REFUSALS)
 
 
 @router.post("/requests", openapi_extra=examples.SUBMIT_BODY, responses=examples.SUBMITTED)
@@ -46,6 +26,7 @@ async def submit(request: Request, account: Caller) -> Response:
     service.accounts.admit(account, service.settings.retry_after)
     body = await limited_body(request, service.settings.max_body_bytes)
     created = await service.submit(account, body, struck(request.scope).values())
+    created.from_console = from_console(request)
     created.calls["POST /requests"] += 1
     if created.model.delivery_mode == "sync":
         return json_response(show(service, created))
@@ -78,7 +59,7 @@ async def list_requests(
 async def get_request(request: Request, account: Caller, request_id: str) -> Response:
     """Read a request: its status, and its outcome once it is terminal."""
     service = service_of(request)
-    found = service.read(account, request_id)
+    found = service.read(account, request_id, console=from_console(request))
     found.calls["GET /requests/{id}"] += 1
     return json_response(show(service, found))
 
@@ -93,10 +74,14 @@ async def cancel_request(request: Request, account: Caller, request_id: str) -> 
 
 
 @router.get("/models", responses=examples.MODELS)
-async def list_models(account: Caller) -> Response:
-    """List the ids of the models."""
-    entitled = [id_ for id_ in catalog.MODELS if account.models is None or id_ in account.models]
-    return json_response({"model_ids": entitled})
+async def list_models(request: Request, account: Caller) -> Response:
+    """List the ids of the models; the console's list has them whole (doc: the SDK)."""
+    entitled = [
+        model for model in catalog.MODELS.values() if account.models is None or model.id in account.models
+    ]
+    if from_console(request):
+        return json_response({"models": [model.describe(account.organization) for model in entitled]})
+    return json_response({"model_ids": [model.id for model in entitled]})
 
 
 @router.get("/models/{model_id}", responses=examples.MODEL)

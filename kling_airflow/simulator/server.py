@@ -150,7 +150,7 @@ class Simulator:
         try:
             listener = listen(self._host, self._port)
             self._port = listener.getsockname()[1]
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self.serve(listener))
         except BaseException as error:
             self._failure = error
@@ -213,7 +213,7 @@ class Faults:
         return faults
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's, where it is installed: it serves twice as many calls."""
     try:
         import uvloop

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kling_airflow.simulator.caller import service_of
 from kling_airflow.simulator.faults.script import struck
 from kling_airflow.simulator.lifecycle import Status
 from kling_airflow.simulator.records import MEDIA_FOLDER
 from kling_airflow.simulator.refusal import storage_refusal
 from kling_airflow.simulator.responses import file_response
-from kling_airflow.simulator.routes import service_of
 from kling_airflow.simulator.uploads import FOLDER, MAX_BYTES, expired
 
 if TYPE_CHECKING:
