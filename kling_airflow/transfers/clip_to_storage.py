@@ -33,7 +33,7 @@ class ClipToObjectStorageOperator(BaseOperator):
     disk (``TMPDIR``).
 
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
-    request_id``.
+    request_id``; each is an XCom of its own, too: ``land.output["uri"]``.
 
     :param clip: the dict that ``KlingRequestSensor`` returns; templated, as are all parameters here.
     :param destination: an object-storage URI that ends in .mp4. Poster and sidecar go beside it.
@@ -79,7 +79,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         download_timeout: float | str = _DOWNLOAD_TIMEOUT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.clip = clip
         self.destination = destination
         self.destination_conn_id = destination_conn_id

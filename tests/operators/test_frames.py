@@ -218,17 +218,25 @@ with DAG("frames_mapped", schedule=None, params={{"size": 432}}):
         destination_conn_id="{conn}",
     )
     many >> one
+    two = PrepareFrameOperator(
+        task_id="two",
+        source=one.output["uri"],
+        destination="s3://{bucket}/two.png",
+        source_conn_id="{conn}",
+        destination_conn_id="{conn}",
+    )
 """
 
 
 def test_it_maps_and_its_result_feeds_another(dags_folder, s3, bucket):
     run = run_dag(dags_folder, "frames_mapped", MAPPED.format(bucket=bucket, conn=S3.conn_id))
-    assert run.states == {"many[0]": "success", "many[1]": "success", "one": "success"}
+    assert run.states == {"many[0]": "success", "many[1]": "success", "one": "success", "two": "success"}
     first, second = run.result("many[0]"), run.result("many[1]")
     assert (first["width"], second["width"]) == (426, 432)
     assert first["uri"].startswith(f"s3://{bucket}/manual__")
     assert opened(s3.get(bucket, second["uri"].removeprefix(f"s3://{bucket}/"))).size == (432, 432)
     assert run.result("one")["uri"] == f"s3://{bucket}/one.jpg"
+    assert run.result("two")["uri"] == f"s3://{bucket}/two.png"
 
 
 def test_lineage(s3, bucket):

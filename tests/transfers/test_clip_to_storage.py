@@ -218,12 +218,26 @@ with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
         frames=[frame()],
         sound="{{{{ params.sound }}}}",
     ).expand(clip=clips())
+
+    one = ClipToObjectStorageOperator(
+        task_id="one",
+        clip={{"request_id": "r-9", "video_url": "{url}"}},
+        destination="file://{folder}/one.mp4",
+    )
+
+    @task
+    def publish(uri, sidecar):
+        return [uri, sidecar]
+
+    publish(one.output["uri"], one.output["sidecar_uri"])
 """
 
 
 def test_it_maps_over_clips(dags_folder, server, tmp_path):
     run = run_dag(dags_folder, "clips_mapped", MAPPED.format(url=server.url, folder=tmp_path))
-    assert run.states == {"clips": "success", "frame": "success", "land[0]": "success", "land[1]": "success"}
+    names = {"clips", "frame", "land[0]", "land[1]", "one", "publish"}
+    assert run.states == dict.fromkeys(names, "success")
+    assert run.result("publish") == [f"file://{tmp_path}/one.mp4", f"file://{tmp_path}/one.json"]
     assert run.result("land[1]")["request_id"] == "r-1"
     said = json.loads((tmp_path / "clips_mapped" / "1.json").read_text())
     assert said["asked"]["frames"] == [{"uri": "s3://frames/start.png", "sha256": "aa"}]
