@@ -1,0 +1,203 @@
+"""A clip shows the frames it was made of."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import math
+import time
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import av
+import pytest
+import requests
+from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
+
+from kling_airflow.simulator import Simulator
+from kling_airflow.simulator.frames import check
+from kling_airflow.simulator.render import Job, render, size_of
+from kling_airflow.simulator.render_pool import Scene
+from tests.simulator.client import Queue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SAME, DIFFERENT = 5.0, 25.0
+"""Mean absolute error a channel, of 255: what a viewer takes for the same picture, and for another."""
+
+
+def scene(width: int, height: int, turn: int) -> Image.Image:
+    """A picture with edges, shades and colors; `turn` makes it another."""
+    shade = Image.radial_gradient("L").resize((width, height))
+    picture = ImageOps.colorize(shade, *[("navy", "gold"), ("maroon", "palegreen")][turn])
+    draw = ImageDraw.Draw(picture)
+    for n in range(6):
+        left, top = width * n // 7, height * ((n * 3 + turn) % 5) // 6
+        draw.ellipse(
+            (left, top, left + width // 6, top + height // 4), fill=("white", "black", "teal")[n % 3]
+        )
+    return picture
+
+
+def encoded(picture: Image.Image, **options: Any) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", **options)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def pictures(clip: bytes) -> list[Image.Image]:
+    with av.open(io.BytesIO(clip)) as container:
+        return [frame.to_image() for frame in container.decode(video=0)]
+
+
+def error(one: Image.Image, other: Image.Image) -> float:
+    assert one.size == other.size
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
+
+
+@pytest.fixture(scope="module")
+def queue() -> Iterator[Queue]:
+    with Simulator(speed=1000, render="full", submit_seconds=0) as simulator:
+        yield Queue(simulator.base_url, simulator.api_key)
+
+
+@pytest.fixture(scope="module")
+def payload() -> dict[str, str]:
+    frames = [encoded(scene(1280, 720, turn)) for turn in (0, 1)]
+    return {"image": frames[0], "image_tail": frames[1], "sound": "on", "duration": "3"}
+
+
+@pytest.fixture(scope="module")
+def record(queue: Queue, payload: dict[str, str]) -> dict[str, Any]:
+    """A generation from start to end frame, with sound."""
+    record = queue.finished(queue.submit(**payload), within=60)
+    assert record["status"] == "success", record
+    return record
+
+
+@pytest.fixture(scope="module")
+def clip(queue: Queue, record: dict[str, Any]) -> bytes:
+    return queue.clip(record).content
+
+
+def rendered(folder: Path, picture: Image.Image | None, *, size: tuple[int, int], **options: Any) -> bytes:
+    """A small clip, made in this process."""
+    start = folder / "start.png"
+    if picture is not None:
+        picture.save(start, exif=options.pop("exif", Image.Exif()))
+    job = Job(
+        start=str(start) if picture else None,
+        end=None,
+        seconds=3,
+        sound=False,
+        width=size[0],
+        height=size[1],
+        words=options.pop("words", ""),
+        clip=str(folder / "clip.mp4"),
+        thumbnail=str(folder / "clip.jpg"),
+    )
+    render(job)
+    return (folder / "clip.mp4").read_bytes()
+
+
+def test_start_frame_becomes_the_end_frame(clip: bytes) -> None:
+    start, end = scene(1280, 720, 0), scene(1280, 720, 1)
+    shown = pictures(clip)
+    assert len(shown) == 73
+    assert error(shown[0], start) < SAME
+    assert error(shown[-1], end) < SAME
+    assert error(shown[0], end) > DIFFERENT
+    assert error(shown[-1], start) > DIFFERENT
+    away = [error(picture, start) for picture in shown[::12]]
+    assert away == sorted(away), "it turns steadily into the end frame"
+    steps = [error(one, other) for one, other in itertools.pairwise(shown)]
+    assert max(steps) < 10, "without a cut"
+
+
+def test_clip_is_made_for_the_web(clip: bytes) -> None:
+    assert clip.index(b"moov") < clip.index(b"mdat"), "faststart"
+    with av.open(io.BytesIO(clip)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (video.width, video.height, video.frames) == (1280, 720, 73)
+        assert audio.codec_context.name == "aac"
+        assert abs(float(audio.duration * audio.time_base) - 73 / 24) < 0.05
+        samples = array("f")
+        for frame in container.decode(audio=0):
+            samples.frombytes(bytes(frame.planes[0])[: frame.samples * 4])
+    loudness = math.sqrt(sum(sample * sample for sample in samples) / len(samples))
+    assert 0.03 < loudness < 0.5, "it can be heard"
+    clicks = max(abs(one - two) for one, two in itertools.pairwise(samples))
+    assert clicks < 0.2, "and it does not click"
+
+
+def test_thumbnail_shows_the_start_frame(record: dict[str, Any]) -> None:
+    answer = requests.get(record["outcome"]["thumbnail_image_url"], timeout=5)
+    assert error(Image.open(io.BytesIO(answer.content)), scene(1280, 720, 0)) < SAME
+
+
+def test_same_frames_are_rendered_once(queue: Queue, payload: dict[str, str], clip: bytes) -> None:
+    begin = time.monotonic()
+    again = queue.finished(queue.submit(**payload))
+    assert queue.clip(again).content == clip
+    assert time.monotonic() - begin < 1
+
+
+def test_start_frame_moves_gently(tmp_path: Path) -> None:
+    start = scene(640, 360, 0)
+    shown = pictures(rendered(tmp_path, start, size=(640, 360)))
+    assert error(shown[0], start) < SAME
+    assert SAME < error(shown[-1], start) < DIFFERENT
+
+
+def test_silent_clip_has_no_audio(tmp_path: Path) -> None:
+    with av.open(io.BytesIO(rendered(tmp_path, scene(320, 180, 0), size=(320, 180)))) as container:
+        assert not container.streams.audio
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ((640, 427), (1080, 720)),
+        ((300, 750), (720, 1800)),
+        ((1920, 1080), (1280, 720)),
+        ((333, 333), (720, 720)),
+    ],
+)
+def test_size_follows_the_frame(given: tuple[int, int], made: tuple[int, int]) -> None:
+    assert size_of(*given) == made
+
+
+def test_frame_is_shown_upright(tmp_path: Path) -> None:
+    """EXIF says how a frame is to be seen; both the clip's shape and its picture follow."""
+    upright = scene(360, 640, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = upright.transpose(Image.Transpose.ROTATE_90)
+    buffer = io.BytesIO()
+    lying.save(buffer, "JPEG", exif=exif)
+    frame = check(buffer.getvalue())
+    assert (frame.width, frame.height) == (360, 640)
+    shown = pictures(rendered(tmp_path, lying, size=(360, 640), exif=exif))
+    assert error(shown[0], upright) < SAME
+
+
+def test_transparent_frame_stands_on_white(tmp_path: Path) -> None:
+    shown = pictures(rendered(tmp_path, Image.new("RGBA", (320, 320), (255, 0, 0, 0)), size=(320, 320)))
+    assert min(ImageStat.Stat(shown[0]).mean) > 245
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [("16:9", (1280, 720)), ("9:16", (720, 1280)), ("1:1", (720, 720))]
+)
+def test_words_alone_take_the_shape_asked_for(shape: str, size: tuple[int, int]) -> None:
+    assert Scene(None, None, 5, False, "words", shape).size == size
+
+
+def test_words_alone_make_a_picture_of_their_own(tmp_path: Path) -> None:
+    one = pictures(rendered(tmp_path, None, size=(320, 180), words="dusk"))
+    other = pictures(rendered(tmp_path, None, size=(320, 180), words="dawn"))
+    assert error(one[0], other[0]) > SAME
