@@ -55,6 +55,10 @@ class Unreachable(gmi.Unreachable, AirflowException):
     """The queue gave no readable answer; a retry asks again."""
 
 
+class AnswerTooLarge(gmi.AnswerTooLarge, AirflowException):
+    """An answer of the queue is larger than is read."""
+
+
 class GenerationFailed(gmi.GenerationFailed, AirflowFailException):
     """The generation failed for a reason that another try would meet again."""
 
@@ -112,6 +116,7 @@ _BORDER: dict[type[Exception], type[Exception]] = {
         AmbiguousSubmission,
         UnresolvedSubmission,
         Unreachable,
+        AnswerTooLarge,
         GenerationFailed,
         GenerationCancelled,
         GenerationTimeout,

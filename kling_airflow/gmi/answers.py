@@ -19,6 +19,7 @@ from typing import Any
 from kling_airflow.gmi.call import Call, Kind
 from kling_airflow.gmi.errors import (
     AmbiguousSubmission,
+    AnswerTooLarge,
     GMIError,
     InsufficientCredits,
     Money,
@@ -126,6 +127,14 @@ def lost(call: Call, how: Lost, reason: str) -> GMIError:
     if how is Lost.BEFORE_SENDING:
         return NotAccepted(f"The submission did not reach the queue: {reason}.")
     return AmbiguousSubmission(f"The answer to the submission was lost: {reason}.")
+
+
+def too_large(call: Call) -> GMIError:
+    """Return what an answer without end means: it was cut, so it is as good as lost."""
+    reason = f"the answer is larger than {call.max_bytes} bytes"
+    if call.kind is Kind.SUBMIT:
+        return lost(call, Lost.AFTER_SENDING, reason)
+    return AnswerTooLarge(f"No answer about {call.subject}: {reason}.", **_stake(call))
 
 
 def unreadable(call: Call, answer: Answer, why: str) -> GMIError:

@@ -174,7 +174,7 @@ async def _read(call: Call, response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > call.max_bytes:
-            raise answers.lost(call, Lost.AFTER_SENDING, f"the answer is larger than {call.max_bytes} bytes")
+            raise answers.too_large(call)
     return bytes(body)
 
 

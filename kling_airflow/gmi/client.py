@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -159,7 +160,8 @@ class GMIClient:
                 call.method,
                 call.url,
                 params=call.params,
-                data=call.body,
+                # As a stream: a body given whole must leave within one socket timeout.
+                data=None if call.body is None else io.BytesIO(call.body),
                 headers=self.protocol.headers(call),
                 auth=_keep_headers,
                 timeout=(call.timeouts.connect, min(call.timeouts.read, call.timeouts.total)),
@@ -189,7 +191,7 @@ def _read(call: Call, response: requests.Response, deadline: float) -> bytes:
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > call.max_bytes:
-            raise answers.lost(call, Lost.AFTER_SENDING, f"the answer is larger than {call.max_bytes} bytes")
+            raise answers.too_large(call)
         if time.monotonic() > deadline:
             reason = f"the answer wasn't complete within {call.timeouts.total:g} s"
             raise answers.lost(call, Lost.AFTER_SENDING, reason)

@@ -137,6 +137,10 @@ class Unreachable(GMIError):
         super().__init__(what, money=money, todo=todo, request_id=request_id)
 
 
+class AnswerTooLarge(Unreachable):
+    """The answer to a GET is larger than is read; asking for a smaller page may help."""
+
+
 class GenerationFailed(GMIError):
     """The queue ended the request as failed, or as a success without a clip.
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import Unreachable
+from kling_airflow.gmi.errors import AnswerTooLarge, Unreachable
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -38,7 +38,9 @@ class Retries:
         }
 
     def _passing(self, error: BaseException) -> bool:
-        return isinstance(error, Unreachable) and (error.retry_after or 0.0) <= self.longest
+        if isinstance(error, AnswerTooLarge) or not isinstance(error, Unreachable):
+            return False
+        return (error.retry_after or 0.0) <= self.longest
 
     def _wait(self, state: RetryCallState) -> float:
         ceiling = min(self.longest, self.base * 2 ** (state.attempt_number - 1))

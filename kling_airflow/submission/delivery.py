@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from kling_airflow.gmi.errors import InvalidPayload, Money, NotFound, WrongService
-from kling_airflow.submission.submit import Delivery, Log
+from kling_airflow.submission.order import Delivery, Log
 
 _NONCE = "kling-airflow-"
 

@@ -1,0 +1,81 @@
+"""An order's records, read and written with the patience that money deserves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from kling_airflow.gmi.errors import Money, UnresolvedSubmission
+from kling_airflow.submission.ledger import Ledger
+from kling_airflow.submission.order import Log, Order
+from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord
+
+WRITE_PATIENCE: Final = 60.0
+"""Seconds in which the id of an accepted submission must have been written down."""
+_PAUSE = 2.0
+
+
+class Book:
+    """A ledger, as the steps of a submission use it.
+
+    :param ledger: where records are kept.
+    :param log: where trouble is told.
+    :param now: the clock, in Unix seconds.
+    :param sleep: how to wait.
+    """
+
+    def __init__(
+        self, ledger: Ledger, log: Log, *, now: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self.ledger = ledger
+        self.log = log
+        self.now = now
+        self.sleep = sleep
+
+    def read(self, order: Order) -> SubmissionRecord:
+        """Return the order's record; a new one, ``not_sent``, where there surely is none.
+
+        :raises UnresolvedSubmission: if there is one that can't be read.
+        """
+        try:
+            record = self.ledger.read(order.fingerprint, order.take)
+        except UnreadableRecord as error:
+            raise UnresolvedSubmission(
+                f"The record of this order can't be read: {error}.",
+                todo="Nothing was sent. Use the release of this package that wrote it, or another `take`.",
+            ) from error
+        if record is not None:
+            return record
+        return SubmissionRecord(order.fingerprint, order.take, order.model, State.NOT_SENT)
+
+    def write(self, record: SubmissionRecord) -> None:
+        """Write a record, at once or not at all: the fence before a POST."""
+        self.ledger.write(record)
+
+    def write_down(self, record: SubmissionRecord) -> None:
+        """Write the record of a request that the queue has, trying for a minute.
+
+        :raises UnresolvedSubmission: with the request id, if it could not be written down.
+        """
+        until = self.now() + WRITE_PATIENCE
+        while True:
+            try:
+                self.ledger.write(record)
+            except Exception as error:
+                if self.now() >= until:
+                    raise UnresolvedSubmission(
+                        f"Request {record.request_id} is in the queue, but its id could not be written down:"
+                        f" {type(error).__name__}: {error}.",
+                        money=Money.HELD,
+                        todo="Clear this task: it looks for the request and adopts it. Should it not find it,"
+                        f" set `adopt_request_id` to {record.request_id}.",
+                        request_id=record.request_id,
+                    ) from error
+                self.log.warning("Request %s could not be written down yet: %s", record.request_id, error)
+                self.sleep(_PAUSE)
+            else:
+                return
+
+    def claim(self, request_id: str, owner: str) -> bool | None:
+        """Make a request the order's own; see :meth:`Ledger.claim`."""
+        return self.ledger.claim(request_id, owner)

@@ -1,0 +1,128 @@
+"""What is asked for, what is needed to ask, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.gmi.record import Page, Request
+
+
+class Queue(Protocol):
+    """What a submission needs of a client."""
+
+    def submit(self, model: str, payload: Mapping[str, Any]) -> Request:
+        """Send one submission, once."""
+        ...
+
+    def get(self, request_id: str) -> Request:
+        """Return a request as it stands."""
+        ...
+
+    def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+        """Return one page of a model's requests, newest first."""
+        ...
+
+
+class Log(Protocol):
+    """Where each step is told to a person on call: a task's logger, or any of ``logging``'s."""
+
+    def info(self, message: str, /, *args: Any) -> Any:
+        """Tell what went well."""
+        ...
+
+    def warning(self, message: str, /, *args: Any) -> Any:
+        """Tell what went wrong and was mended."""
+        ...
+
+    def error(self, message: str, /, *args: Any) -> Any:
+        """Tell what a person should look at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Frames brought to where the queue can read them.
+
+    :param payload: the whole payload to send.
+    :param marker: what makes the request recognizable in the queue's list; None where nothing does.
+    :param frames: the addresses of uploaded frames by field, to be used again by a repeated POST.
+    """
+
+    payload: Mapping[str, Any] = field(repr=False)
+    marker: str | None = None
+    frames: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for.
+
+    :param model: the model's id.
+    :param fingerprint: tells it from any other order.
+    :param take: which take of it, 1 for the first.
+    :param deliver: brings the frames to the queue; given the last delivery's marker and addresses, it
+        makes the same again.
+    :param matches: whether the payload of a request in the list asks just what this order asks; needed
+        where nothing marks the request.
+    :param owner: names the order for claims.
+    """
+
+    model: str
+    fingerprint: str
+    take: int
+    deliver: Callable[[str | None, Mapping[str, str]], Delivery]
+    matches: Callable[[Mapping[str, Any]], bool]
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A request that the queue has, and that the ledger knows.
+
+    :param request_id: the queue's id.
+    :param fresh: whether it was bought just now; False for one found again.
+    :param submitted_at: when the queue took it, in Unix seconds; None where that isn't known.
+    :param earlier: how many requests of this order have failed before.
+    """
+
+    request_id: str
+    fresh: bool
+    submitted_at: float | None = None
+    earlier: int = 0
+
+
+class OnUnresolved(StrEnum):
+    """What to do with a submission that could be neither found nor ruled out when the grace is over."""
+
+    FAIL = "fail"
+    """Fail, and leave it to a person."""
+    RESUBMIT = "resubmit"
+    """Send again: the user's word that paying twice is better than waiting."""
+
+    @classmethod
+    def read(cls, value: object) -> OnUnresolved:
+        """Return what a user names.
+
+        :raises InvalidPayload: for any other word.
+        """
+        try:
+            return cls(str(value).strip().lower())
+        except ValueError:
+            raise InvalidPayload(f"`on_unresolved` is {value!r}; it must be `fail` or `resubmit`.") from None
+
+
+class ComeBack(Exception):
+    """Nothing can be done now: submit the same order again later.
+
+    :param seconds: how long to stay away.
+    :param why: for the log.
+    """
+
+    def __init__(self, seconds: float, why: str) -> None:
+        self.seconds = seconds
+        self.why = why
+        super().__init__(f"{why} Coming back in {seconds:.0f} s.")
