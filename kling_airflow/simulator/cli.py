@@ -33,6 +33,13 @@ _HELP = {
     "max_body_bytes": "the largest body of a submission (default 64 MiB)",
     "error_shape": "the shape of `error` (default mixed: every third is an object)",
     "unreachable_frames": "how a frame that can't be fetched fails (default: either)",
+    "reads_per_step": "how many reads a step takes with --transitions reads (default 2)",
+    "late_failure_seconds": "when unreachable media fails, if not at once; at speed 1 (default 600)",
+    "frame_timeout": "seconds for fetching a frame (default 10)",
+    "list_outcomes": "whether the list's rows carry their outcome (default: yes)",
+    "bill_cancelled": "cancelled requests are billed",
+    "base64_frames": "take frames as Base64 (default: yes)",
+    "base64_prefix": "take Base64 that begins with data:",
     "retry_after": "seconds in the Retry-After of a 429 (default: no such header)",
 }
 
@@ -47,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, field in Settings.model_fields.items():
         if name in _SKIPPED:
             continue
-        options: dict[str, Any] = {"dest": name, "default": None, "help": _HELP.get(name)}
+        options: dict[str, Any] = {"dest": name, "default": None, "help": _HELP[name]}
         choices = _choices(field.annotation)
         if field.annotation is bool:
             options["action"] = argparse.BooleanOptionalAction
@@ -71,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _failed(problems(error))
     except OSError as error:
-        return _failed(str(error))
+        return _failed(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
     simulator = Simulator(settings, host=args.host, port=listener.getsockname()[1])
     print(_welcome(simulator), flush=True)  # noqa: T201
     try:

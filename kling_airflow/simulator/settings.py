@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 DEFAULT_KEY = "gmi-simulator-key"
 
@@ -100,6 +100,17 @@ class Settings(BaseModel):
     accounts: tuple[Account, ...] = Field(default_factory=default_accounts, min_length=1)
     faults: tuple[dict[str, Any], ...] = ()
     """Faults in force from the start and after a reset; each as `POST /_simulator/faults` takes it."""
+
+    @field_validator("faults")
+    @classmethod
+    def _faults_exist(cls, faults: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        from kling_airflow.simulator.clock import Clock
+        from kling_airflow.simulator.faults.script import Script
+
+        script = Script(Clock(), 0)
+        for fault in faults:
+            script.add(str(fault.get("name")), {key: fault[key] for key in fault if key != "name"})
+        return faults
 
 
 def load(path: Path, **overrides: Any) -> Settings:

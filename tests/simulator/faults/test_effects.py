@@ -1,0 +1,203 @@
+"""Faults over real sockets, where the conformance tests leave off: combined, aimed, and in the list."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from requests.exceptions import ConnectionError as Disconnected
+from requests.exceptions import ReadTimeout
+
+from tests.simulator.client import FRAME, MODEL, Queue
+
+if TYPE_CHECKING:
+    from kling_airflow.simulator import ManualClock, Simulator
+
+    Slow = tuple[Simulator, Queue, ManualClock]
+
+GOOD = {"prompt": "p", "image": FRAME}
+
+
+def test_late_and_then_reset(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("late-answer", seconds=0.3)
+    sim.faults.add("reset-after")
+    begin = time.monotonic()
+    with pytest.raises(Disconnected):
+        queue.post(GOOD)
+    assert len(sim.ledger()) == 1
+    assert time.monotonic() - begin < 5
+
+
+def test_late_and_then_500(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("deadline-exceeded")
+    sim.faults.add("late-answer", seconds=0.3)
+    begin = time.monotonic()
+    assert queue.post(GOOD).status_code == 500
+    assert time.monotonic() - begin >= 0.3
+
+
+def test_created_but_said_to_be_500_and_then_stuck(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("stuck-queued")
+    simulator.faults.add("deadline-exceeded-created")
+    assert queue.post(GOOD).status_code == 500
+    clock.advance(10_000)
+    assert queue.list(model_id=MODEL)["requests"][0]["status"] == "queued"
+
+
+@pytest.mark.parametrize("fault", ["deadline-exceeded-created", "bad-gateway-created", "reset-after"])
+def test_refusal_stays_a_refusal(sim: Simulator, queue: Queue, fault: str) -> None:
+    sim.faults.add(fault)
+    assert queue.post({}).status_code == 400
+    assert sim.ledger() == []
+
+
+def test_aimed_at_one_of_many(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("capacity", contains="second prompt")
+    codes = [queue.post(GOOD | {"prompt": f"{n} prompt"}).status_code for n in ("first", "second", "third")]
+    assert codes == [200, 503, 200]
+
+
+def test_aimed_at_a_model(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("capacity", model="kling-v3-text-to-video", times=1)
+    assert queue.post(GOOD).status_code == 200
+    assert queue.post({"prompt": "p"}, "kling-v3-text-to-video").status_code == 503
+
+
+def test_aimed_at_a_request(sim: Simulator, queue: Queue) -> None:
+    one, other = queue.submit(), queue.submit()
+    sim.faults.add("http-error", call="GET /requests/{id}", request_id=one, status=503, message="later")
+    assert queue.call("GET", f"/requests/{one}").status_code == 503
+    assert queue.call("GET", f"/requests/{other}").status_code == 200
+
+
+def test_fate_of_a_request_that_exists(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    doomed, spared = queue.submit(), queue.submit()
+    simulator.faults.add("failed", request_id=doomed, reason="the vendor broke down", after=0)
+    assert queue.get(doomed)["outcome"] == {"error": "the vendor broke down"}
+    simulator.wait_rendered()
+    clock.advance(170)
+    assert queue.get(spared)["status"] == "success"
+    assert [entry.billed for entry in simulator.ledger()] == [False, True]
+
+
+def test_fate_of_a_request_that_is_over_changes_nothing(sim: Simulator, queue: Queue) -> None:
+    request_id = queue.submit()
+    record = queue.finished(request_id)
+    sim.faults.add("failed", request_id=request_id, after=0)
+    assert queue.get(request_id) == record
+
+
+def test_hidden_only_at_first(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("hidden-by-id", seconds=30)
+    request_id = queue.submit()
+    assert queue.call("GET", f"/requests/{request_id}").status_code == 404
+    clock.advance(31)
+    assert queue.get(request_id)["request_id"] == request_id
+
+
+def test_failed_download_comes_late(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("failed-download")
+    request_id = queue.submit()
+    simulator.wait_rendered()
+    clock.advance(590)
+    assert queue.get(request_id)["status"] == "processing"
+    clock.advance(11)
+    record = queue.get(request_id)
+    assert record["outcome"] == {"error": "Failed to download media"}
+    assert record["updated_at"] - record["created_at"] == 600
+
+
+def test_failed_content_policy(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("failed-content-policy")
+    assert "review the prompt" in queue.finished(queue.submit())["outcome"]["error"]
+
+
+@pytest.mark.parametrize("fault", ["reset-before", "late-not-created"])
+def test_reads_can_break_too(sim: Simulator, queue: Queue, fault: str) -> None:
+    request_id = queue.submit()
+    sim.faults.add(fault, call="GET /requests/{id}", **({"seconds": 0.5} if "late" in fault else {}))
+    with pytest.raises((Disconnected, ReadTimeout)):
+        queue.call("GET", f"/requests/{request_id}", timeout=0.2)
+    assert queue.get(request_id)
+
+
+def test_frame_the_service_fetches_from_us_can_be_lost(sim: Simulator, queue: Queue) -> None:
+    url = queue.upload(b"\x89PNG", "png", "image/png")
+    sim.faults.add("media-gone", call="GET upload")
+    assert requests.get(url, timeout=5).status_code == 404
+
+
+def test_upload_url_expired(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("upload-url-expired")
+    signed = queue.call("POST", "/upload-url", json={"file_type": "png"}).json()
+    headers = {"Content-Type": "image/png"}
+    refused = requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5)
+    assert (refused.status_code, b"ExpiredToken" in refused.content) == (400, True)
+    assert requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5).status_code == 200
+
+
+class TestList:
+    """The list, as it must not mislead anyone."""
+
+    @pytest.fixture
+    def ids(self, queue: Queue) -> list[str]:
+        ids = [queue.submit(prompt=f"prompt {n}") for n in range(3)]
+        queue.submit("kling-v3-text-to-video", prompt="another model")
+        for request_id in ids:
+            queue.finished(request_id)
+        return ids[::-1]
+
+    def rows(self, queue: Queue, **query: Any) -> list[Any]:
+        return list(queue.list(model_id=MODEL, **query)["requests"])
+
+    def test_empty(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-empty")
+        assert queue.list(model_id=MODEL) == {"requests": [], "total": 0, "has_more": False}
+
+    def test_without_has_more(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-no-has-more")
+        assert set(queue.list(model_id=MODEL)) == {"requests"}
+
+    def test_ignores_limit(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        assert len(self.rows(queue, limit=1)) == 1
+        sim.faults.add("list-ignores-limit")
+        assert [row["request_id"] for row in self.rows(queue, limit=1)] == ids
+
+    def test_ignores_offset(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-ignores-offset")
+        assert [row["request_id"] for row in self.rows(queue, offset=2)] == ids
+
+    def test_mixes_models(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-mixed-models")
+        assert {row["model"] for row in self.rows(queue)} == {MODEL, "kling-v3-text-to-video"}
+
+    def test_without_outcomes(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-no-outcomes")
+        assert {(row["status"], row["outcome"]) for row in self.rows(queue)} == {("success", None)}
+
+    def test_without_payloads(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-no-payloads")
+        assert [row["payload"] for row in self.rows(queue)] == [{}] * 3
+        assert queue.get(ids[0])["payload"]["prompt"] == "prompt 2"
+
+    def test_padded(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
+        sim.faults.add("list-padded", bytes=50_000)
+        assert len(queue.call("GET", "/requests", params={"model_id": MODEL}).content) > 150_000
+
+    def test_lags(self, slow: Slow) -> None:
+        simulator, queue, clock = slow
+        fault = simulator.faults.add("list-lag", lag=30)
+        queue.submit()
+        assert self.rows(queue) == []
+        clock.advance(31)
+        assert len(self.rows(queue)) == 1
+        queue.submit()
+        assert len(self.rows(queue)) == 1
+        simulator.faults.remove(fault)
+        assert len(self.rows(queue)) == 2
