@@ -30,6 +30,14 @@ class UnreadableRecord(Exception):
     """A record is there, but can't be read. Not the same as no record: nothing may be sent."""
 
 
+class Fenced(Exception):
+    """Another try of this task has written to the ledger meanwhile: this one must send nothing."""
+
+
+class LedgerUnavailable(Exception):
+    """The ledger's store can't be reached, or refuses: nothing may be sent. A retry asks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
     """One order's record; a new one replaces the last, so it always says what is known now.
