@@ -47,7 +47,7 @@ class AirflowCluster:
         self.home = home.resolve()
         self.password = secrets.token_urlsafe(9)
         self.api = AirflowAPI(f"http://{LOOPBACK}:{port or ui}", username=USERNAME, password=self.password)
-        environment = _environment(self.home, dags.resolve(), port or ui, worker_logs, trigger_logs)
+        environment = airflow_environment(self.home, dags.resolve(), port or ui, worker_logs, trigger_logs)
         for name, connection in connections.items():
             environment[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(connection)
         self.service = Service(
@@ -141,8 +141,17 @@ def clean_environment() -> dict[str, str]:
     return kept
 
 
-def _environment(home: Path, dags: Path, port: int, worker_logs: int, trigger_logs: int) -> dict[str, str]:
-    """Everything ``airflow standalone`` is told."""
+def airflow_environment(
+    home: Path, dags: Path, port: int, worker_logs: int, trigger_logs: int
+) -> dict[str, str]:
+    """Return everything an Airflow of its own is told.
+
+    :param home: its ``AIRFLOW_HOME``, with the passwords of its users in ``passwords.json``.
+    :param dags: the folder of DAG files.
+    :param port: of the API server.
+    :param worker_logs: the port at which the worker's logs can be read.
+    :param trigger_logs: the port at which a triggerer's logs can be read.
+    """
     url = f"http://{LOOPBACK}:{port}"
     core = {
         "DAGS_FOLDER": str(dags),
