@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kling_airflow.simulator import examples, frames, metrics, overview
@@ -23,10 +24,10 @@ async def page() -> Response:
     return HTMLResponse(PAGE.read_bytes())
 
 
-@router.get("/overview", responses=examples.ANYTHING)
-async def get_overview(request: Request, limit: int = 60) -> Response:
+@router.get("/overview", responses=examples.ANYTHING | examples.BAD_QUERY)
+async def get_overview(request: Request, limit: Annotated[int, Query(ge=0, le=1000)] = 60) -> Response:
     """Return what the page shows: the newest requests, the money, the faults in force."""
-    return json_response(overview.overview(service_of(request), max(0, limit)))
+    return json_response(overview.overview(service_of(request), limit))
 
 
 @router.get("/ledger", responses=examples.LEDGER)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from kling_airflow import __version__
-from kling_airflow.simulator import admin, console, routes, storage
+from kling_airflow.simulator import admin, console, openapi, routes, storage
 from kling_airflow.simulator.caller import service_of
 from kling_airflow.simulator.calls import CONSOLE_QUEUE, QUEUE
 from kling_airflow.simulator.refusal import Refusal
@@ -40,6 +40,7 @@ def build(service: Service) -> FastAPI:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _elsewhere)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -57,7 +58,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer for the rest of the host: 405 to a POST (seen), the console's page to a GET (assumed)."""
     path = request.url.path
-    if isinstance(error, HTTPException) and error.status_code == 405 and path.startswith(CONSOLE_QUEUE):
+    known = path.startswith((CONSOLE_QUEUE, "/_simulator"))
+    if isinstance(error, HTTPException) and error.status_code == 405 and known:
         return await _refused(request, Refusal(405, "method not allowed", headers=dict(error.headers or {})))
     if path.startswith(("/api/", "/_simulator")):
         return PlainTextResponse("404 page not found", 404)

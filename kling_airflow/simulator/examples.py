@@ -199,5 +199,26 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     500: _refusal("The upstream vendor refused", "Backend error (400). Please try again."),
 }
 
+BAD_QUERY: dict[int | str, dict[str, Any]] = {400: REFUSALS[400]}
+
+
+def _file(status: str, media_type: str) -> dict[str, Any]:
+    schema = {"type": "string", "format": "binary"}
+    return {"description": status, "content": {media_type: {"schema": schema}}}
+
+
+_XML = "application/xml; charset=UTF-8"
+PUT_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Kept"},
+    400: _file("No Content-Type, a key, or too late", _XML),
+    403: _file("Not what was signed", _XML),
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: _file("The file", "*/*"),
+    206: _file("The part that was asked for", "*/*"),
+    401: _file("No key is taken here", _XML),
+    404: _file("No such file", _XML),
+    416: _file("No such part", _XML),
+}
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: REFUSALS[404]}
 FAULT[400] = REFUSALS[400]

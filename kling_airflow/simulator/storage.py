@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kling_airflow.simulator import examples
 from kling_airflow.simulator.caller import service_of
 from kling_airflow.simulator.faults.script import struck
 from kling_airflow.simulator.lifecycle import Status
@@ -23,7 +24,7 @@ router = APIRouter(tags=["storage"])
 MOVED = "moved"
 
 
-@router.put(FOLDER + "{name}")
+@router.put(FOLDER + "{name}", responses=examples.PUT_FILE)
 async def put_upload(request: Request, name: str) -> Response:
     """Take the bytes of a presigned upload; the Content-Type is part of the signature."""
     uploads = service_of(request).uploads
@@ -41,7 +42,7 @@ async def put_upload(request: Request, name: str) -> Response:
 
 
 @router.head(FOLDER + "{name}", include_in_schema=False)
-@router.get(FOLDER + "{name}")
+@router.get(FOLDER + "{name}", responses=examples.FILE)
 async def get_upload(request: Request, name: str) -> Response:
     """Return an uploaded file; anyone who has the URL may read it."""
     _refuse_key(request)
@@ -55,7 +56,7 @@ async def get_upload(request: Request, name: str) -> Response:
 
 
 @router.head(MEDIA_FOLDER + "{name}", include_in_schema=False)
-@router.get(MEDIA_FOLDER + "{name}")
+@router.get(MEDIA_FOLDER + "{name}", responses=examples.FILE)
 async def get_media(request: Request, name: str) -> Response:
     """Return a clip or its thumbnail, whole or in part."""
     _refuse_key(request)

@@ -207,7 +207,7 @@ def _options(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
             fits = isinstance(value, str)
         else:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            fits = (number and 0 <= value <= 1e12) or (default is None and value is None)
+            fits = (number and 0 <= value <= 1e9) or (default is None and value is None)
         if name == "status" and not isinstance(default, str):
             fits = fits and 200 <= value <= 599
         if not fits:
