@@ -11,6 +11,8 @@ import pytest
 class TaskInstance:
     """What operators ask of their task instance."""
 
+    dag_id, run_id, task_id, map_index = "dag", "run", "submit", -1
+
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
         self.first_reschedule: Any = None
@@ -30,6 +32,11 @@ class TaskStateStore:
         self.values: dict[str, str] = {}
         self.retentions: dict[str, Any] = {}
         self.stale = False
+
+    @property
+    def records(self) -> dict[str, str]:
+        """The submissions' records, the index aside."""
+        return {key: value for key, value in self.values.items() if ".submission." in key}
 
     def get(self, key: str, default: Any = None) -> Any:
         return json.loads(self.values[key]) if key in self.values else default

@@ -7,6 +7,12 @@ from typing import Final
 IMAGE_TO_VIDEO: Final = "kling-v3-image-to-video"
 """The model that turns one or two frames into a clip (doc)."""
 
+TEXT_TO_VIDEO: Final = "kling-v3-text-to-video"
+"""The model that makes a clip of a prompt alone (doc)."""
+
+ASPECT_RATIOS: Final = ("16:9", "9:16", "1:1")
+"""Shapes of a clip that no frame decides (doc names the key; the values are assumed)."""
+
 PROMPT_MAX: Final = 2500
 """Characters a prompt may have (doc); the negative prompt's limit is that of the sibling pages (doc)."""
 

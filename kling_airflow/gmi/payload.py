@@ -62,6 +62,12 @@ def _frame(value: str) -> str:
     return value
 
 
+def _aspect_ratio(value: str) -> str:
+    if value not in kling.ASPECT_RATIOS:
+        raise ValueError(f"must be one of {', '.join(kling.ASPECT_RATIOS)}")
+    return value
+
+
 Prompt = Annotated[str, Field(max_length=kling.PROMPT_MAX)]
 Frame = Annotated[str, AfterValidator(_frame)]
 Seconds = Annotated[int, BeforeValidator(_whole_seconds), Field(ge=kling.DURATION_MIN, le=kling.DURATION_MAX)]
@@ -129,6 +135,19 @@ class ImageToVideo(ClipOptions):
         return super().to_json() | frames
 
 
+class TextToVideo(ClipOptions):
+    """What is asked of a clip without frames.
+
+    :param aspect_ratio: "16:9", "9:16" or "1:1" (the key doc, its values assumed).
+    """
+
+    aspect_ratio: Annotated[str, AfterValidator(_aspect_ratio)] = kling.ASPECT_RATIOS[0]
+
+    def to_json(self) -> dict[str, str]:
+        """Return the payload as the service wants it."""
+        return super().to_json() | {"aspect_ratio": self.aspect_ratio}
+
+
 def _sentence(problem: Any) -> str:
     """Turn one of pydantic's findings into: field, value, limit."""
     field = ".".join(str(part) for part in problem["loc"]) or "payload"
@@ -142,7 +161,7 @@ def _sentence(problem: Any) -> str:
         case "greater_than_equal" | "less_than_equal":
             return f"`{field}` is {value!r}; it must be {kling.DURATION_MIN} to {kling.DURATION_MAX} seconds"
         case "extra_forbidden":
-            return f"`{field}` is not a field of {kling.IMAGE_TO_VIDEO}"
+            return f"`{field}` is not a field of this model"
         case "value_error":
             return f"`{field}` is {_short(value)}: it {context['error']}"
         case _:

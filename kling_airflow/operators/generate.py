@@ -1,35 +1,31 @@
-"""Submits a generation: one order, one request, however often the task runs."""
+"""Generations of Kling v3: from frames, and from a prompt alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from kling_airflow.exceptions import airflow_errors
 from kling_airflow.gmi import kling
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ConsoleLink, push_request
+from kling_airflow.operators.arguments import whole_number
+from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.operators.orders import plain_order, refuse_dear
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.gmi.payload import ClipOptions
+    from kling_airflow.gmi.payload import ClipOptions, TextToVideo
     from kling_airflow.submission.delivery import ImageDelivery, SourceFrame
-    from kling_airflow.submission.ledger import Ledger
-    from kling_airflow.submission.submit import Delivery, Order
+    from kling_airflow.submission.order import Delivery, Order
 
 
-class KlingImageToVideoOperator(BaseOperator):
-    """Submit one or two frames and a prompt to Kling v3, and return the request id.
+class KlingImageToVideoOperator(GenerationOperator):
+    """Submit one or two frames and a prompt to Kling v3; return the request id, or wait for the clip.
 
     Each clip costs money: $0.168 a second, $0.252 with sound. A retry or a clear of this task returns the
     request that was paid for, as long as it asks for the same: another prompt, frame or option is another
     order, and ``take=2`` orders the same once more.
+
+    What is not described here is described at :class:`GenerationOperator`.
 
     :param image: the start frame: any object-storage URI (``s3://``, ``gs://``, ``file://`` ...) or an
         http(s) URL; templated.
@@ -38,15 +34,11 @@ class KlingImageToVideoOperator(BaseOperator):
     :param negative_prompt: what to keep out, up to 2500 characters; templated.
     :param duration: seconds, 3 to 15; templated.
     :param sound: whether the clip gets an audio track; templated.
-    :param max_cost_usd: refuse, before anything is sent, a clip that costs more; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more. Per clip: a mapped task
+        multiplies it; templated.
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``;
         templated.
-    :param image_conn_id: the connection of the frames' store; None for the store's default.
-    :param gmi_conn_id: the queue's connection.
-    :param take: which take of the same order, 1 for the first; templated.
-    :param durable: remember the submission in Airflow's task state store. False is your word that a crash
-        may buy the clip twice.
-    :param submit_timeout: seconds to keep trying while the queue says "not now"; a number or a timedelta.
+    :param image_conn_id: the connection of the frames' store; None for the store's default; templated.
     """
 
     template_fields: Sequence[str] = (
@@ -59,11 +51,8 @@ class KlingImageToVideoOperator(BaseOperator):
         "max_cost_usd",
         "image_delivery",
         "image_conn_id",
-        "gmi_conn_id",
-        "take",
+        *GenerationOperator.template_fields,
     )
-    operator_extra_links = (ConsoleLink(),)
-    ui_color = "#dcfce7"
 
     def __init__(
         self,
@@ -77,10 +66,6 @@ class KlingImageToVideoOperator(BaseOperator):
         max_cost_usd: float | str | None = None,
         image_delivery: str = "auto",
         image_conn_id: str | None = None,
-        gmi_conn_id: str = GMICloudHook.default_conn_name,
-        take: int | str = 1,
-        durable: bool = True,
-        submit_timeout: float | timedelta = 600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -93,69 +78,55 @@ class KlingImageToVideoOperator(BaseOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
-        self.gmi_conn_id = gmi_conn_id
-        self.take = take
-        self.durable = durable
-        self.submit_timeout = submit_timeout
 
-    def execute(self, context: Context) -> str:
-        """Check everything that can be checked for free, then submit, or find what was submitted."""
-        from kling_airflow.submission.submit import Submitter
+    def _model(self) -> str:
+        return kling.IMAGE_TO_VIDEO
 
-        with airflow_errors():
-            self._refuse_short_execution_timeout()
-            options = self._options()
-            client = GMICloudHook(self.gmi_conn_id).get_conn()
-            order = self._order(options, client)
-            submitter = Submitter(
-                client, self._ledger(context), self.log, patience=_seconds(self.submit_timeout)
-            )
-            submitted = submitter.submit(order)
-        push_request(context, submitted.request_id, client.protocol.base_url)
-        return submitted.request_id
+    def _asked(self) -> dict[str, Any]:
+        options = self._options()
+        return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
     def _options(self) -> ClipOptions:
         from kling_airflow.gmi.payload import ClipOptions
 
-        options = ClipOptions.of(
+        return ClipOptions.of(
             prompt=self.prompt,
             negative_prompt=self.negative_prompt or None,
             duration=self.duration,
             sound=self.sound,
         )
-        limit = _dollars(self.max_cost_usd)
-        if limit is not None and options.price_usd > limit:
-            raise InvalidPayload(
-                f"`max_cost_usd` is {limit:g}, and this clip costs ${options.price_usd:.2f}"
-                f" ({options.duration} s{' with sound' if options.sound else ''})."
-            )
-        return options
 
-    def _order(self, options: ClipOptions, client: GMIClient) -> Order:
+    def _order(self, client: GMIClient) -> Order:
         from kling_airflow.submission.delivery import ImageDelivery, read_source
+        from kling_airflow.submission.order import Order
+        from kling_airflow.submission.reconcile import asks_the_same
         from kling_airflow.submission.record import fingerprint
-        from kling_airflow.submission.submit import Order
 
+        options = self._options()
+        refuse_dear(self.max_cost_usd, options.price_usd, _words(options))
+        take = whole_number("take", self.take, least=1)
         how = ImageDelivery.read(self.image_delivery)
         frames = {
             name: read_source(name, source, how, self._read_frame, self._presign, self.log)
             for name, source in (("image", self.image), ("image_tail", self.image_tail))
             if source or name == "image"
         }
-        return Order(
-            model=kling.IMAGE_TO_VIDEO,
-            fingerprint=fingerprint(
-                kling.IMAGE_TO_VIDEO,
-                options.model_dump(),
-                {name: frame.identity for name, frame in frames.items()},
-                base_url=client.protocol.base_url,
-                organization_id=client.protocol.organization_id,
-            ),
-            take=_take(self.take),
-            deliver=lambda marker, delivered: self._deliver(
-                options, frames, how, client, marker=marker, delivered=delivered
-            ),
+        print_ = fingerprint(
+            kling.IMAGE_TO_VIDEO,
+            options.model_dump(),
+            {name: frame.identity for name, frame in frames.items()},
+            base_url=client.protocol.base_url,
+            organization_id=client.protocol.organization_id,
         )
+
+        def deliver(marker: str | None, delivered: Mapping[str, str]) -> Delivery:
+            return self._deliver(options, frames, how, client, marker=marker, delivered=delivered)
+
+        def matches(payload: Mapping[str, Any]) -> bool:
+            addresses = {name: frame.address() for name, frame in frames.items()}
+            return asks_the_same(payload, options.to_json(), addresses)
+
+        return Order(kling.IMAGE_TO_VIDEO, print_, take, deliver, matches)
 
     def _deliver(
         self,
@@ -167,8 +138,6 @@ class KlingImageToVideoOperator(BaseOperator):
         marker: str | None,
         delivered: Mapping[str, str],
     ) -> Delivery:
-        from dataclasses import replace
-
         from kling_airflow.gmi.payload import ImageToVideo
         from kling_airflow.submission.delivery import deliver
 
@@ -189,36 +158,83 @@ class KlingImageToVideoOperator(BaseOperator):
 
         return presign(source, conn_id=self.image_conn_id)
 
-    def _ledger(self, context: Context) -> Ledger:
-        from kling_airflow.submission.ledger import MemoryLedger
-        from kling_airflow.submission.task_state import TaskStateLedger
 
-        return TaskStateLedger(context) if self.durable else MemoryLedger()
+class KlingTextToVideoOperator(GenerationOperator):
+    """Submit a prompt alone to Kling v3; return the request id, or wait for the clip.
 
-    def _refuse_short_execution_timeout(self) -> None:
-        from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
+    Without a frame nothing marks the request in the queue's list. A lost answer is then found by what was
+    asked, and adopted only if the ledger can claim it (``ledger="s3://..."``); otherwise a person decides.
 
-        if self.execution_timeout and self.execution_timeout.total_seconds() <= SUBMIT_TIMEOUTS.total:
-            raise InvalidPayload(
-                f"`execution_timeout` is {self.execution_timeout.total_seconds():g} s; a submission may take"
-                f" {SUBMIT_TIMEOUTS.total:g} s, and ending it in between would lose its answer."
-            )
+    What is not described here is described at :class:`GenerationOperator`.
+
+    :param prompt: what happens in the clip, 1 to 2500 characters; templated.
+    :param negative_prompt: what to keep out, up to 2500 characters; templated.
+    :param duration: seconds, 3 to 15; templated.
+    :param sound: whether the clip gets an audio track; templated.
+    :param aspect_ratio: ``16:9``, ``9:16`` or ``1:1``; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more by the queue's catalog;
+        templated.
+    """
+
+    template_fields: Sequence[str] = (
+        "prompt",
+        "negative_prompt",
+        "duration",
+        "sound",
+        "aspect_ratio",
+        "max_cost_usd",
+        *GenerationOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str | None = None,
+        duration: int | str = kling.DURATION_DEFAULT,
+        sound: bool | str = False,
+        aspect_ratio: str = kling.ASPECT_RATIOS[0],
+        max_cost_usd: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.prompt = prompt
+        self.negative_prompt = negative_prompt
+        self.duration = duration
+        self.sound = sound
+        self.aspect_ratio = aspect_ratio
+        self.max_cost_usd = max_cost_usd
+
+    def _model(self) -> str:
+        return kling.TEXT_TO_VIDEO
+
+    def _asked(self) -> dict[str, Any]:
+        options = self._options()
+        return {"duration": options.duration, "sound": options.sound}
+
+    def _options(self) -> TextToVideo:
+        from kling_airflow.gmi.payload import TextToVideo
+
+        return TextToVideo.of(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt or None,
+            duration=self.duration,
+            sound=self.sound,
+            aspect_ratio=self.aspect_ratio,
+        )
+
+    def _order(self, client: GMIClient) -> Order:
+        options = self._options()
+        return plain_order(
+            client,
+            kling.TEXT_TO_VIDEO,
+            options.to_json(),
+            take=whole_number("take", self.take, least=1),
+            max_cost_usd=self.max_cost_usd,
+            check_payload=False,
+            words=_words(options),
+        )
 
 
-def _seconds(value: float | timedelta) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
-
-
-def _dollars(value: float | str | None) -> float | None:
-    if value is None or value in {"", "None"}:
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InvalidPayload(f"`max_cost_usd` is {value!r}; it must be a number of US dollars.") from None
-
-
-def _take(value: int | str) -> int:
-    if isinstance(value, bool) or not str(value).strip().isdecimal() or int(value) < 1:
-        raise InvalidPayload(f"`take` is {value!r}; it must be a whole number, 1 or more.")
-    return int(value)
+def _words(options: ClipOptions) -> str:
+    return f"this clip ({options.duration} s{' with sound' if options.sound else ''})"

@@ -21,6 +21,13 @@ class Ledger(Protocol):
         """Keep a record in place of the last. If this raises, nothing may be sent."""
         ...
 
+    def records(self) -> list[SubmissionRecord]:
+        """Return the records of all orders of this task instance.
+
+        :raises UnreadableRecord: if there is one that can't be read.
+        """
+        ...
+
     def claim(self, request_id: str, owner: str) -> bool | None:
         """Make a request this order's own, for all tasks to see.
 
@@ -35,16 +42,20 @@ class MemoryLedger:
     """Keeps records as long as it lives: for scripts, tests, and operators with ``durable=False``."""
 
     def __init__(self) -> None:
-        self.records: dict[tuple[str, int], SubmissionRecord] = {}
+        self.kept: dict[tuple[str, int], SubmissionRecord] = {}
         self.claims: dict[str, str] = {}
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record, or None where there is none."""
-        return self.records.get((fingerprint, take))
+        return self.kept.get((fingerprint, take))
 
     def write(self, record: SubmissionRecord) -> None:
         """Keep a record."""
-        self.records[record.fingerprint, record.take] = record
+        self.kept[record.fingerprint, record.take] = record
+
+    def records(self) -> list[SubmissionRecord]:
+        """Return the records of all orders."""
+        return list(self.kept.values())
 
     def claim(self, request_id: str, owner: str) -> bool:
         """Make a request this order's own, as far as this process knows."""

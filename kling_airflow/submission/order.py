@@ -68,7 +68,6 @@ class Order:
         makes the same again.
     :param matches: whether the payload of a request in the list asks just what this order asks; needed
         where nothing marks the request.
-    :param owner: names the order for claims.
     """
 
     model: str
@@ -76,7 +75,11 @@ class Order:
     take: int
     deliver: Callable[[str | None, Mapping[str, str]], Delivery]
     matches: Callable[[Mapping[str, Any]], bool]
-    owner: str
+
+    @property
+    def name(self) -> str:
+        """What the order is called in claims and listings."""
+        return f"{self.fingerprint[:16]}-{self.take}"
 
 
 @dataclass(frozen=True, slots=True)

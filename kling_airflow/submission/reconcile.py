@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -102,6 +103,25 @@ def find(queue: Listing, model: str, request_id: str) -> Request | None:
         if not page.continues(offset, _FIRST_LIMIT):
             break
     return None
+
+
+def asks_the_same(
+    payload: Mapping[str, Any], fields: Mapping[str, Any], addresses: Mapping[str, str] | None = None
+) -> bool:
+    """Return whether a payload in the list asks just what we asked, compared as text.
+
+    :param fields: ours, the frames aside.
+    :param addresses: of our frames by field, compared without their queries: that is where signatures stand.
+    """
+    addresses = addresses or {}
+    if {name for name in payload if payload[name] is not None} != {*fields, *addresses}:
+        return False
+    if any(_text(payload[name]) != _text(value) for name, value in fields.items()):
+        return False
+    return all(
+        isinstance(payload[name], str) and payload[name].partition("?")[0] == address.partition("?")[0]
+        for name, address in addresses.items()
+    )
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
@@ -202,6 +222,10 @@ class _Reader:
             and bool(request.payload)
             for request in self.requests.values()
         )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _holds(value: str, marker: str) -> bool:

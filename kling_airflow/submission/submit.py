@@ -95,14 +95,14 @@ class Submitter:
             return known(record)
         return self.recovery.adopt(order, record, self.queue.get(request_id), "as `adopt_request_id` asks")
 
-    def finish(self, order: Order, reason: str) -> None:
-        """Note how a request ended; for people who read the ledger, so a failure is only logged."""
-        try:
-            record = self.book.read(order)
-            if record.state is State.SUBMITTED:
-                self.book.write(record.finished(reason))
-        except Exception as error:
-            self.log.warning("The end of the request could not be written down: %s", error)
+    def others(self, order: Order) -> list[SubmissionRecord]:
+        """Return what this task instance has asked for besides: orders that the queue has, or may have."""
+        return [
+            record
+            for record in self.book.ledger.records()
+            if record.state is not State.NOT_SENT
+            and (record.fingerprint, record.take) != (order.fingerprint, order.take)
+        ]
 
     def _recovered(self, order: Order) -> Submitted | None:
         record = self.book.read(order)
@@ -156,6 +156,6 @@ class Submitter:
         self.log.info("Submitted: request %s (marker %s).", request_id, record.marker)
         record = record.submitted(request_id, now=self.now())
         self.book.write_down(record)
-        if self.book.claim(request_id, order.owner) is False:
+        if self.book.claim(request_id, order.name) is False:
             self.log.error("Request %s is new, and yet another order has claimed it.", request_id)
         return replace(known(record), fresh=True)

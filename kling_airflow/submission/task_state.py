@@ -10,6 +10,7 @@ from kling_airflow.submission.record import SubmissionRecord, UnreadableRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_INDEX = "kling_airflow.submissions"
 _WAY_OUT = (
     "Or set `durable=False` and accept that a crash between submission and answer may buy the clip twice."
 )
@@ -43,25 +44,41 @@ class TaskStateLedger:
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record, or None where there surely is none."""
-        key = _key(fingerprint, take)
+        return self._read(_key(fingerprint, take))
+
+    def write(self, record: SubmissionRecord) -> None:
+        """Keep a record; raises if this try has been replaced by another."""
+        key = _key(record.fingerprint, record.take)
+        keys = self._keys()
+        if key not in keys:
+            self._set(_INDEX, [*keys, key])
+        self._set(key, record.to_json())
+
+    def records(self) -> list[SubmissionRecord]:
+        """Return the records of all orders of this task instance."""
+        return [record for key in self._keys() if (record := self._read(key)) is not None]
+
+    def claim(self, request_id: str, owner: str) -> None:
+        """Return None: a task's store can't be seen by other tasks, so nothing can be claimed in it."""
+
+    def _keys(self) -> list[str]:
+        """Return the keys of all records: the store can't be asked for them."""
+        keys = self._store.get(_INDEX)
+        return [str(key) for key in keys] if isinstance(keys, list) else []
+
+    def _read(self, key: str) -> SubmissionRecord | None:
         data = self._store.get(key)
         if data is None:
             return None
         try:
             return SubmissionRecord.read(data)
         except UnreadableRecord as error:
-            raise UnreadableRecord(
-                f"The record `{key}` in the task state store is unreadable: {error}"
-            ) from error
+            raise UnreadableRecord(f"`{key}` in the task state store is unreadable: {error}") from error
 
-    def write(self, record: SubmissionRecord) -> None:
-        """Keep a record; raises if this try has been replaced by another."""
+    def _set(self, key: str, value: Any) -> None:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-        self._store.set(_key(record.fingerprint, record.take), record.to_json(), retention=NEVER_EXPIRE)
-
-    def claim(self, request_id: str, owner: str) -> None:
-        """Return None: a task's store can't be seen by other tasks, so nothing can be claimed in it."""
+        self._store.set(key, value, retention=NEVER_EXPIRE)
 
 
 def _key(fingerprint: str, take: int) -> str:

@@ -32,6 +32,7 @@ class KlingRequestTrigger(BaseTrigger):
     :param started_at: when the wait began, in Unix seconds.
     :param deadline: when it gives up, in Unix seconds; so it survives a triggerer's restart.
     :param unreachable_after: seconds without any good answer after which it gives up.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task.
     :param tolerated: arguments of another version of this package, so that an upgrade, or its undoing,
         fails no waiting task.
     """
@@ -46,9 +47,12 @@ class KlingRequestTrigger(BaseTrigger):
         model: str = kling.IMAGE_TO_VIDEO,
         poll_interval: float = 10.0,
         unreachable_after: float = 1800.0,
+        cancel_on_kill: bool = False,
         **tolerated: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.cancel_on_kill = cancel_on_kill
+        self._fired = False
         self.gmi_conn_id = gmi_conn_id
         self.model = model
         self.poll_interval = poll_interval
@@ -72,6 +76,7 @@ class KlingRequestTrigger(BaseTrigger):
                 "started_at": self.wait.started_at,
                 "deadline": self.wait.deadline,
                 "unreachable_after": self.wait.unreachable_after,
+                "cancel_on_kill": self.cancel_on_kill,
                 **self.tolerated,
             },
         )
@@ -90,7 +95,15 @@ class KlingRequestTrigger(BaseTrigger):
         except GMIError as error:
             end = error
         self.log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
+        self._fired = True
         yield TriggerEvent(to_event(end))
+
+    async def on_kill(self) -> None:
+        """Cancel the request, but only if the task's state says that its user ended it."""
+        if self.cancel_on_kill and not self._fired:
+            from kling_airflow.triggers.guard import cancel_if_over
+
+            await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.log)
 
     async def _watch(self, client: AsyncGMIClient) -> Request | GMIError:
         last_answer_at: float | None = None

@@ -185,17 +185,30 @@ class TestOnce:
         assert operator(rocket).execute(context(store)) == first
         assert posts(simulator) == 1
 
-    def test_a_lost_answer_is_never_followed_by_another_submission(
-        self, simulator: Simulator, rocket: str
+    @pytest.mark.parametrize(
+        "fault", ["reset-after", "deadline-exceeded-created", "bad-gateway-created", "without-request-id"]
+    )
+    @pytest.mark.parametrize("delivery", ["upload", "base64"])
+    def test_a_lost_answer_is_found_by_its_marker(
+        self, simulator: Simulator, rocket: str, fault: str, delivery: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        simulator.faults.add(fault, call="POST /requests")
+        request_id = operator(rocket, image_delivery=delivery).execute(context())
+        (entry,) = simulator.ledger()
+        assert entry.request_id == request_id
+        assert "Adopted request" in capsys.readouterr().out
+
+    def test_a_crash_before_the_id_was_stored_is_mended_by_the_next_try(
+        self, simulator: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = TaskStateStore()
-        simulator.faults.add("reset-after", call="POST /requests")
-        with pytest.raises(exceptions.AmbiguousSubmission, match="may have been paid for"):
-            operator(rocket).execute(context(store))
-        with pytest.raises(exceptions.UnresolvedSubmission, match="marker"):
-            operator(rocket).execute(context(store))
+        with monkeypatch.context() as patch:
+            patch.setattr("kling_airflow.submission.submit.Submitter._accepted", _die)
+            with pytest.raises(KeyboardInterrupt):
+                operator(rocket).execute(context(store))
+        (entry,) = simulator.ledger()
+        assert operator(rocket).execute(context(store)) == entry.request_id
         assert posts(simulator) == 1
-        assert len(simulator.ledger()) == 1
 
     def test_a_replaced_try_sends_nothing(self, simulator: Simulator, rocket: str) -> None:
         store = TaskStateStore()
@@ -207,7 +220,7 @@ class TestOnce:
     def test_an_unreadable_record_sends_nothing(self, simulator: Simulator, rocket: str) -> None:
         store = TaskStateStore()
         operator(rocket).execute(context(store))
-        (key,) = store.values
+        (key,) = store.records
         store.values[key] = '{"version": 99}'
         with pytest.raises(exceptions.UnresolvedSubmission, match="99"):
             operator(rocket).execute(context(store))
@@ -223,14 +236,14 @@ class TestOnce:
     def test_the_record_holds_no_secret_and_no_frame(self, simulator: Simulator, rocket: str) -> None:
         store = TaskStateStore()
         operator(rocket, image_delivery="base64").execute(context(store))
-        (record,) = store.values.values()
+        (record,) = store.records.values()
         assert simulator.api_key not in record
         assert len(record) < 1000
 
     def test_an_id_that_can_not_be_written_down_is_in_the_error(
         self, simulator: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kling_airflow.submission.submit.WRITE_PATIENCE", 0.0)
+        monkeypatch.setattr("kling_airflow.submission.book.WRITE_PATIENCE", 0.0)
         store = _ForgetsIds()
         with pytest.raises(exceptions.UnresolvedSubmission) as caught:
             operator(rocket).execute(context(store))
@@ -348,11 +361,15 @@ def test_everything_a_user_would_template_is_a_template_field() -> None:
         assert hasattr(made, name)
 
 
+def _die(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 class _ForgetsIds(TaskStateStore):
     """A store that goes away right after the submission."""
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        if value["state"] == "submitted":
+        if isinstance(value, dict) and value["state"] == "submitted":
             raise ConnectionError("the API server is gone")
         super().set(key, value, retention=retention)
 

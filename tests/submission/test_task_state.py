@@ -27,7 +27,7 @@ def test_the_next_try_reads_what_this_one_wrote(store: TaskStateStore) -> None:
 
 def test_records_never_expire(store: TaskStateStore) -> None:
     ledger(store).write(RECORD)
-    assert list(store.retentions.values()) == [NEVER_EXPIRE]
+    assert set(store.retentions.values()) == {NEVER_EXPIRE}
 
 
 def test_each_order_and_take_has_a_record_of_its_own(store: TaskStateStore) -> None:
@@ -36,9 +36,17 @@ def test_each_order_and_take_has_a_record_of_its_own(store: TaskStateStore) -> N
     assert ledger(store).read("e" * 64, 2) is None
 
 
+def test_all_records_of_the_task_can_be_had(store: TaskStateStore) -> None:
+    other = SubmissionRecord("e" * 64, 1, "m", State.NOT_SENT)
+    for record in (RECORD, other, RECORD):
+        ledger(store).write(record)
+    assert ledger(store).records() == [RECORD, other]
+    assert ledger(store).claim("id-1", "order") is None
+
+
 def test_unreadable_is_not_absent(store: TaskStateStore) -> None:
     ledger(store).write(RECORD)
-    (key,) = store.values
+    (key,) = store.records
     store.values[key] = '{"version": 99}'
     with pytest.raises(UnreadableRecord, match="99"):
         ledger(store).read("f" * 64, 2)

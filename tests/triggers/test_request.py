@@ -128,6 +128,7 @@ def test_neither_key_nor_address_is_in_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert "secret" not in repr(made)
     assert set(made.serialize()[1]) == {
         "gmi_conn_id", "request_id", "model", "poll_interval", "started_at", "deadline", "unreachable_after",
+        "cancel_on_kill",
     }  # fmt: skip
 
 

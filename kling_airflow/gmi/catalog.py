@@ -1,0 +1,84 @@
+"""What the catalog (``GET /models/{id}``, doc) says of a payload: whether it fits, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kling_airflow.gmi.errors import InvalidPayload
+
+SOUND_FACTOR = 1.5
+"""How much dearer a clip with sound is where the catalog names one price: Kling v3's factor (doc)."""
+
+
+def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
+    """Hold a payload against the catalog's schema.
+
+    :param description: the catalog's entry.
+    :raises InvalidPayload: naming each key that doesn't fit, its value, and what would.
+    """
+    parameters = {
+        str(parameter["name"]): parameter
+        for parameter in description.get("parameters") or []
+        if isinstance(parameter, Mapping) and parameter.get("name")
+    }
+    problems = [f"`{name}` is not a parameter" for name in payload if parameters and name not in parameters]
+    for name, parameter in parameters.items():
+        problems += _problems(name, parameter, payload)
+    if problems:
+        raise InvalidPayload(f"The payload does not fit {model}: {'; '.join(problems)}.")
+
+
+def price_usd(description: Mapping[str, Any], payload: Mapping[str, Any]) -> float | None:
+    """Return what a payload costs by the catalog, in US dollars; None where it can't be told.
+
+    ``price_info.price`` is in micro-dollars (doc), for a second or for a request. With sound it is taken
+    times 1.5, which for a model other than Kling v3 is assumed: better too much than too little.
+    """
+    info = description.get("price_info")
+    price = info.get("price") if isinstance(info, Mapping) else None
+    if not isinstance(info, Mapping) or not isinstance(price, int | float) or isinstance(price, bool):
+        return None
+    dollars = price / 1e6
+    if str(payload.get("sound", "")).lower() == "on":
+        dollars *= SOUND_FACTOR
+    if info.get("unit") != "second":
+        return round(dollars, 6)
+    duration = payload.get("duration", _default(description, "duration"))
+    try:
+        return round(dollars * float(str(duration)), 6)
+    except ValueError:
+        return None
+
+
+def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[str]:
+    if name not in payload:
+        if parameter.get("required"):
+            yield f"`{name}` is missing"
+        return
+    value = payload[name]
+    options = parameter.get("options")
+    if (
+        isinstance(options, list)
+        and options
+        and str(value) not in {str(_option(option)) for option in options}
+    ):
+        yield f"`{name}` is {value!r}, not one of {', '.join(str(_option(option)) for option in options)}"
+    least, most = parameter.get("min_value"), parameter.get("max_value")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(least, int | float) and value < least:
+            yield f"`{name}` is {value}, and the least is {least:g}"
+        if isinstance(most, int | float) and value > most:
+            yield f"`{name}` is {value}, and the most is {most:g}"
+
+
+def _option(option: Any) -> Any:
+    """Read an option: a value, or an object that holds one."""
+    return option.get("value", option.get("name")) if isinstance(option, Mapping) else option
+
+
+def _default(description: Mapping[str, Any], name: str) -> Any:
+    for parameter in description.get("parameters") or []:
+        if isinstance(parameter, Mapping) and parameter.get("name") == name:
+            return parameter.get("default_value")
+    return None

@@ -1,0 +1,337 @@
+"""What every operator that buys a generation does: submit once, and wait if asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+
+from kling_airflow.exceptions import airflow_errors
+from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, GMIError, InvalidPayload, Money
+from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+from kling_airflow.operators.arguments import seconds, whole_number
+from kling_airflow.operators.stopping import Stopped, Stopping
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.gmi.record import Request
+    from kling_airflow.gmi.wait import Wait
+    from kling_airflow.submission.order import Order, Submitted
+    from kling_airflow.submission.submit import Submitter
+
+_DEFERRAL_SLACK = timedelta(minutes=5)
+_DEFER_FROM = 60.0
+"""Seconds from which a pause gives the worker slot back; very short deferrals fail spuriously [facts, 6]."""
+
+
+class GenerationOperator(BaseOperator):
+    """Submit one order, once, however often the task runs; wait for it if asked to.
+
+    :param gmi_conn_id: the queue's connection; templated.
+    :param take: which take of the same order, 1 for the first; templated.
+    :param adopt_request_id: a request you know to be this order's: it is taken instead of buying one;
+        templated.
+    :param durable: remember the submission. False is your word that a crash may buy the clip twice.
+    :param ledger: a folder in an object store (``s3://...``) that remembers submissions instead of Airflow's
+        task state store; None for what ``[kling] ledger`` says, else the task state store.
+    :param wait_for_completion: return the clip, not the request id.
+    :param deferrable: wait in the triggerer, holding no worker slot.
+    :param poll_interval: seconds between two looks.
+    :param timeout: seconds to wait for one request.
+    :param unreachable_after: seconds without any good answer from the queue after which the wait gives up.
+    :param submit_timeout: seconds to keep trying while the queue says "not now".
+    :param reconcile_grace: seconds to look for a request whose answer was lost, before ``on_unresolved``.
+    :param on_unresolved: ``fail`` and leave it to a person, or ``resubmit``: may buy twice; templated.
+    :param on_changed_request: when this task instance has asked for something else before: ``submit`` that
+        too, or ``fail``.
+    :param resubmit_on: which failed generations are bought again while waiting: ``passing`` reasons (rate
+        limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
+    :param max_resubmissions: how often, at most, over all tries.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed, success or
+        skipped, or removes it. Never on a clear, an eviction or a restart.
+    :param cancel_on_timeout: cancel the request when the wait times out.
+    """
+
+    template_fields: Sequence[str] = ("gmi_conn_id", "take", "adopt_request_id", "on_unresolved", "ledger")
+    operator_extra_links = (ConsoleLink(), ClipLink())
+    ui_color = "#dcfce7"
+
+    def __init__(
+        self,
+        *,
+        gmi_conn_id: str = GMICloudHook.default_conn_name,
+        take: int | str = 1,
+        adopt_request_id: str | None = None,
+        durable: bool = True,
+        ledger: str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = True,
+        poll_interval: float | timedelta = 10.0,
+        timeout: float | timedelta = 3600.0,
+        unreachable_after: float | timedelta = 1800.0,
+        submit_timeout: float | timedelta = 3600.0,
+        reconcile_grace: float | timedelta = 600.0,
+        on_unresolved: str = "fail",
+        on_changed_request: str = "submit",
+        resubmit_on: str = "passing",
+        max_resubmissions: int = 2,
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.gmi_conn_id = gmi_conn_id
+        self.take = take
+        self.adopt_request_id = adopt_request_id
+        self.durable = durable
+        self.ledger = ledger
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.unreachable_after = unreachable_after
+        self.submit_timeout = submit_timeout
+        self.reconcile_grace = reconcile_grace
+        self.on_unresolved = on_unresolved
+        self.on_changed_request = on_changed_request
+        self.resubmit_on = resubmit_on
+        self.max_resubmissions = max_resubmissions
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        self._stopping = Stopping()
+
+    # What a kind of generation says of itself.
+
+    def _order(self, client: GMIClient) -> Order:
+        """Check everything that can be checked for free, and return what is asked for."""
+        raise NotImplementedError
+
+    def _model(self) -> str:
+        """Return the model's id."""
+        raise NotImplementedError
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what the clip should say of what was asked, where the queue doesn't echo it."""
+        return {}
+
+    # The task.
+
+    def execute(self, context: Context) -> Any:
+        """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
+        until = time.time() + seconds("submit_timeout", self.submit_timeout)
+        return self.resume_submission(context, until=until)
+
+    def resume_submission(self, context: Context, event: Any = None, *, until: float) -> Any:
+        """Submit, at first or after a pause that gave the worker slot back.
+
+        :param until: until when to keep trying while the queue says "not now", in Unix seconds.
+        """
+        with airflow_errors():
+            self._refuse_short_execution_timeout()
+            client = self._hook.get_conn()
+            order = self._order(client)
+            submitter = self._submitter(context, client, until)
+            try:
+                submitted = self._submit(submitter, order, until)
+            except Stopped:
+                raise AirflowException(
+                    "The task was stopped while it submitted. What it had sent is remembered: the next try"
+                    " finds it before it sends anything."
+                ) from None
+            push_request(context, submitted.request_id, client.protocol.base_url)
+            if not self.wait_for_completion:
+                return submitted.request_id
+            return self._await(context, submitted)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, *, earlier: int = 0
+    ) -> dict[str, Any]:
+        """Read the trigger's event: return the clip, buy again what failed for a passing reason, or raise.
+
+        :param earlier: how many requests of this order had failed before.
+        """
+        from kling_airflow.gmi.wait import from_event
+
+        with airflow_errors():
+            try:
+                return self._finished(context, from_event(event))
+            except GMIError as error:
+                return self._ended_badly(context, error, earlier)
+
+    def on_kill(self) -> None:
+        """Note that the task is to end; the loop that waits does the rest.
+
+        A SIGTERM says nothing about the user's wish, and talking to Airflow here would dead-lock.
+        """
+        self._stopping.ask()
+
+    # Submitting.
+
+    def _submitter(self, context: Context, client: GMIClient, until: float) -> Submitter:
+        from kling_airflow.operators.ledgers import choose
+        from kling_airflow.submission.order import OnUnresolved
+        from kling_airflow.submission.submit import Submitter
+
+        return Submitter(
+            client,
+            choose(context, durable=self.durable, folder=self.ledger or None),
+            self.log,
+            until=until,
+            grace=seconds("reconcile_grace", self.reconcile_grace),
+            on_unresolved=OnUnresolved.read(self.on_unresolved),
+            sleep=self._stopping.sleep,
+        )
+
+    def _submit(self, submitter: Submitter, order: Order, until: float) -> Submitted:
+        """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
+        from kling_airflow.submission.order import ComeBack
+
+        self._refuse_changed_request(submitter, order)
+        while True:
+            try:
+                if self.adopt_request_id:
+                    return submitter.adopt(order, self.adopt_request_id.strip())
+                return submitter.submit(order)
+            except ComeBack as pause:
+                self.log.info("%s", pause)
+                if self.deferrable and self.durable and pause.seconds >= _DEFER_FROM:
+                    self._defer_submission(pause.seconds, until)
+                self._stopping.sleep(pause.seconds)
+
+    def _defer_submission(self, pause: float, until: float) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        self.defer(
+            trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=pause)),
+            method_name="resume_submission",
+            kwargs={"until": until},
+        )
+
+    def _refuse_changed_request(self, submitter: Submitter, order: Order) -> None:
+        if self.on_changed_request not in {"submit", "fail"}:
+            raise InvalidPayload(
+                f"`on_changed_request` is {self.on_changed_request!r}; it must be `submit` or `fail`."
+            )
+        others = submitter.others(order) if self.on_changed_request == "fail" else []
+        if others:
+            known = ", ".join(record.request_id or "(its answer was lost)" for record in others)
+            raise InvalidPayload(
+                f"`on_changed_request` is fail, and this task has asked for something else before: {known}.",
+                todo="Put the prompt, frames and options back to get that clip, or allow `submit`.",
+            )
+
+    def _refuse_short_execution_timeout(self) -> None:
+        from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
+
+        if self.execution_timeout and self.execution_timeout.total_seconds() <= SUBMIT_TIMEOUTS.total:
+            raise InvalidPayload(
+                f"`execution_timeout` is {self.execution_timeout.total_seconds():g} s; a submission may take"
+                f" {SUBMIT_TIMEOUTS.total:g} s, and ending it in between would lose its answer."
+            )
+
+    # Waiting.
+
+    def _await(self, context: Context, submitted: Submitted) -> dict[str, Any]:
+        from kling_airflow.gmi.wait import Wait
+
+        started_at = time.time()
+        wait = Wait(
+            request_id=submitted.request_id,
+            started_at=started_at,
+            deadline=started_at + seconds("timeout", self.timeout),
+            unreachable_after=seconds("unreachable_after", self.unreachable_after),
+            submitted_at=submitted.submitted_at,
+        )
+        try:
+            return self._finished(context, self._watch(context, wait, submitted).clip())
+        except GMIError as error:
+            return self._ended_badly(context, error, submitted.earlier)
+
+    def _watch(self, context: Context, wait: Wait, submitted: Submitted) -> Request:
+        """Look once and defer, or look until the end."""
+        from kling_airflow.operators.watch import watch
+
+        return watch(
+            wait,
+            self._hook.get_conn(),
+            self.log,
+            interval=seconds("poll_interval", self.poll_interval),
+            stopping=self._stopping,
+            context=context,
+            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancel_on_timeout,
+            defer=(lambda: self._defer_wait(wait, submitted)) if self.deferrable else None,
+        )
+
+    def _defer_wait(self, wait: Wait, submitted: Submitted) -> None:
+        from kling_airflow.triggers.request import KlingRequestTrigger
+
+        self.defer(
+            trigger=KlingRequestTrigger(
+                gmi_conn_id=self.gmi_conn_id,
+                request_id=wait.request_id,
+                model=self._model(),
+                poll_interval=seconds("poll_interval", self.poll_interval),
+                started_at=wait.started_at,
+                deadline=wait.deadline,
+                unreachable_after=wait.unreachable_after,
+                cancel_on_kill=self.cancel_on_kill,
+            ),
+            method_name="execute_complete",
+            kwargs={"earlier": submitted.earlier},
+            # Only a safety net: the trigger keeps the deadline itself and says what happened.
+            timeout=timedelta(seconds=wait.deadline - wait.started_at) + _DEFERRAL_SLACK,
+        )
+
+    def _finished(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        asked = self._asked()
+        clip = {name: asked.get(name) if value is None else value for name, value in clip.items()}
+        push_clip(context, clip["video_url"])
+        self.log.info("The clip of request %s is there.", clip["request_id"])
+        return clip
+
+    def _ended_badly(self, context: Context, error: GMIError, earlier: int) -> dict[str, Any]:
+        """Buy again what failed for a passing reason; cancel what timed out, if asked to; else raise."""
+        if isinstance(error, GenerationTimeout) and self.cancel_on_timeout and error.request_id:
+            raise self._cancelled_at_timeout(error, error.request_id) from None
+        if not self._is_worth_another(error, earlier):
+            raise error
+        self.log.warning("%s Submitting anew (%d of %d).", error.what, earlier + 1, self.max_resubmissions)
+        until = time.time() + seconds("submit_timeout", self.submit_timeout)
+        clip: dict[str, Any] = self.resume_submission(context, until=until)
+        return clip
+
+    def _is_worth_another(self, error: GMIError, earlier: int) -> bool:
+        if self.resubmit_on not in {"passing", "any", "never"}:
+            raise InvalidPayload(
+                f"`resubmit_on` is {self.resubmit_on!r}; it must be `passing`, `any` or `never`."
+            )
+        if not isinstance(error, GenerationFailed) or error.money is Money.SPENT:
+            return False
+        wanted = self.resubmit_on == "any" or (self.resubmit_on == "passing" and error.retryable)
+        return wanted and earlier < whole_number("max_resubmissions", self.max_resubmissions, least=0)
+
+    def _cancelled_at_timeout(self, error: GenerationTimeout, request_id: str) -> GenerationTimeout:
+        if self._hook.get_conn().cancel(request_id):
+            return GenerationTimeout(
+                error.what,
+                money=Money.NOT_BILLED,
+                todo="It was cancelled, as `cancel_on_timeout` asks; the next try submits anew.",
+                request_id=request_id,
+            )
+        return GenerationTimeout(
+            error.what,
+            todo="Cancelling it failed (the call is undocumented); the next try waits for it again.",
+            request_id=request_id,
+        )
+
+    @cached_property
+    def _hook(self) -> GMICloudHook:
+        return GMICloudHook(self.gmi_conn_id)

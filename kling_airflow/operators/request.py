@@ -1,0 +1,72 @@
+"""Any model of the queue, its payload passed through untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.operators.arguments import whole_number
+from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.operators.orders import plain_order
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.order import Order
+
+
+class GMICloudRequestOperator(GenerationOperator):
+    """Submit a payload to any model of the queue; return the request id, or wait for the result.
+
+    The payload goes out as it is. Nothing marks the request in the queue's list, so a lost answer is found
+    by what was asked, and adopted only if the ledger can claim it (``ledger="s3://..."``).
+
+    What is not described here is described at :class:`GenerationOperator`.
+
+    :param model: the model's id; case matters; templated.
+    :param payload: what the model is asked; templated.
+    :param check_payload: hold the payload against the catalog's schema before it is sent.
+    :param max_cost_usd: refuse, before anything is sent, what costs more by the queue's catalog; templated.
+    """
+
+    template_fields: Sequence[str] = (
+        "model",
+        "payload",
+        "max_cost_usd",
+        *GenerationOperator.template_fields,
+    )
+    template_fields_renderers = {"payload": "json"}  # noqa: RUF012 -- Airflow's own type
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        payload: Mapping[str, Any],
+        check_payload: bool = False,
+        max_cost_usd: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.payload = payload
+        self.check_payload = check_payload
+        self.max_cost_usd = max_cost_usd
+
+    def _model(self) -> str:
+        if not isinstance(self.model, str) or not self.model.strip():
+            raise InvalidPayload(f"`model` is {self.model!r}; it must be the id of a model.")
+        return self.model.strip()
+
+    def _order(self, client: GMIClient) -> Order:
+        if not isinstance(self.payload, Mapping) or not self.payload:
+            raise InvalidPayload(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
+        model = self._model()
+        return plain_order(
+            client,
+            model,
+            self.payload,
+            take=whole_number("take", self.take, least=1),
+            max_cost_usd=self.max_cost_usd,
+            check_payload=self.check_payload,
+            words=f"this request of {model}",
+        )
