@@ -34,6 +34,7 @@ class Listener(uvicorn.Server):
             backlog=BACKLOG,
             timeout_graceful_shutdown=1,
             server_header=False,
+            date_header=False,
         )
         super().__init__(config)
         self._on_ready = on_ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -53,6 +54,9 @@ class Wire:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 service.answers[name, message["status"]] += 1
+                # The simulated clock's word, not the machine's: clients compare theirs with it.
+                date = formatdate(service.clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
             await send(message)
 
         if service.script.faults:
