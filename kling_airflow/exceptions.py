@@ -134,7 +134,7 @@ def as_airflow(error: Exception) -> Exception:
 
     :param error: any exception; one that has no counterpart comes back as it is.
     """
-    border = _BORDER.get(type(error))
+    border = next((_BORDER[kind] for kind in type(error).__mro__ if kind in _BORDER), None)
     if isinstance(error, gmi.GenerationFailed) and error.retryable:
         border = GenerationFailedForNow
     if isinstance(error, media.DownloadFailed) and not error.retryable:

@@ -57,8 +57,30 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Only for a key that belongs to several organizations.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "max_calls_per_second": {
+                        "label": "Calls per second, at most",
+                        "description": "For the wait in the triggerer; empty for [kling] in airflow.cfg.",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                    },
                 },
             }
         ],
+        "config": {
+            "kling": {
+                "description": "Waiting for clips of Kling on GMI Cloud.",
+                "options": {
+                    "max_calls_per_second": {
+                        "description": (
+                            "How often one triggerer may ask one connection's queue, whatever the number of"
+                            " waiting tasks. A connection's own `max_calls_per_second` goes before it."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "10",
+                        "default": "50",
+                    }
+                },
+            }
+        },
         "extra-links": ["kling_airflow.links.ConsoleLink", "kling_airflow.links.ClipLink"],
     }

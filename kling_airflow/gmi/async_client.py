@@ -62,6 +62,10 @@ class AsyncGMIClient:
             await self._kept.close()
             self._kept = None
 
+    async def send(self, call: Call) -> Answer:
+        """Make one call, once, and return what came back; reading it is the caller's."""
+        return await self._send(call, self._session)
+
     async def submit(self, model: str, payload: Mapping[str, Any]) -> Request:
         """Send one submission, once, and return the new request."""
         call = self.protocol.submit(model, payload)

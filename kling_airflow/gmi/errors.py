@@ -173,3 +173,7 @@ class GenerationTimeout(GMIError):
     """The wait ended before the request did; the request is alive."""
 
     default_money = Money.HELD
+
+
+class PollerCrashed(Exception):
+    """The shared poll broke down: a defect of this package, not an answer of the queue."""

@@ -5,6 +5,7 @@ Both clients are transports for this module. They hand it what came back, or how
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -43,6 +44,11 @@ class Protocol:
 
     def __repr__(self) -> str:
         return f"Protocol(base_url={self.base_url!r}, organization_id={self.organization_id!r})"
+
+    @property
+    def identity(self) -> tuple[str, str | None, str]:
+        """What makes two connections the same one: base URL, organization and a digest of the key."""
+        return self.base_url, self.organization_id, hashlib.sha256(self._key.encode()).hexdigest()
 
     def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send, the key among them where the call takes it."""

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.gmi.errors import GMIError, Unauthorized
+from kling_airflow.gmi.errors import GMIError, InvalidPayload, Unauthorized
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from kling_airflow.gmi.async_client import AsyncGMIClient
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.gmi.poller import Poller
     from kling_airflow.gmi.retries import Retries
 
 
 class GMICloudHook(BaseHook):
     """Talk to GMI Cloud's request queue with the key of an Airflow connection.
 
-    The connection holds the API key (password), the base URL (host, default the real service) and, for
-    a key of several organizations, ``organization_id`` (extra). It is read once per hook.
+    The connection holds the API key (password), the base URL (host, default the real service) and, as
+    extras, ``organization_id`` for a key of several organizations and ``max_calls_per_second`` for the wait
+    in the triggerer. It is read once per hook.
 
     :param gmi_conn_id: the connection's id.
     """
@@ -56,17 +58,26 @@ class GMICloudHook(BaseHook):
         :param retries: how calls that change nothing are repeated.
         :raises Unauthorized: if the connection isn't defined or has no key.
         """
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
         from kling_airflow.gmi.async_client import AsyncGMIClient
 
         with airflow_errors():
-            try:
-                connection = await get_async_connection(self.gmi_conn_id)
-            except AirflowNotFoundException:
-                raise _undefined(self.gmi_conn_id) from None
-            extra = await get_async_extra_dejson(connection)
+            connection, extra = await self._async_connection()
             return AsyncGMIClient(**_settings(connection, extra), retries=retries)
+
+    async def get_poller(self) -> Poller:
+        """Return the running loop's poller for this connection, shared by all who wait in this process.
+
+        :raises Unauthorized: if the connection isn't defined or has no key.
+        :raises InvalidPayload: if its base URL or ``max_calls_per_second`` can't be used.
+        """
+        from kling_airflow.gmi.async_client import AsyncGMIClient
+        from kling_airflow.gmi.poller import poller_of
+        from kling_airflow.metrics import AirflowMeter
+
+        with airflow_errors():
+            connection, extra = await self._async_connection()
+            client = AsyncGMIClient(**_settings(connection, extra))
+            return poller_of(client, ceiling=_max_calls_per_second(extra), meter=AirflowMeter())
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the queue whether it takes the key; never raises."""
@@ -77,6 +88,15 @@ class GMICloudHook(BaseHook):
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
         return True, f"The queue at {self.get_conn().protocol.base_url} takes the key."
+
+    async def _async_connection(self) -> tuple[Connection, dict[str, Any]]:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        try:
+            connection = await get_async_connection(self.gmi_conn_id)
+        except AirflowNotFoundException:
+            raise _undefined(self.gmi_conn_id) from None
+        return connection, await get_async_extra_dejson(connection)
 
     def _connection(self) -> Connection:
         try:
@@ -91,7 +111,12 @@ class GMICloudHook(BaseHook):
         from flask_babel import lazy_gettext
         from wtforms import StringField
 
-        return {"organization_id": StringField(lazy_gettext("Organization ID"), widget=BS3TextFieldWidget())}
+        return {
+            "organization_id": StringField(lazy_gettext("Organization ID"), widget=BS3TextFieldWidget()),
+            "max_calls_per_second": StringField(
+                lazy_gettext("Calls per second, at most"), widget=BS3TextFieldWidget()
+            ),
+        }
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -108,6 +133,24 @@ def _undefined(conn_id: str) -> Unauthorized:
         f"The connection `{conn_id}` is not defined.",
         todo="Create it with the type `gmi_cloud` and the API key as its password.",
     )
+
+
+def _max_calls_per_second(extra: dict[str, Any]) -> float:
+    """Read the ceiling of the triggerer's calls: the connection's own, else ``[kling]``'s."""
+    from airflow.providers.common.compat.sdk import conf
+
+    value = extra.get("max_calls_per_second")
+    where = "the connection's `max_calls_per_second`"
+    if value in (None, ""):
+        value = conf.get("kling", "max_calls_per_second", fallback="50")
+        where = "`[kling] max_calls_per_second`"
+    try:
+        ceiling = float(value)
+    except (TypeError, ValueError):
+        ceiling = 0.0
+    if not 0 < ceiling < float("inf"):
+        raise InvalidPayload(f"{where} is {value!r}; it must be a number above 0", todo="Correct it.")
+    return ceiling
 
 
 def _settings(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:

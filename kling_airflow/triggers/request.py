@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from kling_airflow.gmi import kling
-from kling_airflow.gmi.errors import GMIError, Unreachable
+from kling_airflow.gmi.errors import GMIError, PollerCrashed
 from kling_airflow.gmi.wait import Wait, to_event
 
 if TYPE_CHECKING:
-    from kling_airflow.gmi.async_client import AsyncGMIClient
+    from kling_airflow.gmi.poller import Poller
     from kling_airflow.gmi.record import Request
 
 _LOG_EVERY = 60.0
+_CRASHES = 3
 
 
 class KlingRequestTrigger(BaseTrigger):
@@ -82,18 +83,9 @@ class KlingRequestTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is an end to tell, then tell it once."""
-        from kling_airflow.gmi.retries import Retries
-        from kling_airflow.hooks.gmi import GMICloudHook
-
+        """Wait until there is an end to tell, then tell it once."""
         self.log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
-        try:
-            hook = GMICloudHook(self.gmi_conn_id)
-            # Each look is one call: the wait itself is the retry.
-            async with await hook.get_async_conn(retries=Retries(attempts=1)) as client:
-                end = await self._watch(client)
-        except GMIError as error:
-            end = error
+        end = await self._end()
         self.log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
         self._fired = True
         yield TriggerEvent(to_event(end))
@@ -105,29 +97,36 @@ class KlingRequestTrigger(BaseTrigger):
 
             await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.log)
 
-    async def _watch(self, client: AsyncGMIClient) -> Request | GMIError:
-        last_answer_at: float | None = None
-        logged_at = 0.0
-        while True:
-            seen: Request | GMIError
+    async def _end(self) -> Request | GMIError:
+        from kling_airflow.triggers.connect import connect
+
+        for crash in range(1, _CRASHES + 1):
+            poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.log)
+            if isinstance(poller, GMIError):
+                return poller
             try:
-                seen = await client.get(self.wait.request_id)
-            except GMIError as error:
-                seen = error
-            now = time.time()
-            if (end := self.wait.decide(seen, now=now, last_answer_at=last_answer_at)) is not None:
-                return end
-            if not isinstance(seen, GMIError):
-                last_answer_at = now
-            retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
-            pause = self.wait.next_look(now, self.poll_interval, retry_after=retry_after)
-            if now - logged_at >= _LOG_EVERY:
-                self.log.info("%s: %s; next look in %.0f s", self.wait.request_id, _summary(seen), pause)
-                logged_at = now
-            await asyncio.sleep(pause)
+                return await self._watch(poller)
+            except PollerCrashed:
+                if crash == _CRASHES:
+                    raise
+                self.log.exception("Waiting on with a new poll")
+                await asyncio.sleep(self.poll_interval)
+        raise AssertionError("unreachable")
+
+    async def _watch(self, poller: Poller) -> Request | GMIError:
+        loop = asyncio.get_running_loop()
+        with poller.watch(self.wait, model=self.model, interval=self.poll_interval) as watch:
+            while (end := await watch.end(within=_LOG_EVERY)) is None:
+                next_look = max(0.0, (watch.next_look_at or 0.0) - loop.time())
+                self.log.info(
+                    "%s: %s; next look in %.0f s", self.wait.request_id, _summary(watch.seen), next_look
+                )
+        return end
 
 
-def _summary(seen: Request | GMIError) -> str:
+def _summary(seen: Request | GMIError | None) -> str:
+    if seen is None:
+        return "not looked at yet"
     if isinstance(seen, GMIError):
         return seen.what
     age = "" if seen.created_at is None else f", {time.time() - seen.created_at:.0f} s old"

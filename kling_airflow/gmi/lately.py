@@ -1,0 +1,57 @@
+"""What clips of a model and duration have lately taken, so as not to look while there is nothing to see."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Final
+
+MIN_SAMPLES: Final = 5
+"""Fewer ends than this teach nothing."""
+LONGEST_SKIP: Final = 120.0
+"""Seconds a look is put off at most, whatever was learned."""
+_KEPT_SAMPLES = 20
+_KEPT_KINDS = 100
+_FORGOTTEN_AFTER = 3600.0
+
+Kind = tuple[str, int | None]
+"""A model and the seconds of clip that were asked for."""
+
+
+class Lately:
+    """The times that recent requests took from submission to end, failures among them, by kind.
+
+    The shortest of them counts, not the average: a request that takes at least as long as the quickest of
+    late is never noticed later for what was learned.
+    """
+
+    def __init__(self) -> None:
+        self._ends: OrderedDict[Kind, deque[tuple[float, float]]] = OrderedDict()
+
+    def note(self, kind: Kind, seconds: float, now: float) -> None:
+        """Remember an end.
+
+        :param seconds: from submission to end, by the queue's own clock.
+        :param now: the clock that :meth:`pause` is given, too.
+        """
+        if seconds < 0:
+            return
+        self._ends.setdefault(kind, deque(maxlen=_KEPT_SAMPLES)).append((now, seconds))
+        self._ends.move_to_end(kind)
+        while len(self._ends) > _KEPT_KINDS:
+            self._ends.popitem(last=False)
+
+    def shortest(self, kind: Kind, now: float) -> float | None:
+        """Return the shortest time of late, in seconds; None where too little is known."""
+        recent = [seconds for at, seconds in self._ends.get(kind, ()) if now - at <= _FORGOTTEN_AFTER]
+        return min(recent) if len(recent) >= MIN_SAMPLES else None
+
+    def pause(self, kind: Kind, age: float | None, interval: float, now: float) -> float:
+        """Return the seconds until a request that is still active is worth a look.
+
+        :param age: seconds since its submission, by the queue's own clock; None where that isn't known.
+        :param interval: seconds between two looks: never less than this.
+        """
+        shortest = self.shortest(kind, now)
+        if shortest is None or age is None:
+            return interval
+        return max(interval, min(shortest - interval - age, LONGEST_SKIP))

@@ -1,0 +1,214 @@
+"""Every wait of a connection in this process, in one loop: the triggerer's.
+
+Requests that are due together are read together. The queue is asked, slowed for and given up as one,
+whatever the number of waiters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from kling_airflow.gmi.async_client import AsyncGMIClient
+from kling_airflow.gmi.errors import GMIError, Unauthorized
+from kling_airflow.gmi.lately import Lately
+from kling_airflow.gmi.listing import Habit
+from kling_airflow.gmi.meter import Meter, NoMeter
+from kling_airflow.gmi.pace import CEILING, Pace
+from kling_airflow.gmi.paced import PacedCalls
+from kling_airflow.gmi.record import Request, Status
+from kling_airflow.gmi.round import Round
+from kling_airflow.gmi.schedule import Schedule, Tracked
+from kling_airflow.gmi.wait import Wait
+from kling_airflow.gmi.watch import Watch
+
+log = logging.getLogger(__name__)
+
+LINGER: Final = 30.0
+"""Seconds after its last waiter for which a connection is kept."""
+JITTER: Final = 0.1
+"""The part of an interval by which a round may come early, so that processes don't fall into step."""
+
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, Poller]] = WeakKeyDictionary()
+
+
+def poller_of(client: AsyncGMIClient, *, ceiling: float = CEILING, meter: Meter | None = None) -> Poller:
+    """Return the running loop's poller for the client's base URL, organization and key.
+
+    :param client: becomes the poller's own where there is none yet; else it is not used, and as it has
+        opened nothing, there is nothing to close.
+    :param ceiling: calls per second; of several waiters' figures the lowest counts.
+    :param meter: keeps the metrics.
+    """
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    identity = client.protocol.identity
+    poller = pollers.get(identity)
+    if poller is None:
+        poller = Poller(client, ceiling, meter or NoMeter(), lambda: pollers.pop(identity, None))
+        pollers[identity] = poller
+    poller.pace.lower(ceiling)
+    return poller
+
+
+class Poller:
+    """Looks at every request of a connection that somebody in this loop waits for.
+
+    :param client: the transport, which is the poller's from now on.
+    :param ceiling: calls per second.
+    :param meter: keeps the metrics.
+    :param on_close: called when it ends, for whatever reason.
+    """
+
+    def __init__(
+        self,
+        client: AsyncGMIClient,
+        ceiling: float = CEILING,
+        meter: Meter | None = None,
+        on_close: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.pace = Pace(ceiling)
+        self._client = client
+        self._meter = meter or NoMeter()
+        self._on_close = on_close
+        self._calls = PacedCalls(client, self.pace, self._meter)
+        self._schedule = Schedule()
+        self._habits: dict[str, Habit] = {}
+        self._lately = Lately()
+        self._watches: dict[str, list[Watch]] = {}
+        self._rounds = 0
+        self._began = 0.0
+        self._share = 1.0
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, wait: Wait, *, model: str, interval: float) -> Watch:
+        """Begin to look at a request; use what is returned in `with`, which ends it.
+
+        :param model: the request's model: list calls need it.
+        :param interval: seconds between two looks.
+        """
+        watch = Watch(wait, interval, self._let_go)
+        self._watches.setdefault(wait.request_id, []).append(watch)
+        before = self._schedule.next_at()
+        one = self._schedule.add(
+            wait.request_id, model, interval, self._now(), until=self._clocked(wait.deadline)
+        )
+        watch.next_look_at = one.due_at
+        if self._schedule.next_at() < before:
+            self._news.set()
+        if self._task is None:
+            # A context of its own: else what it logs lands in the first waiter's task log.
+            self._task = asyncio.get_running_loop().create_task(
+                self._run(), name="kling-poller", context=contextvars.Context()
+            )
+        return watch
+
+    def _let_go(self, watch: Watch) -> None:
+        watches = self._watches.get(watch.wait.request_id, [])
+        if watch in watches:
+            watches.remove(watch)
+        if not watches:
+            self._watches.pop(watch.wait.request_id, None)
+            self._schedule.drop(watch.wait.request_id)
+        if not self._watches:
+            self._news.set()
+
+    async def _run(self) -> None:
+        try:
+            while await self._until_due():
+                await self._round()
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                log.exception("The poll broke down; each of its %d waiters is told.", len(self._watches))
+            for watch in [watch for watches in self._watches.values() for watch in watches]:
+                watch.crash(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._on_close()
+            self._task = None
+            await self._client.close()
+
+    async def _until_due(self) -> bool:
+        """Wait for the next round; return False when nobody has waited for anything for a while."""
+        while True:
+            waiting = bool(self._watches)
+            now = self._now()
+            due_in = max(self._schedule.next_at() - now, self.pace.paused(now)) if waiting else LINGER
+            if due_in <= 0:
+                return True
+            self._news.clear()
+            try:
+                async with asyncio.timeout(due_in):
+                    await self._news.wait()
+            except TimeoutError:
+                if not waiting and not self._watches:
+                    self._meter.in_flight(0)
+                    return False
+
+    async def _round(self) -> None:
+        self._rounds += 1
+        self._began = self._now()
+        self._share = 1.0 - random.uniform(0, JITTER)  # noqa: S311 -- spreads load, hides nothing
+        due = self._schedule.due(self._began)
+        self._schedule.round_begins(self._began)
+        round_ = Round(self._calls, self._schedule.tracked, self._habits, self._saw, self._rounds)
+        left = await round_.run(due)
+        if round_.stopped_by is not None:
+            self._tell(left, round_.stopped_by)
+        self._schedule.round_ends()
+        self._meter.in_flight(len(self._schedule))
+
+    def _tell(self, left: list[Tracked], error: GMIError) -> None:
+        """Let one failure stand for all that could not be asked, or for everyone if it is the key."""
+        everyone = isinstance(error, Unauthorized)
+        for one in list(self._schedule.tracked.values()) if everyone else left:
+            # Each gets an exception of its own: none may gather another's traceback.
+            self._inform(one, type(error)(error.what, request_id=one.request_id) if everyone else error)
+
+    def _saw(self, one: Tracked, seen: Request | GMIError, served_at: float | None) -> None:
+        """Take a look in, and decide when the next one is due."""
+        pause = one.interval
+        if isinstance(seen, Request):
+            if seen.status.terminal:
+                self._note_end(one, seen, served_at)
+            elif served_at is not None and seen.created_at is not None:
+                kind = (seen.model or one.model, seen.duration)
+                pause = self._lately.pause(kind, served_at - seen.created_at, pause, self._began)
+            one.was_active = one.was_active or not seen.status.terminal
+        watches = self._watches.get(one.request_id, [])
+        until = min((self._clocked(watch.wait.deadline) for watch in watches), default=self._began)
+        self._schedule.looked(one, self._began, pause * self._share, until=until)
+        self._inform(one, seen)
+
+    def _inform(self, one: Tracked, seen: Request | GMIError) -> None:
+        watches = self._watches.get(one.request_id, [])
+        for watch in watches:
+            watch.next_look_at = one.due_at
+            if not watch.over:
+                watch.look(seen, self._calls.last_answer_at)
+        if all(watch.over for watch in watches):
+            self._schedule.drop(one.request_id)
+
+    def _note_end(self, one: Tracked, request: Request, served_at: float | None) -> None:
+        created, ended = request.created_at, request.updated_at
+        if ended is not None and created is not None:
+            self._lately.note((request.model or one.model, request.duration), ended - created, self._began)
+            if request.status is Status.SUCCESS:
+                self._meter.generated(request.model or one.model, request.duration, ended - created)
+        if ended is not None and served_at is not None and one.was_active:
+            self._meter.noticed(max(0.0, served_at - ended))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def _clocked(self, at: float) -> float:
+        """Return a Unix time in seconds of the event loop's clock."""
+        return self._now() + at - time.time()

@@ -1,0 +1,98 @@
+"""One wait, as its waiter holds it: a future of its own, which nobody else's end touches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Self
+
+from kling_airflow.gmi.errors import GMIError, PollerCrashed, Unreachable
+from kling_airflow.gmi.record import Request
+from kling_airflow.gmi.wait import Wait
+
+GRACE = 15.0
+"""Seconds after the deadline in which the last look may still bring a clip."""
+
+
+class Watch:
+    """One waiter's hold on the poller. Use it in `with`: it is let go of without an await.
+
+    :param wait: what is waited for, and until when.
+    :param interval: seconds between two looks.
+    :param let_go: called once when the waiter is done with it, however it ends.
+    """
+
+    def __init__(self, wait: Wait, interval: float, let_go: Callable[[Watch], None]) -> None:
+        self.wait = wait
+        self.interval = interval
+        self.since = time.time()
+        self.seen: Request | GMIError | None = None
+        self.next_look_at: float | None = None
+        """When the next look is due, in seconds of the event loop's clock."""
+        self._let_go = let_go
+        self._end: Request | GMIError | None = None
+        self._crash: PollerCrashed | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go(self)
+
+    async def end(self, *, within: float) -> Request | GMIError | None:
+        """Return what ended the wait, or None when it goes on after so many seconds.
+
+        :raises PollerCrashed: an exception of its own for each waiter.
+        """
+        loop = asyncio.get_running_loop()
+        until_deadline = self.wait.deadline + GRACE - time.time()
+        if self._end is None and self._crash is None:
+            # A new future each time: a timeout cancels what it interrupts.
+            self._future = loop.create_future()
+            try:
+                async with asyncio.timeout_at(loop.time() + max(0.0, min(within, until_deadline))):
+                    await self._future
+            except TimeoutError:
+                pass
+            finally:
+                self._future = None
+        if self._crash is not None:
+            raise self._crash
+        if self._end is None and time.time() >= self.wait.deadline + GRACE:
+            self.look(self.seen or Unreachable("The queue could not be asked in time."), None)
+        return self._end
+
+    def look(self, seen: Request | GMIError, last_answer_at: float | None) -> bool:
+        """Take in what a look brought; return whether it ends the wait.
+
+        :param last_answer_at: when the connection last gave a good answer, in Unix seconds.
+        """
+        self.seen = seen
+        # Silence counts from the beginning of this watch at the earliest: a triggerer that has just
+        # started knows of no answers.
+        answered = max(self.since, last_answer_at or 0.0)
+        end = self.wait.decide(seen, now=time.time(), last_answer_at=answered)
+        if end is not None:
+            self._end = end
+            self._wake()
+        return end is not None
+
+    def crash(self, why: BaseException) -> None:
+        """End the wait with an exception of its own."""
+        self._crash = PollerCrashed(
+            f"The shared poll that watched request {self.wait.request_id} broke down"
+            f" ({type(why).__name__}: {why}). The request is alive."
+        )
+        self._crash.__cause__ = why
+        self._wake()
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to tell it."""
+        return self._end is not None or self._crash is not None
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)

@@ -1,0 +1,66 @@
+"""A trigger's way to its poller: the connection is read, again where the failure may pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.gmi.errors import GMIError, Unauthorized, Unreachable
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.poller import Poller
+    from kling_airflow.gmi.wait import Wait
+
+BELIEVED_AFTER = 3
+"""How often a connection must be missing. The task that began the wait has read it, and Airflow says "not
+defined", too, when a secrets backend fails (3.3.2)."""
+
+_loaded = False
+
+
+async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Poller | GMIError:
+    """Return the connection's poller, or what ends the wait without one.
+
+    :param interval: seconds until the connection is read again after a failure.
+    """
+    await _load()
+    from kling_airflow.hooks.gmi import GMICloudHook
+
+    began, missing = time.time(), 0
+    while True:
+        seen: GMIError
+        try:
+            return await GMICloudHook(gmi_conn_id).get_poller()
+        except Unauthorized as error:
+            missing += 1
+            if missing >= BELIEVED_AFTER:
+                return error
+            seen = Unreachable(error.what)
+        except GMIError as error:
+            return error
+        except Exception as error:
+            # Its text stays out: what a secrets backend says may hold secrets.
+            seen = Unreachable(f"The connection `{gmi_conn_id}` can't be read now ({type(error).__name__}).")
+        now = time.time()
+        if isinstance(end := wait.decide(seen, now=now, last_answer_at=began), GMIError):
+            return end
+        log.warning("%s Trying again.", seen.what)
+        await asyncio.sleep(wait.next_look(now, interval))
+
+
+async def _load() -> None:
+    """Import what a look needs in a thread: on the event loop it would hold up every other trigger."""
+    global _loaded
+    if not _loaded:
+        await asyncio.to_thread(_import)
+        _loaded = True
+
+
+def _import() -> None:
+    import certifi  # noqa: F401
+    import requests.utils  # noqa: F401
+
+    import kling_airflow.gmi.poller
+    import kling_airflow.hooks.gmi
+    import kling_airflow.metrics  # noqa: F401
