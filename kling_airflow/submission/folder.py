@@ -139,8 +139,8 @@ def prove(store: Store, deployment: str) -> None:
         key = f"{deployment}/exclusive-create"
         if store.create(key, _trial()) and store.create(key, _trial()):
             raise InvalidPayload(
-                f"`ledger` is {store.uri}, and that store replaced a file that was to be created only if there"
-                " is none: two tries could both believe that they may send.",
+                f"`ledger` is {store.uri}, and that store replaced a file that was to be created only where"
+                " there is none: two tries could both believe that they may send.",
                 todo="Use a store with conditional writes: Amazon S3, Google Cloud Storage, Azure Blob"
                 " Storage, a recent MinIO, or a local folder.",
             )

@@ -167,9 +167,11 @@ class ObjectStore:
         return True
 
     def read(self, key: str) -> bytes | None:
-        """Return an object's content, None where there is none."""
+        """Return an object's content, None where there is none: asked of the store, not of fsspec's cache."""
+        path = f"{self.base}/{key}"
         with _errors(f"{self.uri}/{key}", "read"), suppress(FileNotFoundError):
-            return bytes(self.fs.cat_file(f"{self.base}/{key}"))
+            self.fs.invalidate_cache(path.rpartition("/")[0])
+            return bytes(self.fs.cat_file(path))
         return None
 
     def names(self, key: str = "") -> list[str]:

@@ -16,7 +16,7 @@ WRITERS = 16
 
 
 def race(store: Store, key: str) -> list[bytes]:
-    """Let many writers create one file at the same moment; return the content of those who believe they did."""
+    """Let many writers create one file at the same moment; return what those wrote who believe they did."""
     start = threading.Barrier(WRITERS)
     winners: list[bytes] = []
 
