@@ -102,12 +102,16 @@ class StoredObject:
         return None
 
     def read(self, limit: int) -> bytes | None:
-        """Return its first ``limit`` bytes; None where there is nothing, or nobody may look.
+        """Return its first ``limit`` bytes; None where there is nothing, b"" where nobody may look.
 
         :raises InvalidArgument: the bucket doesn't exist.
         """
         with self._errors("read"), self._nothing_there():
-            return self._read(limit)
+            try:
+                return self._read(limit)
+            except PermissionError as error:
+                log.warning("%s can't be read (%s).", self.uri, in_short(error))
+                return b""
         return None
 
     def read_all(self, max_bytes: int) -> bytes:

@@ -69,10 +69,7 @@ def load_upright(picture: Image.Image, *, scale: float = 1.0) -> Image.Image:
         raise
     except Exception as error:
         raise InvalidFrame(f"The source can't be decoded: {in_short(error)}.") from error
-    profile = picture.info.get("icc_profile")
-    upright = _eight_bits(_turned(picture))
-    upright.info["icc_profile"] = profile
-    return upright
+    return _eight_bits(_turned(picture))
 
 
 def to_srgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
@@ -158,17 +155,12 @@ def _scaled_gray(image: Image.Image) -> Image.Image:
 def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
     from PIL import ImageCms
 
-    spaces = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
     if image.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
         return _transformed(image, ImageCms.ImageCmsProfile(lab))
     if profile:
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            known = source.profile.xcolor_space.strip() == spaces[image.mode]
-            is_srgb = "sRGB" in (source.profile.profile_description or "")
-            if known and not is_srgb:
-                return _transformed(image, source)
+            return _transformed(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
             log.warning(
                 "The color profile can't be used (%s); the colors are taken as sRGB.", in_short(error)

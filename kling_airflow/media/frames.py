@@ -128,9 +128,7 @@ def _render(
     across, down = image.width / full_size[0], image.height / full_size[1]
     left, top, right, bottom = layout.crop
     box = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
-    profile = image.info.get("icc_profile")
     resized = image.resize(layout.image, Image.Resampling.LANCZOS, box=box, reducing_gap=_RESIZE_GAP)
-    resized.info["icc_profile"] = profile
     made = to_srgb(resized, options.color)
     if not layout.is_padded:
         return made

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 from kling_airflow.media.clips import check_clip, poster
 from kling_airflow.media.download import Downloaded, DownloadLimits, download
-from kling_airflow.media.errors import DownloadFailed
+from kling_airflow.media.errors import DownloadFailed, StorageFailed
 from kling_airflow.media.sidecar import Asked, Clip, Sidecar
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Place(Protocol):
         """Return its size in bytes; None where there is nothing, or nobody may look."""
 
     def read(self, limit: int) -> bytes | None:
-        """Return its first ``limit`` bytes; None where there is nothing, or nobody may look."""
+        """Return its first ``limit`` bytes; None where there is nothing, b"" where nobody may look."""
 
     def sha256(self) -> str:
         """Return the hash of what is stored, in hex."""
@@ -90,7 +90,8 @@ def land(
     """
     asked = asked or Asked()
     limits = limits or DownloadLimits(max_bytes=MAX_CLIP_BYTES)
-    earlier = Sidecar.parse(places.sidecar.read(Sidecar.MAX_BYTES))
+    found = places.sidecar.read(Sidecar.MAX_BYTES)
+    earlier = Sidecar.parse(found)
     if earlier is not None and _is_whole(earlier, clip, places, with_poster):
         log.info("Request %s has landed before, whole, at %s.", clip.request_id, places.clip.uri)
         return _landed(earlier, places)
@@ -107,8 +108,8 @@ def land(
             info.sound_check,
         )
         picture = poster(path) if with_poster else None
-        # From here until the new sidecar stands, whoever looks sees that this landing isn't whole.
-        places.sidecar.delete()
+        if found is not None:
+            _remove(places.sidecar, is_known=earlier is not None)
         places.clip.write_file(path, "video/mp4")
     if picture:
         places.poster.write(picture, "image/jpeg")
@@ -173,6 +174,16 @@ def _download(
     elif renew is None:
         raise DownloadFailed(f"The clip of request {clip.request_id} has no video_url.", retryable=False)
     return download(renew(), sink, limits)
+
+
+def _remove(sidecar: Place, *, is_known: bool) -> None:
+    """Remove the old sidecar: until the new one stands, whoever looks sees that this isn't whole."""
+    try:
+        sidecar.delete()
+    except StorageFailed as error:
+        if is_known:
+            raise
+        log.warning("%s Should an older sidecar stand there, it does so until the new one is written.", error)
 
 
 def _described(place: Place, data: bytes | None) -> dict[str, Any] | None:

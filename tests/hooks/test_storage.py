@@ -100,6 +100,22 @@ def test_a_large_file_goes_in_parts_and_a_small_one_at_once(s3, bucket, stored, 
         assert ("-" in head["ETag"]) == (size >= BLOCK)
 
 
+def test_a_stored_size_that_differs_is_noticed(stored, tmp_path, monkeypatch):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(DATA)
+    monkeypatch.setattr(shutil, "copyfileobj", lambda source, sink, block: sink.write(source.read(100)))
+    with pytest.raises(StorageFailed, match=r"x\.mp4 has 100 bytes after 20,000 were written"):
+        stored("x.mp4").write_file(path, "video/mp4")
+
+
+def test_the_size_is_that_of_now_and_not_of_an_earlier_listing(s3, bucket, stored):
+    s3.put(bucket, "a/x.mp4", b"short")
+    place = stored("a/x.mp4")
+    assert [item["size"] for item in place._fs.ls(f"{bucket}/a", detail=True)] == [5]
+    s3.put(bucket, "a/x.mp4", DATA)
+    assert place.size() == len(DATA)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_write_that_is_stopped_stores_nothing(s3, bucket, stored, tmp_path, monkeypatch, error):
     path = tmp_path / "large.mp4"
@@ -159,6 +175,13 @@ def test_an_object_that_does_not_exist_is_named(bucket):
 def test_the_cap(s3, bucket):
     uri = s3.put(bucket, "x.png", DATA)
     assert read_frame(uri, conn_id=S3.conn_id, max_bytes=20_000) == DATA
+    with pytest.raises(InvalidArgument, match=r"more than 19,999 bytes \(max_bytes\)"):
+        read_frame(uri, conn_id=S3.conn_id, max_bytes=19_999)
+
+
+def test_the_cap_holds_where_the_size_is_not_known(s3, bucket, monkeypatch):
+    uri = s3.put(bucket, "x.png", DATA)
+    monkeypatch.setattr(StoredObject, "size", lambda self: None)
     with pytest.raises(InvalidArgument, match=r"more than 19,999 bytes \(max_bytes\)"):
         read_frame(uri, conn_id=S3.conn_id, max_bytes=19_999)
 
@@ -231,11 +254,12 @@ def test_a_store_that_is_not_reached_may_be_asked_again(monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-def test_what_nobody_may_look_at_is_taken_as_not_there(tmp_path, caplog, monkeypatch):
+def test_what_nobody_may_look_at(tmp_path, caplog, monkeypatch):
     place = StoredObject((tmp_path / "x.json").as_uri())
     monkeypatch.setattr(type(place._fs), "open", _forbidden)
     monkeypatch.setattr(type(place._fs), "info", _forbidden)
-    assert place.read(10) is None
+    assert place.read(10) == b""
+    assert "can't be read" in caplog.text
     assert place.size() is None
     assert "can't be looked at" in caplog.text
     with pytest.raises(StorageFailed, match="can't be written"):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kling_airflow.exceptions import InvalidClip, NotFound
+from kling_airflow.exceptions import InvalidArgument, InvalidClip, NotFound
 from kling_airflow.gmi.payload import ImageToVideo
 from kling_airflow.gmi.record import Status
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -120,6 +120,12 @@ def test_an_address_that_is_dead_is_asked_for_again(request_of_a_clip, queue, s3
     landed = land(bucket, clip=request.clip() | {"video_url": url})
     assert landed["request_id"] == request.request_id
     assert "clips/x.json" in s3.keys(bucket)
+
+
+def test_a_missing_bucket_is_found_before_anything_is_downloaded(s3):
+    with FileServer(b"").running() as server, pytest.raises(InvalidArgument, match="whose bucket does not"):
+        land("no-such-bucket", clip={"request_id": "r", "video_url": server.url})
+    assert server.requests == []
 
 
 def test_a_request_that_the_queue_does_not_know(bucket, queue):

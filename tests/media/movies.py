@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,15 +19,20 @@ def write_clip(
     sound: bool = False,
     blank: int = 0,
     faststart: bool = True,
+    pictures: Sequence[Image.Image] = (),
 ) -> Path:
-    """A clip at 24 frames a second that goes from red to blue; the first ``blank`` pictures are black."""
+    """A clip at 24 frames a second that goes from red to blue; the first ``blank`` pictures are black.
+
+    Or else of these ``pictures``.
+    """
+    pictures = pictures or [picture(at, frames, size, blank) for at in range(frames)]
     options = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         video = container.add_stream("libx264", rate=24, options={"crf": "30", "preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
-        for at in range(frames):
-            for packet in video.encode(av.VideoFrame.from_image(picture(at, frames, size, blank))):
+        for image in pictures:
+            for packet in video.encode(av.VideoFrame.from_image(image)):
                 container.mux(packet)
         container.mux(video.encode())
         if audio is not None:

@@ -131,3 +131,10 @@ def test_the_poster_skips_blank_pictures(tmp_path):
 def test_a_blank_clip_has_a_blank_poster(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", frames=48, blank=48)
     assert near(Image.open(io.BytesIO(poster(path))).getpixel((10, 90)), (0, 0, 0), 6)
+
+
+def test_of_pale_pictures_the_poster_is_the_one_with_most_to_see(tmp_path):
+    pale = [Image.new("RGB", (320, 180), (90, 90, 90)) for _ in range(36)]
+    pale[12].paste((110, 110, 110), (0, 0, 160, 180))
+    image = Image.open(io.BytesIO(poster(write_clip(tmp_path / "clip.mp4", pictures=pale))))
+    assert image.getpixel((80, 90))[0] - image.getpixel((240, 90))[0] > 12

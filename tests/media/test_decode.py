@@ -173,15 +173,25 @@ def test_an_srgb_profile_changes_nothing():
     assert rgb(encoded(quarters(400, 300), "PNG", icc_profile=profile)).getpixel((5, 5)) == RED
 
 
+def test_a_profile_survives_turning_and_conversion():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (400, 300), (200, 0, 0)).quantize(4)
+    data = encoded(image, "PNG", icc_profile=swapped_profile(), exif=exif.tobytes())
+    red, green, _ = rgb(data).getpixel((5, 5))
+    assert green > 150 > 60 > red
+
+
 @pytest.mark.parametrize("profile", [b"no profile at all", b"\x00" * 600])
 def test_a_broken_profile_is_ignored_and_said(profile, caplog):
     assert rgb(encoded(quarters(400, 300), "PNG", icc_profile=profile)).getpixel((5, 5)) == RED
     assert "color profile can't be used" in caplog.text
 
 
-def test_a_profile_of_another_color_space_is_ignored():
+def test_a_profile_of_another_color_space_is_ignored_and_said(caplog):
     data = encoded(Image.new("L", (400, 300), 99), "PNG", icc_profile=swapped_profile())
     assert rgb(data).getpixel((5, 5)) == (99, 99, 99)
+    assert "color profile can't be used" in caplog.text
 
 
 def test_lab_becomes_rgb():

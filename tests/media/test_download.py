@@ -110,6 +110,20 @@ def test_a_part_that_does_not_fit_is_refused_and_it_starts_anew(server, fetch, h
     assert "range" not in server.requests[2]
 
 
+def test_a_server_that_sends_a_part_of_the_part_is_asked_on(server, fetch):
+    def little(handler, running):
+        handler.send_response(206)
+        handler.send_header("ETag", '"v1"')
+        handler.send_header("Content-Range", "bytes 100000-199999/300000")
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        handler.wfile.write(DATA[100_000:200_000])
+
+    server.faults = [cut(100_000), little]
+    assert fetch()[0] == DATA
+    assert server.requests[2]["range"] == "bytes=200000-"
+
+
 def test_a_server_that_knows_no_ranges(server, fetch):
     server.faults = [cut(100_000), functools.partial(serve, ignore_range=True)]
     assert fetch()[0] == DATA
@@ -189,10 +203,12 @@ def test_another_refusal_is_final(server, fetch):
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize("options", [{}, {"without_length": True}], ids=["by its length", "while it streams"])
-def test_more_than_the_limit_is_refused(server, fetch, options):
-    server.faults = [functools.partial(serve, **options)]
-    with pytest.raises(DownloadFailed, match=r"the limit is 299,999 bytes \(max_bytes\)") as caught:
+@pytest.mark.parametrize(("without_length", "has"), [(False, "300,000 bytes"), (True, "more")])
+def test_more_than_the_limit_is_refused(server, fetch, without_length, has):
+    server.faults = [functools.partial(serve, without_length=without_length)]
+    with pytest.raises(
+        DownloadFailed, match=rf"has {has}; the limit is 299,999 bytes \(max_bytes\)"
+    ) as caught:
         fetch(DownloadLimits(max_bytes=299_999))
     assert not caught.value.retryable
     assert fetch(DownloadLimits(max_bytes=300_000))[1].bytes == 300_000

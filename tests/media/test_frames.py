@@ -13,7 +13,21 @@ from kling_airflow.media.errors import InvalidArgument, InvalidFrame
 from kling_airflow.media.frames import FrameOptions, check_frame, prepare_frame
 from kling_airflow.media.geometry import ASPECT_RATIOS, FITS
 
-from .pictures import BLUE, GREEN, HUBBLE, RED, ROCKET, WHITE, corners, encoded, near, noise, opened, quarters
+from .pictures import (
+    BLUE,
+    GREEN,
+    HUBBLE,
+    RED,
+    ROCKET,
+    WHITE,
+    corners,
+    encoded,
+    near,
+    noise,
+    opened,
+    quarters,
+    swapped_profile,
+)
 
 MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16")
 
@@ -140,6 +154,8 @@ def test_jpeg_quality_is_lowered_to_fit(caplog):
     assert capped.info.bytes <= free.info.bytes // 2
     assert (capped.info.width, capped.info.height) == (1280, 720)
     assert "JPEG quality lowered from 95 to" in caplog.text
+    # No lower than need be.
+    assert capped.info.bytes > prepare_frame(data, FrameOptions(quality=40)).info.bytes * 1.2
 
 
 def test_the_queues_own_limit_holds_for_the_worst_picture():
@@ -176,3 +192,9 @@ def test_quality_is_felt():
 def test_options_are_checked_before_anything_is_read(options, message):
     with pytest.raises(InvalidArgument, match=message):
         FrameOptions(**options)
+
+
+def test_a_color_profile_reaches_the_frame():
+    data = encoded(Image.new("RGB", (1600, 900), (200, 0, 0)), "PNG", icc_profile=swapped_profile())
+    red, green, _ = opened(prepare_frame(data, FrameOptions(format="png")).data).getpixel((5, 5))
+    assert green > 150 > 60 > red

@@ -177,12 +177,27 @@ def test_the_sidecar_tells_where_the_clip_comes_from(clip, shelf, movie):
 
 def test_the_sidecar_is_written_last_and_an_old_one_is_removed_first(clip, shelf):
     land(clip, shelf.places())
-    assert shelf.done == [
-        "delete x.json",
-        "write video/mp4 x.mp4",
-        "write image/jpeg x.jpg",
-        "write application/json x.json",
-    ]
+    assert shelf.done == WRITES
+    shelf.done.clear()
+    land(other(clip, request_id="request-2"), shelf.places())
+    assert shelf.done == ["delete x.json", *WRITES]
+
+
+def test_an_old_sidecar_that_cannot_be_removed_stops_the_landing(clip, shelf):
+    land(clip, shelf.places())
+    shelf.done.clear()
+    shelf.broken = {"delete x.json"}
+    with pytest.raises(StorageFailed):
+        land(other(clip, request_id="request-2"), shelf.places())
+    assert shelf.done == ["delete x.json"]
+
+
+def test_where_nobody_may_look_or_remove_it_still_lands(clip, shelf, monkeypatch, caplog):
+    monkeypatch.setattr(Slot, "read", lambda self, limit: b"")
+    shelf.broken = {"delete x.json"}
+    land(clip, shelf.places())
+    assert shelf.done == ["delete x.json", *WRITES]
+    assert "Should an older sidecar stand there" in caplog.text
 
 
 @pytest.mark.parametrize(
