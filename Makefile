@@ -40,7 +40,7 @@ demo: venv ## watch a real Airflow make a clip of two photographs; options: make
 	@$(RUN)/kling-airflow demo $(ARGS)
 
 test: venv ## run every test, with coverage; a selection: make test ARGS="tests/gmi -k retry"
-	@$(RUN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(RUN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: venv ## lint, formatting, types, docs
 	$(RUN)/ruff check .
