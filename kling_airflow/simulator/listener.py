@@ -36,6 +36,8 @@ class Listener(uvicorn.Server):
             server_header=False,
             date_header=False,
         )
+        config.load()
+        config.http_protocol_class = _quiet(config.http_protocol_class)
         super().__init__(config)
         self._on_ready = on_ready
         self._listening = listening
@@ -82,6 +84,17 @@ class Listener(uvicorn.Server):
             backlog=BACKLOG,
         )
         self.servers.append(server)
+
+
+def _quiet(protocol: Any) -> Any:
+    """Return a protocol that logs no calls, whoever configures logging later: URLs hold signatures."""
+
+    class Quiet(protocol):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.access_log = False
+
+    return Quiet
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,28 @@
+"""Puts the example's DAG into the DAGs folder, and a frame beside it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulator.client import picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _dags(dags_folder: Path) -> Iterator[None]:
+    path = Path(shutil.copy(Path(__file__).with_name("rocket.py"), dags_folder))
+    yield
+    path.unlink()
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> str:
+    path = tmp_path / "rocket.jpg"
+    path.write_bytes(picture(640, 360))
+    return path.as_uri()

@@ -1,0 +1,17 @@
+# --8<-- [start:dag]
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.sensors.request import KlingRequestSensor
+
+with DAG("rocket", params={"frame": "s3://stills/rocket.jpg"}):
+    submit = KlingImageToVideoOperator(
+        task_id="submit",
+        image="{{ params.frame }}",
+        prompt="The rocket lifts off",
+        sound=True,
+    )
+    KlingRequestSensor(task_id="wait", request_id=submit.output, poke_interval=1)
+# --8<-- [end:dag]
