@@ -1,0 +1,105 @@
+"""The DAGs of the kill tests: real operators, and pauses at lines where a worker can be killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+
+FOLDER = Path(os.environ["KILL_TESTS_FOLDER"])
+HELD = "held"
+"""A pool of one slot that a test can close, so that a next try starts slowly."""
+
+
+class PausingOperator(KlingImageToVideoOperator):
+    """The operator, its first try held up at a line that no fault of the queue can hit.
+
+    :param pause_at: ``before-intent``, ``after-intent``, ``after-answer`` or ``after-persisting``.
+    """
+
+    template_fields = (*KlingImageToVideoOperator.template_fields, "pause_at")
+
+    def __init__(self, *, pause_at: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pause_at = pause_at
+
+    def execute(self, context: Any) -> Any:
+        """Hold this process up where the test wants it; the file tells the test that it is there."""
+        if context["ti"].try_number == 1:
+            _pause_at(self.pause_at, FOLDER / f"{context['run_id']}.reached")
+        return super().execute(context)
+
+
+def _pause_at(line: str, reached: Path) -> None:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.task_state import TaskStateLedger
+
+    def pause() -> None:
+        reached.touch()
+        while True:
+            time.sleep(60)
+
+    if line in {"before-intent", "after-intent", "after-persisting"}:
+        state = "submitted" if line == "after-persisting" else "sending"
+        write = TaskStateLedger.write
+
+        def pausing_write(ledger: Any, record: Any) -> None:
+            if record.state == state and line == "before-intent":
+                pause()
+            write(ledger, record)
+            if record.state == state:
+                pause()
+
+        TaskStateLedger.write = pausing_write  # type: ignore[method-assign]
+    elif line == "after-answer":
+        submit = GMIClient.submit
+
+        def pausing_submit(client: Any, *arguments: Any) -> Any:
+            submit(client, *arguments)
+            pause()
+
+        GMIClient.submit = pausing_submit  # type: ignore[method-assign]
+
+
+def generation_dag(dag_id: str, operator: type[KlingImageToVideoOperator], **options: Any) -> DAG:
+    """Return a DAG of one generation and its landing, everything that is asked in the run's params."""
+    with DAG(dag_id=dag_id, schedule=None, catchup=False, params=PARAMS) as dag:
+        generate = operator(task_id="generate", **ASKED, **options)
+        ClipToObjectStorageOperator(
+            task_id="land", clip=generate.output, destination=f"file://{FOLDER}/clips/{{{{ run_id }}}}.mp4"
+        )
+    return dag
+
+
+FRAME = f"file://{FOLDER}/frame.png"
+PARAMS = {"prompt": "", "duration": 3, "line": ""}
+ASKED: dict[str, Any] = {
+    "image": FRAME,
+    "prompt": "{{ params.prompt }}",
+    "duration": "{{ params.duration }}",
+    "wait_for_completion": True,
+    "poll_interval": 2,
+    "retries": 3,
+    "retry_delay": timedelta(seconds=1),
+}
+deferred = generation_dag("deferred", KlingImageToVideoOperator)
+synchronous = generation_dag("synchronous", KlingImageToVideoOperator, deferrable=False)
+held = generation_dag("held_back", KlingImageToVideoOperator, pool=HELD)
+pausing = generation_dag("pausing", PausingOperator, pause_at="{{ params.line }}")
+
+with DAG(dag_id="twins", schedule=None, catchup=False, params=PARAMS) as twins:
+    generate = KlingImageToVideoOperator.partial(task_id="generate", **ASKED).expand(
+        negative_prompt=["nothing at all", "nothing at all"]
+    )
+    ClipToObjectStorageOperator.partial(task_id="land").expand_kwargs(
+        generate.output.map(
+            lambda clip: {"clip": clip, "destination": f"file://{FOLDER}/clips/{clip['request_id']}.mp4"}
+        )
+    )

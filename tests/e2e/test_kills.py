@@ -1,0 +1,223 @@
+"""What is left of a paid generation when its worker, its triggerer or its user ends it at the worst moment.
+
+Each test ends with the queue's own billing ledger: exactly one request billed and its clip landed, or the
+request cancelled where a user asked for that.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kling_airflow.simulator import Simulator
+from tests.e2e.cluster import supervisor_of, task_process
+from tests.e2e.world import CANCEL, DAGS, Run, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psutil
+
+    from kling_airflow.simulator.billing import LedgerEntry
+
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
+LINES = ("before-intent", "after-intent", "after-answer", "after-persisting")
+SPEED = 8.0
+LONG = 15
+"""Seconds of a clip that takes about 40 s to make at this speed; one of 3 s takes about 17 s."""
+STAYS_ALIVE = "stays alive: no user has ended the task"
+"""What a trigger says when it was ended, and its request was not."""
+SENDING_SECONDS = 180.0 + 30.0
+"""How long a POST may take to arrive, with a margin; before that nothing is proven absent."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One cluster for all tests of this module."""
+    simulator = Simulator(speed=SPEED, render="fast")
+    folder = tmp_path_factory.mktemp("kills")
+    with World(folder, dags=Path(__file__).with_name("dags"), names=DAGS, simulator=simulator) as world:
+        yield world
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paused(world: World) -> dict[str, Run]:
+    """A run for each line at which a worker is to die, all under way at once; they wait there."""
+    return {line: world.start("pausing", f"dies-{line}", line=line) for line in LINES}
+
+
+def process_of(run: Run) -> psutil.Process:
+    """Wait for the process in which a run's generation is, and return it."""
+    return run.world.wait_for(lambda: task_process(run.instance()), f"{run.name} has a process")
+
+
+def kill_at_the_line(run: Run) -> None:
+    """Wait until the worker is at the line where it pauses, then kill the process of its task."""
+    reached = run.world.folder / f"{run.name}.reached"
+    run.world.wait_for(reached.exists, f"{run.name} is at its line")
+    process_of(run).kill()
+
+
+def test_the_process_dies_after_intent_and_before_the_post(world: World, paused: dict[str, Run]) -> None:
+    """The test at the end of this module sees how it goes on: nothing can be ruled out for minutes."""
+    run = paused["after-intent"]
+    kill_at_the_line(run)
+    assert run.orders() == []
+
+
+@pytest.mark.parametrize("line", ["before-intent", "after-answer", "after-persisting"])
+def test_the_process_dies_at_a_line(world: World, paused: dict[str, Run], line: str) -> None:
+    run = paused[line]
+    kill_at_the_line(run)
+    run.require_one_landed()
+    said = run.log()
+    assert ("Adopted request" in said) == (line == "after-answer")
+    assert ("Re-attached to request" in said) == (line == "after-persisting")
+
+
+def test_the_process_dies_while_its_post_is_answered(world: World) -> None:
+    world.simulator.faults.add("late-answer", contains="dies-in-flight", seconds=60)
+    run = world.start("deferred", "dies-in-flight")
+    entry = run.wait_until_ordered()
+    process_of(run).kill()
+    assert run.require_one_landed().request_id == entry.request_id
+    assert "Adopted request" in run.log()
+
+
+def test_the_whole_worker_is_lost_while_its_post_is_answered(world: World) -> None:
+    world.simulator.faults.add("late-answer", contains="worker-lost", seconds=60)
+    run = world.start("deferred", "worker-lost")
+    entry = run.wait_until_ordered()
+    process = process_of(run)
+    supervisor_of(process).kill()
+    process.kill()
+    assert run.require_one_landed().request_id == entry.request_id
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_process_is_ended_while_it_waits(world: World, number: signal.Signals) -> None:
+    run = world.start("synchronous", f"waits-{number.name}")
+    entry = wait_until_it_waits(run)
+    process_of(run).send_signal(number)
+    billed = run.require_one_landed()
+    assert billed.request_id == entry.request_id
+    assert CANCEL not in billed.calls
+    assert "Re-attached to request" in run.log()
+
+
+def test_marked_failed_while_it_waits_in_a_worker_is_cancelled(world: World) -> None:
+    run = world.start("synchronous", "given-up-waiting", duration=LONG)
+    entry = wait_until_it_waits(run)
+    world.cluster.api.mark(run.dag_id, run.name, "generate", "failed")
+    require_cancelled(run, entry.request_id)
+
+
+def wait_until_it_waits(run: Run) -> LedgerEntry:
+    """Wait until a worker has submitted and waits, as its log says."""
+    entry = run.wait_until_ordered()
+    run.world.wait_for(lambda: f"Request {entry.request_id} is" in run.log(), f"{run.name} waits")
+    return entry
+
+
+def test_marked_failed_while_it_is_deferred_is_cancelled(world: World) -> None:
+    run = world.start("deferred", "given-up", duration=LONG)
+    entry = wait_in_a_triggerer(run)
+    world.cluster.api.mark(run.dag_id, run.name, "generate", "failed")
+    require_cancelled(run, entry.request_id)
+
+
+def require_cancelled(run: Run, request_id: str) -> None:
+    """Wait until the queue has cancelled the run's only request, which then costs nothing."""
+
+    def cancelled() -> bool:
+        (entry,) = run.orders()
+        return entry.outcome == "cancelled"
+
+    run.world.wait_for(cancelled, f"{run.name} is cancelled")
+    (entry,) = run.orders()
+    assert (entry.request_id, entry.billed) == (request_id, False)
+    assert run.wait_until_over() == "failed"
+
+
+def test_cleared_while_deferred_and_the_next_try_starts_slowly(world: World) -> None:
+    api = world.cluster.api
+    api.set_slots("held", 1)
+    run = world.start("held_back", "cleared", duration=LONG)
+    entry = wait_in_a_triggerer(run)
+    api.set_slots("held", 0)
+    api.clear(run.dag_id, run.name, "generate")
+    world.wait_for(lambda: STAYS_ALIVE in run.log(), "the trigger was ended, and asked")
+    run.wait_for_state("scheduled")
+    api.set_slots("held", 1)
+    billed = run.require_one_landed()
+    assert billed.request_id == entry.request_id
+    assert CANCEL not in billed.calls
+
+
+def test_a_triggerer_dies_with_what_waits_in_it(world: World) -> None:
+    run = world.start("deferred", "triggerer-dies", duration=LONG)
+    wait_in_a_triggerer(run)
+    name = triggerer_of(run)
+    part = world.cluster.triggerers[name]
+    part.kill()
+    billed = run.require_one_landed()
+    assert CANCEL not in billed.calls
+    part.start()
+    world.wait_for(lambda: world.cluster.triggerer_alive(name), f"{name} is back")
+
+
+def test_a_triggerer_stalls_and_comes_back(world: World) -> None:
+    run = world.start("deferred", "triggerer-stalls", duration=LONG)
+    wait_in_a_triggerer(run)
+    name = triggerer_of(run)
+    part = world.cluster.triggerers[name]
+    part.signal(signal.SIGSTOP)
+    world.wait_for(lambda: triggerer_of(run) not in {"", name}, "the other triggerer took it over")
+    part.signal(signal.SIGCONT)
+    # It finds its trigger gone and takes that for a user's wish: only the task's state says otherwise.
+    world.wait_for(lambda: STAYS_ALIVE in run.log(), f"{name} ended its trigger")
+    billed = run.require_one_landed()
+    assert CANCEL not in billed.calls
+
+
+def wait_in_a_triggerer(run: Run) -> LedgerEntry:
+    """Wait until a triggerer has the run's generation, and return its request."""
+    run.world.wait_for(lambda: triggerer_of(run), f"a triggerer has {run.name}")
+    (entry,) = run.orders()
+    return entry
+
+
+def triggerer_of(run: Run) -> str:
+    """Return the name of the triggerer that has the run's generation, or nothing."""
+    job = run.instance()["triggerer_job"]
+    return str(job["unixname"]) if job else ""
+
+
+def test_twins_of_one_mapped_task_lose_both_answers(world: World) -> None:
+    world.simulator.faults.add("reset-after", contains="twins", times=2)
+    run = world.start("twins", "twins")
+    assert run.wait_until_over() == "success", run.log()
+    orders = run.orders()
+    assert [entry.billed for entry in orders] == [True, True]
+    api = world.cluster.api
+    landed = {api.mapped_xcom(run.dag_id, run.name, "land", index)["request_id"] for index in (0, 1)}
+    assert landed == {entry.request_id for entry in orders}
+
+
+def test_what_died_before_the_post_is_sent_once_it_is_proven_absent(
+    world: World, paused: dict[str, Run]
+) -> None:
+    run = paused["after-intent"]
+    reached = run.world.folder / f"{run.name}.reached"
+    arrives_by = reached.stat().st_mtime + SENDING_SECONDS
+    world.wait_for(lambda: time.time() > arrives_by, "a POST could not arrive any more", SENDING_SECONDS + 10)
+    assert run.orders() == []
+    # Only a younger request in the list proves that ours would be there, too.
+    world.order_for_somebody_else()
+    world.wait_for(run.orders, "it is sent", timeout=180)
+    run.require_one_landed()
+    assert "Sending again is safe" in run.log()

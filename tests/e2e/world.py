@@ -1,0 +1,211 @@
+"""Everything a kill test needs: an Airflow that can be hurt, the queue, and what the queue has billed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+from PIL import Image
+
+from kling_airflow.simulator import Simulator
+from tests.e2e.cluster import Cluster, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from kling_airflow.simulator.billing import LedgerEntry
+
+T = TypeVar("T")
+MODEL = "kling-v3-image-to-video"
+QUEUE = "/api/v1/ie/requestqueue/apikey"
+CANCEL = "DELETE /requests/{id}"
+DAGS = ("deferred", "synchronous", "held_back", "pausing", "twins")
+SECONDS = 120.0
+
+
+class World:
+    """The cluster and the simulator, up and connected when entered.
+
+    :param folder: where frames, clips and logs go.
+    :param dags: the folder of DAG files.
+    :param names: the DAGs to wait for and to let run.
+    :param simulator: the queue.
+    :param settings: further settings of the cluster, such as ``parallelism``.
+    """
+
+    def __init__(
+        self, folder: Path, *, dags: Path, names: tuple[str, ...], simulator: Simulator, **settings: Any
+    ) -> None:
+        self.folder = folder
+        self.simulator = simulator
+        self._names = names
+        self._dags = dags
+        self._settings = settings
+        self._open = ExitStack()
+
+    def __enter__(self) -> World:
+        with ExitStack() as opening:
+            opening.enter_context(self.simulator)
+            Image.effect_noise((640, 360), 64).save(self.folder / "frame.png")
+            environment = {
+                "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": self.simulator.connection,
+                "KILL_TESTS_FOLDER": str(self.folder),
+            }
+            self.cluster = opening.enter_context(
+                Cluster(self.folder, dags=self._dags, environment=environment, **self._settings)
+            )
+            self._wait_for_dags()
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def start(self, dag_id: str, name: str, **params: Any) -> Run:
+        """Start a run whose prompt is the run's own.
+
+        :param name: of the run; no two may have the same.
+        """
+        self.cluster.api.start(dag_id, name, {"prompt": prompt_of(name), **params})
+        return Run(self, dag_id, name)
+
+    def orders(self) -> dict[str, list[LedgerEntry]]:
+        """Return the rows of the billing ledger by the prompt that was asked for, oldest first."""
+        prompts = self._prompts()
+        found: dict[str, list[LedgerEntry]] = {}
+        for entry in self.simulator.ledger():
+            found.setdefault(prompts.get(entry.request_id, ""), []).append(entry)
+        return found
+
+    def order_for_somebody_else(self) -> None:
+        """Let another user of the organization submit a request, without Airflow."""
+        url = f"{self.simulator.base_url}{QUEUE}/requests"
+        uploaded = self._frame_in_the_queue()
+        body = {"model": MODEL, "payload": {"prompt": "somebody else's", "image": uploaded}}
+        requests.post(url, json=body, headers=self._key, timeout=30).raise_for_status()
+
+    def wait_for(self, look: Callable[[], T | None], what: str, timeout: float = SECONDS) -> T:
+        """Wait until a look finds something, and return it.
+
+        :param look: returns None or False while there is nothing.
+        :param what: is waited for; for the message when it doesn't come.
+        """
+        deadline = time.monotonic() + timeout
+        while not (found := look()):
+            self.cluster.require_running()
+            assert time.monotonic() < deadline, f"{what}: not within {timeout:.0f} s\n{self.cluster.tail()}"
+            time.sleep(0.2)
+        return found
+
+    @property
+    def _key(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.simulator.api_key}"}
+
+    def _frame_in_the_queue(self) -> str:
+        """Return the address of a frame that is in the queue already."""
+        return next(str(row["payload"]["image"]) for row in self._rows())
+
+    def _prompts(self) -> dict[str, str]:
+        return {str(row["request_id"]): str(row["payload"]["prompt"]) for row in self._rows()}
+
+    def _rows(self) -> list[Row]:
+        rows: list[Row] = []
+        url = f"{self.simulator.base_url}{QUEUE}/requests"
+        while True:
+            asked: dict[str, str | int] = {"model_id": MODEL, "limit": 100, "offset": len(rows)}
+            answer = requests.get(url, params=asked, headers=self._key, timeout=30).json()
+            rows += answer["requests"]
+            if not answer["has_more"]:
+                return rows
+
+    def _wait_for_dags(self) -> None:
+        api = self.cluster.api
+
+        def known() -> bool:
+            errors = api.import_errors()
+            assert not errors, errors[0]
+            return all(api.has_dag(name) for name in self._names)
+
+        self.wait_for(known, "the DAGs are known")
+        for name in self._names:
+            api.unpause(name)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a DAG: a generation and its landing."""
+
+    world: World
+    dag_id: str
+    name: str
+
+    @property
+    def prompt(self) -> str:
+        """What it asks for; nobody else asks the same."""
+        return prompt_of(self.name)
+
+    def instance(self, task_id: str = "generate") -> Row:
+        """Return a task's instance as the REST API gives it now."""
+        return self.world.cluster.api.instance(self.dag_id, self.name, task_id)
+
+    def state(self, task_id: str = "generate") -> str | None:
+        """Return a task's state now."""
+        state: str | None = self.instance(task_id)["state"]
+        return state
+
+    def orders(self) -> list[LedgerEntry]:
+        """Return what the queue has of this run, billed or not."""
+        return self.world.orders().get(self.prompt, [])
+
+    def wait_until_ordered(self) -> LedgerEntry:
+        """Wait until the queue has a request of this run, and return it."""
+        (entry,) = self.world.wait_for(self.orders, f"{self.name} has a request")
+        return entry
+
+    def wait_for_state(self, *states: str, task_id: str = "generate", timeout: float = SECONDS) -> str:
+        """Wait until a task is in one of the states, and return which."""
+
+        def reached() -> str | None:
+            state = self.state(task_id)
+            return state if state in states else None
+
+        return self.world.wait_for(reached, f"{self.name}: {task_id} is {' or '.join(states)}", timeout)
+
+    def wait_until_over(self, timeout: float = SECONDS) -> str:
+        """Wait until the run has ended, and return how."""
+
+        def ended() -> str | None:
+            state = self.world.cluster.api.run_state(self.dag_id, self.name)
+            return state if state in {"success", "failed"} else None
+
+        return self.world.wait_for(ended, f"{self.name} is over", timeout)
+
+    def log(self, task_id: str = "generate", attempt: int | None = None) -> str:
+        """Return what is logged of a task, of all tries unless one is named."""
+        folder = self.world.folder / "airflow" / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.name}"
+        pattern = f"task_id={task_id}/**/attempt={'*' if attempt is None else attempt}.log*"
+        return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob(pattern)))
+
+    def require_one_landed(self, timeout: float = SECONDS) -> LedgerEntry:
+        """Wait for the end and require what all this is about: one billed request, and its clip landed."""
+        state = self.wait_until_over(timeout)
+        assert state == "success", f"{self.name}: {state}\n{self.log()[-6000:]}"
+        billed = [entry for entry in self.orders() if entry.billed]
+        assert len(billed) == 1, f"{self.name} was billed {len(billed)} times: {billed}\n{self.log()[-6000:]}"
+        landed = self.world.cluster.api.xcom(self.dag_id, self.name, "land")
+        assert landed["request_id"] == billed[0].request_id
+        clip = self.world.folder / "clips" / f"{self.name}.mp4"
+        assert clip.stat().st_size == landed["bytes"]
+        return billed[0]
+
+
+def prompt_of(name: str) -> str:
+    """Return the prompt of a run."""
+    return f"{name}: the rocket rises"
