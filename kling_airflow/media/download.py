@@ -21,6 +21,7 @@ from kling_airflow.media.http_get import (
     plain_url,
     reason,
 )
+from kling_airflow.media.limits import DOWNLOAD_SECONDS
 
 if TYPE_CHECKING:
     import requests
@@ -43,7 +44,7 @@ class DownloadLimits:
     """
 
     max_bytes: int
-    deadline: float = 600.0
+    deadline: float = DOWNLOAD_SECONDS
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     attempts: int = 5

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 from kling_airflow.media.errors import InvalidFrame, in_short
 from kling_airflow.media.geometry import MAX_SHAPE, MIN_SIDE
+from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_FRAME_BYTES = 10_000_000
-"""Largest frame the queue takes: 10 MB (doc), read as the smaller of its two meanings."""
-
-MAX_PIXELS = 89_478_485
-"""Largest picture that is decoded: Pillow's own threshold for a decompression bomb (256 MB as RGB)."""
+__all__ = ["MAX_FRAME_BYTES", "MAX_PIXELS", "FrameInfo", "check_frame", "check_pixels", "open_image"]
 
 _FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}  # MPO: what many phones call .jpg
 

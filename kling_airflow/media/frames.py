@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from kling_airflow.media.comments import with_comment
 from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
 from kling_airflow.media.errors import InvalidArgument, InvalidFrame
-from kling_airflow.media.frame_check import MAX_FRAME_BYTES, MAX_PIXELS, FrameInfo, check_frame
+from kling_airflow.media.frame_check import FrameInfo, check_frame
 from kling_airflow.media.geometry import SHORT_SIDE, Plan, check_options, plan
+from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image

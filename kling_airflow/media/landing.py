@@ -19,12 +19,10 @@ from typing import Any, BinaryIO, Protocol
 from kling_airflow.media.clips import check_clip, poster
 from kling_airflow.media.download import Downloaded, DownloadLimits, download
 from kling_airflow.media.errors import DownloadFailed, StorageFailed
+from kling_airflow.media.limits import MAX_CLIP_BYTES
 from kling_airflow.media.sidecar import Asked, Clip, Sidecar
 
 log = logging.getLogger(__name__)
-
-MAX_CLIP_BYTES = 1_000_000_000
-"""Larger downloads are refused. A 15 s clip of 720p has about 30 MB (3-10 MB for 5 s, seen)."""
 
 
 class Place(Protocol):

@@ -12,6 +12,7 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
 from kling_airflow.media.errors import InvalidArgument
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
+from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from kling_airflow.media.frames import FrameOptions
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
-_MAX_SOURCE_BYTES = 100_000_000
-_MAX_PIXELS = 89_478_485
 
 
 class PrepareFrameOperator(BaseOperator):
@@ -79,8 +78,8 @@ class PrepareFrameOperator(BaseOperator):
         short_side: int | str = SHORT_SIDE,
         format: str | None = None,  # noqa: A002
         quality: int | str = 92,
-        max_bytes: int | str = _MAX_SOURCE_BYTES,
-        max_pixels: int | str = _MAX_PIXELS,
+        max_bytes: int | str = MAX_SOURCE_BYTES,
+        max_pixels: int | str = MAX_PIXELS,
         source_conn_id: str | None = None,
         destination_conn_id: str | None = None,
         **kwargs: Any,

@@ -12,6 +12,7 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject, check_location
 from kling_airflow.media.errors import DownloadFailed, InvalidArgument
+from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.landing import Places
     from kling_airflow.media.sidecar import Asked, Clip
-
-_MAX_CLIP_BYTES = 1_000_000_000
-_DOWNLOAD_TIMEOUT = 600.0
 
 
 class ClipToObjectStorageOperator(BaseOperator):
@@ -75,8 +73,8 @@ class ClipToObjectStorageOperator(BaseOperator):
         frames: Iterable[Mapping[str, Any] | None] | None = None,
         prompt: str | None = None,
         poster: bool | str = True,
-        max_bytes: int | str = _MAX_CLIP_BYTES,
-        download_timeout: float | str = _DOWNLOAD_TIMEOUT,
+        max_bytes: int | str = MAX_CLIP_BYTES,
+        download_timeout: float | str = DOWNLOAD_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
@@ -107,7 +105,7 @@ class ClipToObjectStorageOperator(BaseOperator):
             asked = self._asked(clip)
             limits = DownloadLimits(
                 max_bytes=whole_number("max_bytes", self.max_bytes),
-                deadline=number_or_none("download_timeout", self.download_timeout) or _DOWNLOAD_TIMEOUT,
+                deadline=number_or_none("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
             )
             landed = land(
                 clip,
