@@ -1,0 +1,177 @@
+"""What waiting for thousands of requests costs the triggerer's process, in five ways, against one queue."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks._table import publish
+
+WAYS = {
+    "ours": "ours, lists shared",
+    "ours-by-id": "ours, by id only",
+    "session-per-poll": "a session per poll",
+    "to-thread": "asyncio.to_thread",
+    "bare": "floor: bare GETs",
+}
+COLUMNS = [
+    "waiting", "way", "calls", "CPU s", "peak MB", "KB each", "sockets", "longest block s",
+    "lag p50 s", "p99 s", "max s", "missed", "late",
+]  # fmt: skip
+HERE = Path(__file__).parent.parent
+
+
+@dataclass
+class Peak:
+    """The most that a process was seen to use."""
+
+    process: psutil.Process
+    resident: int = 0
+    sockets: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self) -> None:
+        """Look ten times a second until stopped."""
+        while not self._stop.wait(0.1):
+            try:
+                self.resident = max(self.resident, self.process.memory_info().rss)
+                self.sockets = max(self.sockets, _sockets(self.process.pid))
+            except (psutil.Error, OSError):
+                return
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+
+
+def measure(way: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one row: a queue and a waiting process, each pinned to a core of its own where there are two."""
+    first, last = options.interval, options.window - options.interval - 3
+    with _spawn("benchmarks.waiting.queue", str(count), str(first), str(last), core=1) as queue:
+        about = _hear(queue)
+        address = {"BENCH_URL": about["base_url"], "BENCH_KEY": about["key"]}
+        connection = {"conn_type": "gmi_cloud", "host": about["base_url"], "password": about["key"]}
+        extra = {"extra": {"max_calls_per_second": 10_000}}
+        address["AIRFLOW_CONN_BENCH"] = json.dumps(connection | extra)
+        with _spawn("benchmarks.waiting.row", core=0, environment=address) as row:
+            plan = {"way": way, "ids": about["ids"], "model": about["model"], "interval": options.interval}
+            _tell(row, json.dumps(plan | {"window": options.window, "ramp": options.interval}))
+            assert _line(row) == "ready"
+            process = psutil.Process(row.pid)
+            before, peak = process.memory_info().rss, Peak(process)
+            _tell(queue, "begin")
+            ends: dict[str, float] = _hear(queue)
+            watcher = threading.Thread(target=peak.watch, daemon=True)
+            watcher.start()
+            _tell(row, "go")
+            result = _hear(row)
+            peak.stop()
+            watcher.join()
+        _tell(queue, "calls")
+        calls = sum(number for name, number in _hear(queue).items() if name.startswith("GET "))
+    lags = sorted(at - ends[request_id] for request_id, at in result["seen"].items())
+    return {
+        "calls": calls,
+        "cpu": result["cpu"],
+        "peak": peak.resident / 1e6,
+        "each": (peak.resident - before) / 1e3 / count,
+        "sockets": peak.sockets,
+        "block": result["largest_delay"],
+        "lags": lags,
+        "missed": count - len(lags),
+        "late": sum(lag > options.interval + 1 for lag in lags),
+    }
+
+
+def main() -> None:
+    """Measure every row and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_waiting", description=__doc__)
+    parser.add_argument("--waiting", type=int, nargs="+", default=[100, 1000, 10_000], metavar="N")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between two looks (default 10)")
+    parser.add_argument("--window", type=float, default=120.0, help="seconds measured (default 120)")
+    options = parser.parse_args()
+    if options.window < 2 * options.interval + 5:
+        parser.error("--window is too short for requests to end in it and be noticed")
+    busy = psutil.cpu_percent(interval=2.0)
+    rows = []
+    for count in options.waiting:
+        for way in options.ways:
+            print(f"{count} waiting, {WAYS[way]} ...", file=sys.stderr, flush=True)
+            rows.append(_row(count, way, measure(way, count, options)))
+    publish(
+        "waiting",
+        f"{options.window:g} s of waiting with a look every {options.interval:g} s",
+        COLUMNS,
+        rows,
+        notes=[
+            "Calls: HTTP calls the queue got. CPU: of the waiting process; the queue runs on another core.",
+            "Block: the longest time for which the event loop was not free. Lag: from the end to the event.",
+            "Late: noticed more than an interval and 1 s after the end. Missed: not noticed in the window.",
+            f"Triggers start evenly over the first {options.interval:g} s; the ceiling of calls is lifted.",
+            f"Others kept the machine {busy:.0f} % busy before; load at the end: {os.getloadavg()[0]:.1f}.",
+        ],
+    )
+
+
+def _row(count: int, way: str, got: dict[str, Any]) -> list[Any]:
+    lags = got["lags"] or [float("nan")]
+    return [
+        count, WAYS[way], got["calls"], got["cpu"], got["peak"], got["each"], got["sockets"],
+        round(got["block"], 3), lags[len(lags) // 2], lags[min(len(lags) - 1, int(len(lags) * 0.99))],
+        lags[-1], got["missed"], got["late"],
+    ]  # fmt: skip
+
+
+def _spawn(
+    module: str, *arguments: str, core: int, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=HERE,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) >= 2:
+        os.sched_setaffinity(process.pid, {core})
+    return process
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"{process.args!r} ended early")
+    return line.strip()
+
+
+def _hear(process: subprocess.Popen[str]) -> Any:
+    return json.loads(_line(process))
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def _sockets(pid: int) -> int:
+    folder = Path(f"/proc/{pid}/fd")
+    if not folder.exists():
+        return 0
+    return sum(str(entry.readlink()).startswith("socket:") for entry in folder.iterdir())
+
+
+if __name__ == "__main__":
+    main()
