@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from kling_airflow import arguments
@@ -14,9 +15,7 @@ def seconds(name: str, value: float | str | timedelta) -> float:
 
     :raises InvalidPayload: for what is none, or is negative.
     """
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    number = _number(name, value)
+    number = _number(name, value.total_seconds() if isinstance(value, timedelta) else value)
     if number is None:
         raise InvalidPayload(f"`{name}` is {value!r}; it must be a number of seconds.")
     return number
@@ -40,6 +39,16 @@ def whole_number(name: str, value: int | str, *, least: int) -> int:
     if number is None or number != int(number) or number < least:
         raise InvalidPayload(f"`{name}` is {value!r}; it must be a whole number, {least} or more.")
     return int(number)
+
+
+def one_of(name: str, value: object, words: Sequence[str]) -> None:
+    """Refuse any but these words.
+
+    :raises InvalidPayload: for any other.
+    """
+    if value not in words:
+        known = " or ".join(f"`{word}`" for word in words)
+        raise InvalidPayload(f"`{name}` is {value!r}; it must be {known}.")
 
 
 def _number(name: str, value: object) -> float | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
+from kling_airflow.arguments import text_or_none
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, GMIError, InvalidPayload, Money
+from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.operators.arguments import seconds, whole_number
-from kling_airflow.operators.stopping import Stopped, Stopping
+from kling_airflow.operators.arguments import one_of, seconds, whole_number
+from kling_airflow.operators.stopping import Stopped, Stopping, TaskStopped
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.wait import Wait
     from kling_airflow.submission.order import Order, Submitted
     from kling_airflow.submission.submit import Submitter
+
+RESUBMIT_ON = ("passing", "any", "never")
 
 _DEFERRAL_SLACK = timedelta(minutes=5)
 _DEFER_FROM = 60.0
@@ -54,6 +58,7 @@ class GenerationOperator(BaseOperator):
     :param resubmit_on: which failed generations are bought again while waiting: ``passing`` reasons (rate
         limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
     :param max_resubmissions: how often, at most, over all tries.
+    :param resubmit_delay: seconds before each, so that what is passing can pass.
     :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed, success or
         skipped, or removes it. Never on a clear, an eviction or a restart.
     :param cancel_on_timeout: cancel the request when the wait times out.
@@ -82,6 +87,7 @@ class GenerationOperator(BaseOperator):
         on_changed_request: str = "submit",
         resubmit_on: str = "passing",
         max_resubmissions: int = 2,
+        resubmit_delay: float | timedelta = 60.0,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = False,
         **kwargs: Any,
@@ -103,6 +109,7 @@ class GenerationOperator(BaseOperator):
         self.on_changed_request = on_changed_request
         self.resubmit_on = resubmit_on
         self.max_resubmissions = max_resubmissions
+        self.resubmit_delay = resubmit_delay
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self._stopping = Stopping()
@@ -121,41 +128,42 @@ class GenerationOperator(BaseOperator):
         """Return what the clip should say of what was asked, where the queue doesn't echo it."""
         return {}
 
+    def _price_usd(self, client: GMIClient) -> float | None:
+        """Return what the clip costs, where the price list doesn't say; asked for once it is there."""
+        return None
+
     # The task.
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        until = time.time() + seconds("submit_timeout", self.submit_timeout)
+        with airflow_errors():
+            self._refuse_bad_arguments()
+            until = time.time() + seconds("submit_timeout", self.submit_timeout)
         return self.resume_submission(context, until=until)
 
-    def resume_submission(self, context: Context, event: Any = None, *, until: float) -> Any:
+    def resume_submission(
+        self, context: Context, event: Any = None, *, until: float, earlier: int = 0
+    ) -> Any:
         """Submit, at first or after a pause that gave the worker slot back.
 
         :param until: until when to keep trying while the queue says "not now", in Unix seconds.
+        :param earlier: how many requests of this order have failed before, as far as this try knows.
         """
         with airflow_errors():
-            self._refuse_short_execution_timeout()
             client = self._hook.get_conn()
-            order = self._order(client)
-            submitter = self._submitter(context, client, until)
-            try:
-                submitted = self._submit(submitter, order, until)
-            except Stopped:
-                raise AirflowException(
-                    "The task was stopped while it submitted. What it had sent is remembered: the next try"
-                    " finds it before it sends anything."
-                ) from None
+            submitted = self._submit(context, client, until, earlier)
             push_request(context, submitted.request_id, client.protocol.base_url)
-            if not self.wait_for_completion:
-                return submitted.request_id
-            return self._await(context, submitted)
+            if self.wait_for_completion:
+                return self._await(context, submitted)
+            self._heed_stop(context, client, submitted.request_id)
+            return submitted.request_id
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, *, earlier: int = 0
     ) -> dict[str, Any]:
         """Read the trigger's event: return the clip, buy again what failed for a passing reason, or raise.
 
-        :param earlier: how many requests of this order had failed before.
+        :param earlier: how many requests of this order had failed before this one.
         """
         from kling_airflow.gmi.wait import from_event
 
@@ -189,36 +197,49 @@ class GenerationOperator(BaseOperator):
             sleep=self._stopping.sleep,
         )
 
-    def _submit(self, submitter: Submitter, order: Order, until: float) -> Submitted:
+    def _submit(self, context: Context, client: GMIClient, until: float, earlier: int) -> Submitted:
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
         from kling_airflow.submission.order import ComeBack
 
+        order = self._order(client)
+        submitter = self._submitter(context, client, until)
         self._refuse_changed_request(submitter, order)
-        while True:
-            try:
-                if self.adopt_request_id:
-                    return submitter.adopt(order, self.adopt_request_id.strip())
-                return submitter.submit(order)
-            except ComeBack as pause:
-                self.log.info("%s", pause)
-                if self.deferrable and self.durable and pause.seconds >= _DEFER_FROM:
-                    self._defer_submission(pause.seconds, until)
-                self._stopping.sleep(pause.seconds)
+        # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
+        adopt = None if earlier else text_or_none(self.adopt_request_id)
+        try:
+            while True:
+                try:
+                    found = submitter.adopt(order, adopt.strip()) if adopt else submitter.submit(order)
+                    return replace(found, earlier=max(found.earlier, earlier))
+                except ComeBack as pause:
+                    self.log.info("%s", pause)
+                    self._pause(pause.seconds, until, earlier)
+        except Stopped:
+            raise TaskStopped.while_submitting(durable=self.durable) from None
 
-    def _defer_submission(self, pause: float, until: float) -> None:
+    def _pause(self, pause: float, until: float, earlier: int) -> None:
+        """Stay away for a while: in the triggerer, if that is allowed, long enough, and nothing is lost."""
+        if not self.deferrable or not self.durable or pause < _DEFER_FROM:
+            self._stopping.sleep(pause)
+            return
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         self.defer(
             trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=pause)),
             method_name="resume_submission",
-            kwargs={"until": until},
+            kwargs={"until": until, "earlier": earlier},
         )
 
+    def _heed_stop(self, context: Context, client: GMIClient, request_id: str) -> None:
+        """Cancel what was submitted while its user ended the task."""
+        from kling_airflow.operators.watch import stopped
+
+        if self._stopping.asked:
+            end = stopped(request_id, client, context, cancel=self.cancel_on_kill)
+            if end.over:
+                raise end
+
     def _refuse_changed_request(self, submitter: Submitter, order: Order) -> None:
-        if self.on_changed_request not in {"submit", "fail"}:
-            raise InvalidPayload(
-                f"`on_changed_request` is {self.on_changed_request!r}; it must be `submit` or `fail`."
-            )
         others = submitter.others(order) if self.on_changed_request == "fail" else []
         if others:
             known = ", ".join(record.request_id or "(its answer was lost)" for record in others)
@@ -226,6 +247,22 @@ class GenerationOperator(BaseOperator):
                 f"`on_changed_request` is fail, and this task has asked for something else before: {known}.",
                 todo="Put the prompt, frames and options back to get that clip, or allow `submit`.",
             )
+
+    def _refuse_bad_arguments(self) -> None:
+        """Find what is wrong before anything is spent, not when the value is first needed."""
+        for name in (
+            "poll_interval",
+            "timeout",
+            "unreachable_after",
+            "submit_timeout",
+            "reconcile_grace",
+            "resubmit_delay",
+        ):
+            seconds(name, getattr(self, name))
+        one_of("on_changed_request", self.on_changed_request, ("submit", "fail"))
+        one_of("resubmit_on", self.resubmit_on, RESUBMIT_ON)
+        whole_number("max_resubmissions", self.max_resubmissions, least=0)
+        self._refuse_short_execution_timeout()
 
     def _refuse_short_execution_timeout(self) -> None:
         from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
@@ -293,44 +330,35 @@ class GenerationOperator(BaseOperator):
     def _finished(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         asked = self._asked()
         clip = {name: asked.get(name) if value is None else value for name, value in clip.items()}
+        if clip.get("cost_usd") is None:
+            clip["cost_usd"] = self._price_usd(self._hook.get_conn())
         push_clip(context, clip["video_url"])
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
 
     def _ended_badly(self, context: Context, error: GMIError, earlier: int) -> dict[str, Any]:
         """Buy again what failed for a passing reason; cancel what timed out, if asked to; else raise."""
+        from kling_airflow.operators.endings import cancelled, is_worth_another
+
         if isinstance(error, GenerationTimeout) and self.cancel_on_timeout and error.request_id:
-            raise self._cancelled_at_timeout(error, error.request_id) from None
-        if not self._is_worth_another(error, earlier):
+            raise cancelled(error, error.request_id, self._hook.get_conn()) from None
+        if not is_worth_another(error, earlier, on=self.resubmit_on, most=int(self.max_resubmissions)):
             raise error
-        self.log.warning("%s Submitting anew (%d of %d).", error.what, earlier + 1, self.max_resubmissions)
-        until = time.time() + seconds("submit_timeout", self.submit_timeout)
-        clip: dict[str, Any] = self.resume_submission(context, until=until)
-        return clip
-
-    def _is_worth_another(self, error: GMIError, earlier: int) -> bool:
-        if self.resubmit_on not in {"passing", "any", "never"}:
-            raise InvalidPayload(
-                f"`resubmit_on` is {self.resubmit_on!r}; it must be `passing`, `any` or `never`."
-            )
-        if not isinstance(error, GenerationFailed) or error.money is Money.SPENT:
-            return False
-        wanted = self.resubmit_on == "any" or (self.resubmit_on == "passing" and error.retryable)
-        return wanted and earlier < whole_number("max_resubmissions", self.max_resubmissions, least=0)
-
-    def _cancelled_at_timeout(self, error: GenerationTimeout, request_id: str) -> GenerationTimeout:
-        if self._hook.get_conn().cancel(request_id):
-            return GenerationTimeout(
-                error.what,
-                money=Money.NOT_BILLED,
-                todo="It was cancelled, as `cancel_on_timeout` asks; the next try submits anew.",
-                request_id=request_id,
-            )
-        return GenerationTimeout(
+        pause = seconds("resubmit_delay", self.resubmit_delay)
+        self.log.warning(
+            "%s Submitting anew in %.0f s (%d of %d).",
             error.what,
-            todo="Cancelling it failed (the call is undocumented); the next try waits for it again.",
-            request_id=request_id,
+            pause,
+            earlier + 1,
+            self.max_resubmissions,
         )
+        until = time.time() + pause + seconds("submit_timeout", self.submit_timeout)
+        try:
+            self._pause(pause, until, earlier + 1)
+        except Stopped:
+            raise TaskStopped.between_two(error) from None
+        clip: dict[str, Any] = self.resume_submission(context, until=until, earlier=earlier + 1)
+        return clip
 
     @cached_property
     def _hook(self) -> GMICloudHook:

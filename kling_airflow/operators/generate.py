@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.gmi import kling
 from kling_airflow.operators.arguments import whole_number
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.operators.orders import plain_order, refuse_dear
+from kling_airflow.operators.orders import plain_order, price_usd, refuse_dear
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -211,6 +211,9 @@ class KlingTextToVideoOperator(GenerationOperator):
     def _asked(self) -> dict[str, Any]:
         options = self._options()
         return {"duration": options.duration, "sound": options.sound}
+
+    def _price_usd(self, client: GMIClient) -> float | None:
+        return price_usd(client, kling.TEXT_TO_VIDEO, self._options().to_json(), self.log)
 
     def _options(self) -> TextToVideo:
         from kling_airflow.gmi.payload import TextToVideo

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.gmi.errors import GMIError, InvalidPayload
 from kling_airflow.operators.arguments import dollars
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.submission.order import Delivery, Order
+    from kling_airflow.submission.order import Delivery, Log, Order
 
 
 def refuse_dear(limit: float | str | None, price: float | None, words: str) -> None:
@@ -31,6 +31,17 @@ def refuse_dear(limit: float | str | None, price: float | None, words: str) -> N
         )
     if price > allowed:
         raise InvalidPayload(f"`max_cost_usd` is {allowed:g}, and {words} costs ${price:.2f}.")
+
+
+def price_usd(client: GMIClient, model: str, payload: Mapping[str, Any], log: Log) -> float | None:
+    """Return what a payload costs by the catalog; None where it doesn't say, or can't be asked now."""
+    from kling_airflow.gmi import catalog
+
+    try:
+        return catalog.price_usd(client.model(model), payload)
+    except GMIError as error:
+        log.warning("The catalog can't be asked what %s costs: %s", model, error.what)
+        return None
 
 
 def plain_order(
@@ -59,6 +70,9 @@ def plain_order(
             catalog.check(model, description, payload)
         refuse_dear(max_cost_usd, catalog.price_usd(description, payload), words)
 
+    # The queue's echo leaves out what is null, and so does the comparison with it.
+    asked = {name: value for name, value in payload.items() if value is not None}
+
     def deliver(marker: str | None, delivered: Mapping[str, str]) -> Delivery:
         client.check()  # nothing may have spoken to the queue yet: find a wrong key or address for free
         return Delivery(payload)
@@ -74,5 +88,5 @@ def plain_order(
         ),
         take,
         deliver,
-        lambda echo: asks_the_same(echo, payload),
+        lambda echo: asks_the_same(echo, asked),
     )

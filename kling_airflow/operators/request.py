@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.gmi.errors import InvalidPayload
 from kling_airflow.operators.arguments import whole_number
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.operators.orders import plain_order
+from kling_airflow.operators.orders import plain_order, price_usd
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -56,6 +56,15 @@ class GMICloudRequestOperator(GenerationOperator):
         if not isinstance(self.model, str) or not self.model.strip():
             raise InvalidPayload(f"`model` is {self.model!r}; it must be the id of a model.")
         return self.model.strip()
+
+    def _asked(self) -> dict[str, Any]:
+        from kling_airflow.gmi.record import Request
+
+        request = Request("", payload=self.payload)
+        return {"duration": request.duration, "sound": request.sound}
+
+    def _price_usd(self, client: GMIClient) -> float | None:
+        return price_usd(client, self._model(), self.payload, self.log)
 
     def _order(self, client: GMIClient) -> Order:
         if not isinstance(self.payload, Mapping) or not self.payload:

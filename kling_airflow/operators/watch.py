@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from kling_airflow.gmi.errors import GMIError, Unreachable
 from kling_airflow.gmi.record import Request
-from kling_airflow.operators.stopping import Stopped, Stopping
+from kling_airflow.operators.stopping import Stopped, Stopping, TaskStopped
 from kling_airflow.triggers.guard import task_is_over
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def watch(
             retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
             stopping.sleep(wait.next_look(now, interval, retry_after=retry_after))
     except Stopped:
-        raise _stopped(wait.request_id, client, context, cancel=cancel_on_kill) from None
+        raise stopped(wait.request_id, client, context, cancel=cancel_on_kill) from None
     except AirflowTaskTimeout:
         # A BaseException: nothing between here and the task's end would see it.
         if cancel_on_timeout:
@@ -78,13 +78,15 @@ def _look(client: GMIClient, request_id: str) -> Request | GMIError:
         return error
 
 
-def _stopped(
-    request_id: str, client: GMIClient, context: Mapping[str, Any], *, cancel: bool
-) -> AirflowException:
-    """Cancel the request only if a user has ended the task; in every other case the next try re-attaches."""
-    if cancel and task_is_over(context["ti"]):
-        said = "was cancelled" if client.cancel(request_id) else "could not be cancelled"
-        return AirflowException(f"The task was ended while it waited. Request {request_id} {said}.")
-    return AirflowException(
-        f"The task was stopped while it waited. Request {request_id} is alive; the next try waits for it."
+def stopped(request_id: str, client: GMIClient, context: Mapping[str, Any], *, cancel: bool) -> TaskStopped:
+    """Cancel the request if a user has ended the task; in every other case the next try re-attaches.
+
+    It talks to Airflow and must not be called in a signal handler.
+
+    :param cancel: whether it may be cancelled at all.
+    :return: the error to raise.
+    """
+    over = task_is_over(context["ti"])
+    return TaskStopped.while_waiting(
+        request_id, over=over, cancelled=over and cancel and client.cancel(request_id)
     )
