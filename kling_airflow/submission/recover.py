@@ -78,11 +78,21 @@ class Recovery:
     def _ask(self, record: SubmissionRecord, request_id: str) -> Request | None:
         """Return the request; None while a 404 may only mean that it is too young."""
         try:
-            return self.queue.get(request_id)
+            return self.ask(record.model, request_id)
         except NotFound:
             if self.now() - (record.submitted_at or 0.0) < NOT_FOUND_GRACE:
                 return None
-            listed = find(self.queue, record.model, request_id)
+            raise
+
+    def ask(self, model: str, request_id: str) -> Request:
+        """Return a request, out of the list where it can't be had by its id (seen of the console's own).
+
+        :raises NotFound: the queue knows it neither by its id nor in its list.
+        """
+        try:
+            return self.queue.get(request_id)
+        except NotFound:
+            listed = find(self.queue, model, request_id)
             if listed is None:
                 raise
             return listed

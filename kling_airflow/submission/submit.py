@@ -12,7 +12,14 @@ from dataclasses import replace
 from typing import Final
 
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
-from kling_airflow.gmi.errors import AmbiguousSubmission, GMIError, Money, NotAccepted, UnresolvedSubmission
+from kling_airflow.gmi.errors import (
+    AmbiguousSubmission,
+    GMIError,
+    InvalidPayload,
+    Money,
+    NotAccepted,
+    UnresolvedSubmission,
+)
 from kling_airflow.submission.book import Book
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
@@ -80,20 +87,29 @@ class Submitter:
     def adopt(self, order: Order, request_id: str) -> Submitted:
         """Make a request that a person names this order's own, and return it.
 
+        Once it was adopted it is like any other: when it has failed, the order is submitted anew.
+
         :raises NotFound: if the queue doesn't know it.
+        :raises InvalidPayload: if it is a request of another model.
         :raises UnresolvedSubmission: if it is another order's, or this order has another request already.
         """
         record = self.book.read(order)
-        if record.request_id not in {None, request_id}:
+        if request_id in {record.request_id, *record.earlier}:
+            return self.submit(order)
+        if record.request_id is not None:
             raise UnresolvedSubmission(
                 f"`adopt_request_id` is {request_id}, but this order has {record.request_id} already.",
                 money=Money.HELD,
                 todo="Leave `adopt_request_id` out, or set another `take` with it.",
                 request_id=record.request_id,
             )
-        if record.request_id == request_id:
-            return known(record)
-        return self.recovery.adopt(order, record, self.queue.get(request_id), "as `adopt_request_id` asks")
+        request = self.recovery.ask(order.model, request_id)
+        if request.model not in {"", order.model}:
+            raise InvalidPayload(
+                f"`adopt_request_id` is {request_id}, a request of {request.model}; this order is one of"
+                f" {order.model}."
+            )
+        return self.recovery.adopt(order, record, request, "as `adopt_request_id` asks")
 
     def others(self, order: Order) -> list[SubmissionRecord]:
         """Return what this task instance has asked for besides: orders that the queue has, or may have."""
