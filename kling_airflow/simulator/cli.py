@@ -12,13 +12,13 @@ from kling_airflow.simulator.settings import Settings, load, problems
 
 DEFAULT_PORT = 8787
 _SKIPPED = frozenset({"accounts", "faults"})
-_HELP = {
+HELP = {
     "speed": "how many times faster than the real service (default 1)",
     "seed": "decides everything that is left to chance (default 0)",
-    "transitions": "what moves a request on (default: time)",
+    "transitions": "what moves a request on: time, reads, or nothing at all (default: time)",
     "generation_seconds": "how long a generation takes at speed 1 (default: about 165 for a clip of 5 s)",
     "submit_seconds": "how long a submission takes at speed 1 (default 1)",
-    "render": "full: clips made of the frames; fast: one tiny clip, for load tests",
+    "render": "clips made of the frames, or one tiny clip for each duration, for load tests (default: full)",
     "render_workers": "processes that render (default 1)",
     "media_dir": "keep rendered clips here (default: a folder removed at the end)",
     "fetch_frames": "fetch and check frames given as URLs (default: yes)",
@@ -26,12 +26,12 @@ _HELP = {
     "upload_expiry_seconds": "how long an upload URL is good for (default 900)",
     "strict_enums": "refuse integers where enums of strings are documented",
     "unknown_keys": "what happens to payload keys the model does not know (default: refuse)",
-    "list_needs_model": "a list without model_id is empty",
+    "list_needs_model": "a list without model_id is empty (default: it shows every model)",
     "list_lag_seconds": "how far the list lags behind (default 0)",
     "cancel": "how DELETE is answered (default: supported)",
     "payload_echo": "whether records carry their payload (default: whole)",
     "max_body_bytes": "the largest body of a submission (default 64 MiB)",
-    "error_shape": "the shape of `error` (default mixed: every third is an object)",
+    "error_shape": "what `error` is; mixed: every third is an object (default: mixed)",
     "unreachable_frames": "how a frame that can't be fetched fails (default: either)",
     "reads_per_step": "how many reads a step takes with --transitions reads (default 2)",
     "late_failure_seconds": "when unreachable media fails, if not at once; at speed 1 (default 600)",
@@ -39,7 +39,7 @@ _HELP = {
     "list_outcomes": "whether the list's rows carry their outcome (default: yes)",
     "bill_cancelled": "cancelled requests are billed",
     "base64_frames": "take frames as Base64 (default: yes)",
-    "base64_prefix": "take Base64 that begins with data:",
+    "base64_prefix": "take Base64 with a data: prefix",
     "retry_after": "seconds in the Retry-After of a 429 (default: no such header)",
 }
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, field in Settings.model_fields.items():
         if name in _SKIPPED:
             continue
-        options: dict[str, Any] = {"dest": name, "default": None, "help": _HELP[name]}
+        options: dict[str, Any] = {"dest": name, "default": None, "help": HELP[name]}
         choices = _choices(field.annotation)
         if field.annotation is bool:
             options["action"] = argparse.BooleanOptionalAction
