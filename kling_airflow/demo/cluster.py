@@ -17,7 +17,7 @@ from kling_airflow.demo.errors import DemoError
 from kling_airflow.demo.ports import LOOPBACK, free_ports
 from kling_airflow.demo.service import Service
 
-STARTUP_SECONDS = 180
+STARTUP_SECONDS = 300
 USERNAME = "admin"
 MARK = ".made-by-kling-airflow"
 # Settings of the surrounding shell that would send the child elsewhere than it is told to go.
