@@ -74,7 +74,7 @@ class StoredObject:
 
     def __init__(self, uri: str, *, conn_id: str | None = None, field: str = "destination") -> None:
         self.field = field
-        self._path = _opened(check_location(uri, field), conn_id, field)
+        self._path = open_path(check_location(uri, field), conn_id, field)
         with self._errors("opened"):
             self._fs = self._path.fs
 
@@ -250,7 +250,14 @@ def presign(source: str, *, conn_id: str | None = None, field: str = "image") ->
     return StoredObject(source, conn_id=conn_id, field=field).sign(_SIGNED_SECONDS)
 
 
-def _opened(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
+def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
+    """Return Airflow's path of an address, with the connection that belongs to it.
+
+    :param uri: such as ``s3://bucket/key``; ``s3://conn_id@bucket/key`` names a connection.
+    :param conn_id: None takes the store's default connection where it is defined.
+    :param field: the parameter this came from, for errors.
+    :raises InvalidArgument: a connection that isn't defined, or a scheme that nothing is installed for.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     scheme = uri.partition("://")[0]

@@ -89,6 +89,21 @@ class FolderLedger:
                 return
             self._at[order] = self._own(folder, number)
 
+    def records(self) -> list[SubmissionRecord]:
+        """Return the records of all orders of this task instance.
+
+        :raises UnreadableRecord: if there is one that can't be read.
+        :raises LedgerUnavailable: if the store doesn't say.
+        """
+        found = []
+        task = self._steps.task_folder(self._scope)
+        for order in self._steps.store.names(task):
+            last = self._steps.last(f"{task}/{order}")
+            step = self._steps.read(f"{task}/{order}", last) if last else None
+            if step is not None and step.scope == self._scope:  # another's name may look the same
+                found.append(step.record)
+        return found
+
     def claim(self, request_id: str, owner: str) -> bool:
         """Make a request the owner's, for every task of this deployment to see.
 

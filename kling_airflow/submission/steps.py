@@ -117,9 +117,13 @@ class Steps:
         self.store = store
         self.deployment = deployment
 
+    def task_folder(self, scope: Scope) -> str:
+        """Return the key of the folder of a task's orders, which another task's may share."""
+        return f"{self.deployment}/orders/{scope.folder()}"
+
     def folder(self, scope: Scope, order: str) -> str:
         """Return the key of an order's folder."""
-        return f"{self.deployment}/orders/{scope.folder()}/{order}"
+        return f"{self.task_folder(scope)}/{order}"
 
     def last(self, folder: str) -> int:
         """Return the number of an order's last step, 0 where there is none."""

@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,24 @@ def test_each_order_and_take_has_a_record_of_its_own(tmp_path: Path) -> None:
     ledger(tmp_path).write(sending())
     assert ledger(tmp_path).read(PRINT, 2) is None
     assert ledger(tmp_path).read("e" * 64, 1) is None
+
+
+def test_a_task_knows_all_it_has_asked_for(tmp_path: Path) -> None:
+    one, two = Scope("dag", "run:1", "submit"), Scope("dag", "run;1", "submit")
+    it = ledger(tmp_path, one)
+    assert it.records() == []
+    it.write(sending())
+    it.write(sending().submitted("r-1", now=105))
+    second = replace(sending(), take=2)
+    it.write(second)
+    ledger(tmp_path, two).write(replace(sending(), take=3))
+    assert sorted(it.records(), key=lambda record: record.take) == [
+        sending().submitted("r-1", now=105),
+        second,
+    ]
+    steps(tmp_path)[0].parent.joinpath("000009.json").write_bytes(b"")
+    with pytest.raises(UnreadableRecord, match="000009"):
+        ledger(tmp_path, one).records()
 
 
 def test_deployments_never_meet(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""The object-storage ledger as Airflow's configuration names it: section ``[kling]``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kling_airflow.media.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from kling_airflow.submission.folder import FolderLedger
+    from kling_airflow.submission.scope import Scope
+
+DEFAULT_DEPLOYMENT: Final = "default"
+
+
+def configured_folder() -> str | None:
+    """Return ``[kling] ledger``, None where it isn't set."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return conf.get("kling", "ledger", fallback=None) or None
+
+
+def configured_deployment() -> str:
+    """Return ``[kling] deployment``, else "default"."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return conf.get("kling", "deployment", fallback=None) or DEFAULT_DEPLOYMENT
+
+
+def open_folder(uri: str) -> ObjectStoragePath:
+    """Return the path of a ledger's folder.
+
+    :param uri: ``s3://bucket/folder``, or ``s3://conn_id@bucket/folder`` with a connection other than the
+        store's default.
+    :raises InvalidArgument: malformed, or a scheme that nothing is installed for.
+    """
+    from kling_airflow.hooks.storage import open_path
+
+    folder = uri.strip().rstrip("/") if isinstance(uri, str) else ""
+    scheme, separator, rest = folder.partition("://")
+    host = rest.partition("/")[0]
+    if ":" in host.rpartition("@")[0]:
+        raise InvalidArgument("ledger has a password in its address; use a connection instead.")
+    if not scheme or not separator or not (host.rpartition("@")[2] or (scheme in {"file", "local"} and rest)):
+        raise InvalidArgument(
+            f"ledger is {uri!r}; it must be the address of a folder, such as s3://bucket/ledger."
+        )
+    return open_path(folder, None, "ledger")
+
+
+def open_ledger(uri: str, scope: Scope, *, deployment: str | None = None, by: str = "a try") -> FolderLedger:
+    """Return the ledger of a task instance in a folder.
+
+    :param uri: of the folder, see :func:`open_folder`.
+    :param scope: the task instance.
+    :param deployment: None for ``[kling] deployment``.
+    :param by: who writes, for people who read the ledger: "try 2".
+    :raises InvalidArgument: for a malformed address.
+    :raises InvalidPayload: for a store that can't hold a ledger, or a malformed deployment.
+    """
+    from kling_airflow.submission.folder import FolderLedger
+
+    return FolderLedger(open_folder(uri), scope, deployment=deployment or configured_deployment(), by=by)
