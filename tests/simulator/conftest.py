@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,14 @@ from tests.simulator.frame_server import serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-QUICK: dict[str, Any] = {"speed": 10_000.0, "render": "fast", "error_shape": "string"}
+CLIPS = tempfile.TemporaryDirectory(prefix="kling-airflow-test-clips-")
+"""One folder for the tiny clips of every simulator, so that each is rendered once."""
+QUICK: dict[str, Any] = {
+    "speed": 10_000.0,
+    "render": "fast",
+    "error_shape": "string",
+    "media_dir": CLIPS.name,
+}
 
 
 @pytest.fixture(scope="session")
