@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "simulator": ("kling_airflow.simulator.cli", "run GMI Cloud's request queue on this machine"),
     "demo": ("kling_airflow.demo.cli", "watch a real Airflow make a clip of two photographs"),
+    "ledger": ("kling_airflow.ledger_cli", "look at an object-storage ledger, and put it right"),
 }
 
 

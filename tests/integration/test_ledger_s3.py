@@ -12,6 +12,7 @@ from airflow.sdk import ObjectStoragePath
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
 
+from kling_airflow.__main__ import main
 from kling_airflow.gmi.errors import InvalidPayload
 from kling_airflow.submission import folder as folder_module
 from kling_airflow.submission.folder import FolderLedger
@@ -225,6 +226,36 @@ def test_no_connection_id_and_no_secret_in_what_people_read(s3: S3, root: Object
     said = str(fenced.value) + "".join(s3.get(root.bucket, key).decode() for key in s3.keys(root.bucket))
     assert S3.conn_id not in said
     assert "tests-secret" not in said
+
+
+def test_a_person_puts_it_right(
+    s3: S3, root: ObjectStoragePath, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__KLING__LEDGER", str(root))
+    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
+    order = SCOPE.order(PRINT, 1)
+    ledger(root).write(SENDING)
+    ledger(root, Scope("other", "run", "submit")).write(SENDING)
+    before = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
+    assert main(["ledger", "adopt", order[:8], "r-1"]) == 0
+    assert ledger(root).claim("r-1", SCOPE.owner(PRINT, 1)) is True
+    assert ledger(root).claim("r-1", "another") is False
+    assert main(["ledger", "forget", order[:8], "--yes"]) == 0
+    record = ledger(root).read(PRINT, 1)
+    assert record is not None
+    assert record.state is State.NOT_SENT
+    capsys.readouterr()
+    assert main(["ledger", "list"]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]] == ["not_sent", "sending"]
+    assert main(["ledger", "show", order[:8]]) == 0
+    assert [line.split()[3] for line in capsys.readouterr().out.splitlines()[5:]] == [
+        "sending",
+        "submitted",
+        "not_sent",
+    ]
+    after = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
+    assert after.items() >= before.items()
+    assert len(after) == len(before) + 3
 
 
 def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
