@@ -1,0 +1,135 @@
+"""Whatever the list does, every end is noticed within two looks, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kling_airflow.gmi.record import Request
+from kling_airflow.simulator import Simulator
+from tests.gmi.waiting import MODEL, Counted, polling, submit, until_end, wait_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERVAL = 0.5
+COUNT = 24
+# What a busy machine adds; the queue's stamps are whole seconds.
+SLOW = 2.0
+
+
+@pytest.fixture(scope="module")
+def module_simulator() -> Iterator[Simulator]:
+    with Simulator(speed=80, render="fast", submit_seconds=0.0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(module_simulator: Simulator) -> Simulator:
+    module_simulator.reset()
+    return module_simulator
+
+
+async def wait_for_all(sim: Simulator, ids: list[str], meter: Counted) -> dict[str, tuple[Any, float]]:
+    async def one(request_id: str) -> tuple[str, Any, float]:
+        end = await until_end(poller, wait_of(request_id), interval=INTERVAL)
+        return request_id, end, time.time()
+
+    async with polling(sim.base_url, sim.api_key, meter) as poller:
+        ends = await asyncio.gather(*map(one, ids))
+    return {request_id: (end, at) for request_id, end, at in ends}
+
+
+def ended_at(sim: Simulator) -> dict[str, float]:
+    return sim._call(
+        lambda service: {request.request_id: request.finished_at or 0.0 for request in service.store}
+    )
+
+
+FAULTS: dict[str, list[dict[str, Any]]] = {
+    "none": [],
+    "lag": [{"name": "list-lag", "lag": 30.0}],
+    "empty": [{"name": "list-empty"}],
+    "no has_more": [{"name": "list-no-has-more"}],
+    "ignores limit": [{"name": "list-ignores-limit"}],
+    "ignores offset": [{"name": "list-ignores-offset"}],
+    "mixed models": [{"name": "list-mixed-models"}],
+    "no outcomes": [{"name": "list-no-outcomes"}],
+    "no payloads": [{"name": "list-no-payloads"}],
+    "padded": [{"name": "list-padded", "bytes": 1_000_000}],
+    "refused": [{"name": "http-error", "status": 403, "call": "GET /requests", "times": 10_000}],
+    "gone": [{"name": "http-error", "status": 405, "call": "GET /requests", "times": 10_000}],
+    "failing": [{"name": "bad-gateway", "call": "GET /requests", "times": 10_000}],
+    "cut off": [{"name": "cut-off", "call": "GET /requests", "times": 10_000}],
+    "no JSON": [{"name": "invalid-json", "call": "GET /requests", "times": 10_000}],
+    "failing now and then": [{"name": "bad-gateway", "call": "GET /requests", "probability": 0.5}],
+    "hidden by id": [{"name": "http-error", "status": 404, "call": "GET /requests/{id}", "times": 10_000}],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_end_is_noticed_in_time(sim: Simulator, fault: str) -> None:
+    ids = submit(sim, COUNT)
+    for values in FAULTS[fault]:
+        sim.faults.add(**values)
+    meter = Counted()
+    began = time.time()
+    seen = asyncio.run(wait_for_all(sim, ids, meter))
+    ends = ended_at(sim)
+    assert len(seen) == COUNT
+    for request_id, (end, at) in seen.items():
+        assert isinstance(end, Request), end
+        assert end.outcome.video_url
+        assert end.duration == 5, "the clip is told whole"
+        assert at - max(ends[request_id], began) <= 2 * INTERVAL + SLOW
+    if fault == "none":
+        looks = (max(ends.values()) - began) / INTERVAL
+        assert sum(meter.calls.values()) < looks * COUNT / 3
+        assert sum(meter.calls.values()) < looks * 4 + 10
+
+
+def test_a_list_of_thousands_of_others_is_not_read_through(sim: Simulator) -> None:
+    ours = submit(sim, 12, duration=15)
+    submit(sim, 400)
+    meter = Counted()
+    seen = asyncio.run(wait_for_all(sim, ours, meter))
+    assert all(isinstance(end, Request) for end, _ in seen.values())
+    assert meter.calls["list", "ok"] < 40
+
+
+def test_a_wrong_model_is_found_out(sim: Simulator) -> None:
+    ids = submit(sim, 8)
+    meter = Counted()
+
+    async def run() -> list[Any]:
+        async with polling(sim.base_url, sim.api_key, meter) as poller:
+            return await asyncio.gather(
+                *(until_end(poller, wait_of(one), model="kling-v3-omni", interval=INTERVAL) for one in ids)
+            )
+
+    assert all(isinstance(end, Request) and end.model == MODEL for end in asyncio.run(run()))
+    assert meter.calls["list", "ok"] >= 1
+
+
+def test_an_outcome_that_the_list_lacks_is_read_once_by_id(sim: Simulator) -> None:
+    ids = submit(sim, COUNT)
+    sim.faults.add("list-no-outcomes")
+    meter = Counted()
+    asyncio.run(wait_for_all(sim, ids, meter))
+    by_id = sim._call(lambda service: [request.calls["GET /requests/{id}"] for request in service.store])
+    # One each for the outcome; the rest holds the list against the truth, or does without it where it
+    # can't prove how new it is.
+    assert min(by_id) >= 1
+    assert sum(by_id) < 4 * COUNT
+
+
+def test_a_failed_one_tells_its_reason(sim: Simulator) -> None:
+    ids = submit(sim, 6)
+    sim.faults.add("failed", request_id=ids[0], reason="content policy", after=1.0)
+    sim.faults.add("list-no-outcomes")
+    seen = asyncio.run(wait_for_all(sim, ids, Counted()))
+    assert "content policy" in str(seen[ids[0]][0])
+    assert sum(isinstance(end, Request) for end, _ in seen.values()) == 5
