@@ -1,0 +1,188 @@
+"""What a look through the list proves, against a list that behaves and lists that don't."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_airflow.gmi.errors import AnswerTooLarge, Unreachable
+from kling_airflow.gmi.record import Page, Request
+from kling_airflow.submission.reconcile import MARGIN, asks_the_same, carries, find, look
+from kling_airflow.submission.record import State, SubmissionRecord
+
+SENT = 1_000_000.0
+MARKER = "https://uploads.example/6f1c.jpeg"
+RECORD = SubmissionRecord("f" * 64, 1, "m", State.NOT_SENT).sending(
+    now=SENT, within=180, marker=MARKER, frames={"image": MARKER}
+)
+LATER = RECORD.arrives_by + MARGIN + 1  # type: ignore[operator]
+
+
+def row(request_id: str, created_at: float, **fields: Any) -> Request:
+    data = {"request_id": request_id, "model": "m", "status": "queued", "created_at": created_at}
+    made = Request.read(data | {"payload": {"prompt": "p", "image": "https://else.example/a.png"}} | fields)
+    assert made is not None
+    return made
+
+
+@dataclass
+class Listed:
+    """A list in memory: newest first, or as broken as a test wants it."""
+
+    rows: list[Request]
+    skew: float = 0.0
+    largest: int = 1000
+    ignores_offset: bool = False
+    silent: bool = False
+    limits: list[int] = field(default_factory=list)
+
+    def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+        self.limits.append(limit)
+        if limit > self.largest:
+            raise AnswerTooLarge("too large")
+        newest = sorted(self.rows, key=lambda request: -(request.created_at or 0))
+        offset = 0 if self.ignores_offset else offset
+        rows = newest[offset : offset + limit]
+        more = None if self.silent else offset + limit < len(newest)
+        return Page(tuple(rows), rows=len(rows), has_more=more, served_at=SENT + 500 + self.skew)
+
+
+def sight(listed: Listed, record: SubmissionRecord = RECORD, **asked: Any) -> Any:
+    fields = asked or {"prompt": "p"}
+    return look(listed, record, lambda echo: asks_the_same(echo, fields), now=lambda: SENT + 500)
+
+
+OURS = row("ours", SENT + 5, payload={"prompt": "p", "image": MARKER})
+OLD = row("old", SENT - 3600)
+YOUNG = row("young", LATER)
+
+
+def test_what_carries_the_marker_is_ours() -> None:
+    sighting = sight(Listed([OLD, OURS, YOUNG]))
+    assert [request.request_id for request in sighting.ours] == ["ours"]
+    assert not sighting.absent
+
+
+def test_absence_is_proven_by_all_three() -> None:
+    assert sight(Listed([OLD, YOUNG])).absent
+
+
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [
+        (Listed([]), "younger"),
+        (Listed([OLD]), "younger"),
+        (Listed([OLD, row("not younger", LATER - 1)]), "younger"),
+        (Listed([OLD, row("unlike", LATER, model="other")]), "younger"),
+        (Listed([OLD, row("empty", LATER, payload={})]), "younger"),
+        (Listed([OLD, YOUNG, row("empty", SENT + 9, payload={})]), "payload"),
+        (Listed([row(f"y{n}", LATER + n) for n in range(200)], ignores_offset=True), "read back"),
+    ],
+)
+def test_anything_less_proves_nothing(listed: Listed, why: str) -> None:
+    sighting = sight(listed)
+    assert not sighting.absent
+    assert why in sighting.summary
+
+
+def test_the_queues_clock_decides_what_is_younger() -> None:
+    """Our clock is an hour ahead: a row that looks old to us is younger than our POST."""
+    assert sight(Listed([row("old", SENT - 9000), row("y", LATER - 3600)], skew=-3600)).absent
+    assert not sight(Listed([row("old", SENT - 9000), row("y", LATER - 3600)])).absent
+
+
+def test_pages_shrink_when_echoes_make_them_huge() -> None:
+    listed = Listed([row(f"r{n}", LATER + n) for n in range(40)] + [OURS, OLD], largest=10)
+    assert [request.request_id for request in sight(listed).ours] == ["ours"]
+    assert max(listed.limits[2:]) <= 10
+
+
+def test_a_page_that_is_never_small_enough_is_an_error() -> None:
+    with pytest.raises(Unreachable):
+        sight(Listed([OURS], largest=0))
+
+
+def test_a_list_that_says_nothing_of_more_is_read_on() -> None:
+    rows = [row(f"r{n}", LATER + n) for n in range(250)]
+    assert sight(Listed([*rows, OURS, OLD], silent=True)).ours
+
+
+def test_the_budget_of_pages_is_kept() -> None:
+    listed = Listed([row(f"r{n}", LATER + n) for n in range(7000)])
+    assert not sight(listed).read_back
+    assert len(listed.limits) == 60
+
+
+def test_earlier_requests_of_the_order_are_known_and_left_out() -> None:
+    record = replace(RECORD, earlier=("ours",))
+    assert sight(Listed([OLD, OURS, YOUNG]), record).absent
+
+
+def test_several_are_all_reported() -> None:
+    twin = row("twin", SENT + 6, payload={"image": MARKER})
+    assert len(sight(Listed([OLD, OURS, twin, YOUNG])).ours) == 2
+
+
+def test_a_nonce_in_a_base64_frame_is_a_marker() -> None:
+    for shift in range(3):
+        frame = base64.b64encode(b"x" * (200 + shift) + b"kling-airflow-abc123 image" + b"y" * 200).decode()
+        assert carries({"image": frame}, "kling-airflow-abc123")
+        assert not carries({"image": frame}, "kling-airflow-other")
+
+
+def test_without_a_marker_only_what_asks_the_same_at_that_time_is_a_candidate() -> None:
+    record = replace(RECORD, marker=None, frames={})
+    same = {"prompt": "p"}
+    rows = [
+        row("before", SENT - MARGIN - 5, payload=same),
+        row("same", SENT + 1, payload=same),
+        row("other", SENT + 1, payload={"prompt": "q"}),
+        row("more", SENT + 1, payload={"prompt": "p", "seed": 1}),
+        row("after", LATER, payload=same),
+    ]
+    assert [request.request_id for request in sight(Listed(rows), record).ours] == ["same"]
+
+
+def test_asking_the_same_is_compared_as_text_and_without_signatures() -> None:
+    echo = {"duration": 5, "image": "https://store/a.png?sig=1", "prompt": "p", "negative_prompt": None}
+    assert asks_the_same(echo, {"duration": "5", "prompt": "p"}, {"image": "https://store/a.png?sig=2"})
+    assert not asks_the_same(echo, {"duration": "5", "prompt": "p"}, {"image": "https://store/b.png"})
+    assert not asks_the_same(echo, {"duration": "6", "prompt": "p"}, {"image": "https://store/a.png"})
+    assert not asks_the_same(echo, {"duration": "5", "prompt": "p"})
+
+
+def test_a_request_the_list_shows_is_found_by_its_id() -> None:
+    listed = Listed([row(f"r{n}", LATER + n) for n in range(150)] + [OURS])
+    assert find(listed, "m", "ours") == OURS
+    assert find(listed, "m", "nowhere") is None
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(-7200, 7200), st.booleans(), st.booleans()),
+        max_size=40,
+        unique_by=lambda given: given[0],
+    ),
+    lag=st.floats(0, 4000),
+    skew=st.floats(-7200, 7200),
+    sent_index=st.integers(0, 39),
+)
+def test_a_request_that_exists_is_never_proven_absent(
+    rows: list[tuple[float, bool, bool]], lag: float, skew: float, sent_index: int
+) -> None:
+    """Whatever the lag, the clocks and the other rows: ours is there, so absence would be false."""
+    looked_at = SENT + 7200
+    ours = row("ours", int(SENT + skew + (sent_index % 180)), payload={"image": MARKER})
+    others = [
+        row(f"r{n}", int(SENT + skew + offset), **({"payload": {}} if empty else {}))
+        for n, (offset, empty, _) in enumerate(rows)
+    ]
+    visible = [request for request in [ours, *others] if (request.created_at or 0) <= looked_at + skew - lag]
+    listed = Listed(visible, skew=looked_at + skew - SENT - 500)
+    sighting = look(listed, RECORD, lambda echo: False, now=lambda: looked_at)
+    assert not sighting.absent

@@ -1,0 +1,341 @@
+"""Never buy a clip twice, never lose one: the operator, its ledger and reconciliation, driven by Hypothesis.
+
+The queue is the simulator, over real HTTP; time is one clock that both sides read, moved by hand. Whatever
+goes wrong with a call, wherever a worker dies, whatever the user changes in between: after every step no
+order has been billed more than once, and in the end every clip that was paid for is found by its task.
+
+The budget is fixed in CI; ``make chaos`` and ``KLING_STATE_MACHINE_EXAMPLES`` make it longer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from kling_airflow.gmi.client import GMIClient
+from kling_airflow.gmi.errors import GMIError
+from kling_airflow.gmi.retries import Retries
+from kling_airflow.gmi.wait import Wait, to_event
+from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.simulator import ManualClock, Simulator
+from kling_airflow.submission.order import ComeBack
+from kling_airflow.submission.submit import Submitter
+from tests.airflow_context import TaskStateStore, context
+
+EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "40"))
+STEPS = 25
+
+SUBMIT_FAULTS = [
+    "reset-unread", "reset-before", "reset-after", "rate-limited", "capacity", "deadline-exceeded",
+    "deadline-exceeded-created", "bad-gateway", "bad-gateway-created", "cut-off", "invalid-json",
+    "without-request-id", "backend-error", "failed", "failed-rate-limit", "failed-content-policy",
+    "failed-download", "hidden-by-id", "stuck-queued", "success-no-media", "upper-case-status",
+]  # fmt: skip
+READ_FAULTS = ["reset-before", "reset-after", "rate-limited", "bad-gateway", "cut-off", "invalid-json"]
+LIST_FAULTS = [
+    "list-empty", "list-no-has-more", "list-ignores-limit", "list-ignores-offset", "list-mixed-models",
+    "list-no-outcomes", "list-no-payloads",
+]  # fmt: skip
+CRASHES = [
+    "before the intent",
+    "after the intent",
+    "after the POST",
+    "after the id is stored",
+    "while waiting",
+]
+PROMPTS = ["rise", "fall"]
+
+
+class Crash(BaseException):
+    """The worker dies: nothing after this line runs."""
+
+
+class MortalStore(TaskStateStore):
+    """The task state store of one task instance; a worker can die just before or after a write."""
+
+    crash: str | None = None
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        state = value.get("state") if isinstance(value, dict) else None
+        self._die("before the intent", state == "sending")
+        self._die("after the POST", state == "submitted")
+        super().set(key, value, retention=retention)
+        self._die("after the intent", state == "sending")
+        self._die("after the id is stored", state == "submitted")
+
+    def _die(self, where: str, here: bool) -> None:
+        if here and self.crash == where:
+            self.crash = None
+            raise Crash(where)
+
+
+class World:
+    """One simulator for all examples; each starts with it empty."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(time.time())
+        self.simulator = Simulator(
+            clock=self.clock,
+            render="fast",
+            submit_seconds=0,
+            generation_seconds=120,
+            unreachable_frames="refused",
+        ).start()
+        self.folder = Path(tempfile.mkdtemp(prefix="kling-frames-"))
+        with as_file(files("kling_airflow.demo") / "frames" / "rocket.jpg") as path:
+            shutil.copy(path, self.folder)
+        os.environ["AIRFLOW_CONN_GMI_CLOUD_DEFAULT"] = self.simulator.connection
+
+    def close(self) -> None:
+        self.simulator.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        del os.environ["AIRFLOW_CONN_GMI_CLOUD_DEFAULT"]
+
+
+world: World
+
+
+class SubmitOnce(RuleBasedStateMachine):
+    """One task instance, many tries, on a bad day."""
+
+    @initialize()
+    def begin(self) -> None:
+        world.simulator.reset()
+        self.store = MortalStore()
+        self.prompt, self.take, self.skew = PROMPTS[0], 1, 0.0
+        self.orders: dict[tuple[str, int], set[str]] = {}
+        self.strangers = 0
+
+    # What goes wrong.
+
+    @rule(name=st.sampled_from(SUBMIT_FAULTS))
+    def a_submission_will_go_wrong(self, name: str) -> None:
+        world.simulator.faults.add(name, call="POST /requests")
+
+    @rule(
+        name=st.sampled_from(READ_FAULTS),
+        call=st.sampled_from(["GET /requests", "GET /requests/{id}", "POST /upload-url"]),
+        times=st.integers(1, 8),
+    )
+    def a_call_will_go_wrong(self, name: str, call: str, times: int) -> None:
+        world.simulator.faults.add(name, call=call, times=times)
+
+    @rule(name=st.sampled_from(LIST_FAULTS), times=st.integers(1, 10))
+    def the_list_misbehaves(self, name: str, times: int) -> None:
+        world.simulator.faults.add(name, times=times)
+
+    @rule(lag=st.floats(1, 3000), seconds=st.floats(1, 4000))
+    def the_list_lags(self, lag: float, seconds: float) -> None:
+        world.simulator.faults.add("list-lag", lag=lag, for_seconds=seconds)
+
+    @rule()
+    def an_upload_expires(self) -> None:
+        world.simulator.faults.add("upload-url-expired")
+
+    @rule(skew=st.floats(-7200, 7200))
+    def the_workers_clock_is_wrong(self, skew: float) -> None:
+        self.skew = skew
+
+    # What others and the user do.
+
+    @rule(seconds=st.floats(0, 2000))
+    def time_passes(self, seconds: float) -> None:
+        world.clock.advance(seconds)
+        world.simulator.wait_rendered()
+
+    @rule()
+    def a_stranger_submits(self) -> None:
+        """Another team's request: what makes absence provable, and what must not be adopted."""
+        self.strangers += 1
+        with self.client() as client:
+            try:
+                image = client.upload((world.folder / "rocket.jpg").read_bytes(), "jpeg")
+                client.submit(
+                    "kling-v3-image-to-video", {"prompt": f"stranger {self.prompt}", "image": image}
+                )
+            except GMIError:
+                pass
+
+    @rule(prompt=st.sampled_from(PROMPTS))
+    def the_prompt_is_changed(self, prompt: str) -> None:
+        self.prompt = prompt
+
+    @rule(take=st.integers(1, 2))
+    def another_take_is_asked_for(self, take: int) -> None:
+        self.take = take
+
+    @precondition(lambda self: any(self.orders.values()))
+    @rule()
+    def the_request_is_cancelled_in_the_console(self) -> None:
+        with self.client() as client:
+            for request_id in sorted(set().union(*self.orders.values())):
+                client.cancel(request_id)
+
+    # The task runs: first, again, or cleared: to the operator these are all the same.
+
+    @rule(crash=st.sampled_from([None, None, *CRASHES]), wait=st.booleans())
+    def the_task_runs(self, crash: str | None, *, wait: bool) -> None:
+        self.run_try(crash=crash, wait=wait)
+
+    def run_try(self, *, crash: str | None = None, wait: bool = False) -> Any:
+        before = self.created()
+        self.store.crash = crash
+        try:
+            return self.attempt(wait=wait, dies_waiting=crash == "while waiting")
+        except (Crash, AirflowException):
+            return None
+        finally:
+            self.store.crash = None
+            new = self.created() - before
+            self.orders.setdefault((self.prompt, self.take), set()).update(new)
+
+    def attempt(self, *, wait: bool, dies_waiting: bool) -> Any:
+        """Run the operator as Airflow would: come back from each deferral when it is due."""
+        task = self.task(wait=wait)
+        given = context(self.store)
+        try:
+            return task.execute(given)
+        except TaskDeferred as deferred:
+            due = deferred
+        for _ in range(30):
+            if dies_waiting:
+                raise Crash("while waiting")
+            try:
+                return self.resume(task, given, due)
+            except TaskDeferred as deferred:
+                due = deferred
+        raise AssertionError("deferred for ever")
+
+    def resume(self, task: KlingImageToVideoOperator, given: Any, due: TaskDeferred) -> Any:
+        kwargs = due.kwargs or {}
+        if due.method_name == "resume_submission":
+            world.clock.advance(due.trigger.moment.timestamp() - time.time())
+            return task.resume_submission(given, **kwargs)
+        return task.execute_complete(given, self.triggered(due.trigger.wait), **kwargs)
+
+    def triggered(self, wait: Wait) -> dict[str, Any]:
+        """Do what the trigger does: look until the decision falls."""
+        wait = Wait(
+            wait.request_id, started_at=self.now(), deadline=self.now() + 1000, submitted_at=self.now()
+        )
+        last_answer_at = None
+        with self.client() as client:
+            while True:
+                try:
+                    seen: Any = client.get(wait.request_id)
+                    last_answer_at = self.now()
+                except GMIError as error:
+                    seen = error
+                end = wait.decide(seen, now=self.now(), last_answer_at=last_answer_at)
+                if end is not None:
+                    return to_event(end)
+                world.clock.advance(60)
+                world.simulator.wait_rendered()
+
+    def task(self, *, wait: bool) -> KlingImageToVideoOperator:
+        machine = self
+
+        class Task(KlingImageToVideoOperator):
+            """The operator on the test's clock."""
+
+            def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
+                client.retries = Retries(attempts=2, base=0.0)
+                submitter = super()._submitter(context, client, machine.now() + 3600)
+                for part in (submitter, submitter.book, submitter.recovery):
+                    part.now, part.sleep = machine.now, machine.sleep
+                return submitter
+
+        task = Task(
+            task_id="submit",
+            image=(world.folder / "rocket.jpg").as_uri(),
+            prompt=self.prompt,
+            take=self.take,
+            duration=3,
+            wait_for_completion=wait,
+        )
+        task._stopping.sleep = self.sleep  # type: ignore[method-assign]
+        return task
+
+    # What must always hold.
+
+    @invariant()
+    def nothing_is_bought_twice(self) -> None:
+        live = {
+            entry.request_id
+            for entry in world.simulator.ledger()
+            if entry.outcome not in {"failed", "cancelled"}
+        }
+        for order, requests in getattr(self, "orders", {}).items():
+            assert len(requests & live) <= 1, f"{order} was bought {len(requests & live)} times"
+
+    def teardown(self) -> None:
+        """In calm weather, every order finds the clip it paid for."""
+        if not hasattr(self, "orders"):
+            return
+        world.simulator.faults.clear()
+        self.skew = 0.0
+        for _ in range(2):
+            world.clock.advance(4000)
+            self.a_stranger_submits()
+        world.simulator.wait_rendered()
+        for (prompt, take), requests in list(self.orders.items()):
+            self.prompt, self.take = prompt, take
+            found = self.run_try()
+            assert found is not None, "in calm weather a task gets its request"
+            mine = self.orders[prompt, take]
+            assert found in mine, "the request is the order's own"
+            paid = {entry.request_id for entry in world.simulator.ledger() if entry.billed} & requests
+            assert paid <= {found}, "a clip that was paid for is found"
+        self.nothing_is_bought_twice()
+
+    # Helpers.
+
+    def now(self) -> float:
+        return world.clock.now() + self.skew
+
+    def sleep(self, seconds: float) -> None:
+        world.clock.advance(seconds)
+
+    def created(self) -> set[str]:
+        return {entry.request_id for entry in world.simulator.ledger()}
+
+    def client(self) -> GMIClient:
+        return GMIClient(world.simulator.api_key, world.simulator.base_url, retries=Retries(attempts=1))
+
+
+SubmitOnce.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.timeout(3600)
+class TestSubmitOnce(SubmitOnce.TestCase):  # type: ignore[name-defined,misc]
+    """The state machine as a test."""
+
+    @classmethod
+    def setup_class(cls) -> None:
+        global world  # noqa: PLW0603
+        world = World()
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        world.close()
+
+
+def test_the_parts_that_are_driven_are_the_real_ones() -> None:
+    assert issubclass(ComeBack, Exception)
+    assert not issubclass(Crash, Exception), "a crash is not an error that code could catch"
