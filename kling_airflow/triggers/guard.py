@@ -6,8 +6,12 @@ heartbeats, redistributions and clears. Only the task's state does, and only fou
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
+
+_under_way: set[asyncio.Task[None]] = set()
+"""The event loop itself holds its tasks only weakly."""
 
 ENDED: Final = frozenset({"failed", "success", "skipped", "removed"})
 """States that only a user, or the end of the task itself, brings about."""
@@ -47,17 +51,32 @@ def task_is_over(ti: Any) -> bool:
 async def cancel_if_over(ti: Any, gmi_conn_id: str, request_id: str, log: Any) -> None:
     """Cancel a request from the triggerer if its task is over, and log what was done and why.
 
+    Airflow cancels a trigger anew at each turn of its loop, about every second, until it has ended, its
+    ``on_kill`` included (seen in 3.3.2), and the first question to a triggerer's own API can take many
+    seconds. So the work is a task of its own, which ends in its own time.
+
     :param ti: the trigger's task instance.
     """
+    work = asyncio.create_task(_cancel_if_over(ti, gmi_conn_id, request_id, log))
+    _under_way.add(work)
+    work.add_done_callback(_under_way.discard)
+    await asyncio.shield(work)
+
+
+async def _cancel_if_over(ti: Any, gmi_conn_id: str, request_id: str, log: Any) -> None:
     from asgiref.sync import sync_to_async
 
     from kling_airflow.hooks.gmi import GMICloudHook
 
-    if not await sync_to_async(task_is_over)(ti):
-        log.info("Request %s stays alive: no user has ended the task.", request_id)
+    try:
+        if not await sync_to_async(task_is_over)(ti):
+            log.info("Request %s stays alive: no user has ended the task.", request_id)
+            return
+        async with await GMICloudHook(gmi_conn_id).get_async_conn() as client:
+            cancelled = await client.cancel(request_id)
+    except Exception:
+        log.exception("Request %s could not be cancelled.", request_id)
         return
-    async with await GMICloudHook(gmi_conn_id).get_async_conn() as client:
-        cancelled = await client.cancel(request_id)
     said = "was cancelled" if cancelled else "could not be cancelled"
     log.info("Request %s %s: its task was ended.", request_id, said)
 
