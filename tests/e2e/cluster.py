@@ -106,7 +106,8 @@ class ClusterAPI(AirflowAPI):
             url, json={"name": pool, "slots": slots, "include_deferred": False}, timeout=TIMEOUT
         )
         if answer.status_code == 409:
-            self._send("PATCH", "pools", pool, json={"slots": slots}, params={"update_mask": "slots"})
+            values = {"pool": pool, "slots": slots, "include_deferred": False}
+            self._send("PATCH", "pools", pool, json=values, params={"update_mask": "slots"})
         else:
             answer.raise_for_status()
 
