@@ -76,6 +76,6 @@ class Book:
             else:
                 return
 
-    def claim(self, request_id: str, owner: str) -> bool | None:
+    def claim(self, request_id: str, order: Order) -> bool | None:
         """Make a request the order's own; see :meth:`Ledger.claim`."""
-        return self.ledger.claim(request_id, owner)
+        return self.ledger.claim(request_id, self.ledger.owner(order.fingerprint, order.take))

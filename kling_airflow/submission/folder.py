@@ -104,10 +104,14 @@ class FolderLedger:
                 found.append(step.record)
         return found
 
+    def owner(self, fingerprint: str, take: int) -> str:
+        """Return the text that names an order in a claim: it tells identical orders of two tasks apart."""
+        return self._scope.owner(fingerprint, take)
+
     def claim(self, request_id: str, owner: str) -> bool:
         """Make a request the owner's, for every task of this deployment to see.
 
-        :param owner: names the order; :meth:`Scope.owner` does.
+        :param owner: names the order; :meth:`owner` does.
         :return: True where it is the owner's, now or already; False where it is another's.
         :raises LedgerUnavailable: if nobody knows whether it was claimed. Claiming again is safe.
         """

@@ -28,10 +28,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def owner(self, fingerprint: str, take: int) -> str:
+        """Return the text that names an order in a claim: the same in every try, another's in every other."""
+        ...
+
     def claim(self, request_id: str, owner: str) -> bool | None:
         """Make a request this order's own, for all tasks to see.
 
-        :param owner: names the order.
+        :param owner: what :meth:`owner` names it.
         :return: True where it is this order's, now or already; False where it is another's; None where
             this kind of ledger can't tell.
         """
@@ -56,6 +60,10 @@ class MemoryLedger:
     def records(self) -> list[SubmissionRecord]:
         """Return the records of all orders."""
         return list(self.kept.values())
+
+    def owner(self, fingerprint: str, take: int) -> str:
+        """Return the text that names an order in a claim."""
+        return f"{fingerprint}-{take}"
 
     def claim(self, request_id: str, owner: str) -> bool:
         """Make a request this order's own, as far as this process knows."""

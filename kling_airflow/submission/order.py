@@ -76,11 +76,6 @@ class Order:
     deliver: Callable[[str | None, Mapping[str, str]], Delivery]
     matches: Callable[[Mapping[str, Any]], bool]
 
-    @property
-    def name(self) -> str:
-        """What the order is called in claims and listings."""
-        return f"{self.fingerprint[:16]}-{self.take}"
-
 
 @dataclass(frozen=True, slots=True)
 class Submitted:

@@ -159,7 +159,7 @@ class Recovery:
         :param sure: whether it can be nobody else's; if not, only a ledger that can claim it makes it ours.
         :raises UnresolvedSubmission: if it is, or may be, another's.
         """
-        claimed = self.book.claim(request.request_id, order.name)
+        claimed = self.book.claim(request.request_id, order)
         if claimed is False or (claimed is None and not sure):
             whose = "is another order's" if claimed is False else "may be another task's"
             raise self._unresolved(record, f"Request {request.request_id} {whose}.")

@@ -172,6 +172,6 @@ class Submitter:
         self.log.info("Submitted: request %s (marker %s).", request_id, record.marker)
         record = record.submitted(request_id, now=self.now())
         self.book.write_down(record)
-        if self.book.claim(request_id, order.name) is False:
+        if self.book.claim(request_id, order) is False:
             self.log.error("Request %s is new, and yet another order has claimed it.", request_id)
         return replace(known(record), fresh=True)

@@ -58,6 +58,10 @@ class TaskStateLedger:
         """Return the records of all orders of this task instance."""
         return [record for key in self._keys() if (record := self._read(key)) is not None]
 
+    def owner(self, fingerprint: str, take: int) -> str:
+        """Return a text that names an order; nobody claims anything with it."""
+        return f"{fingerprint}-{take}"
+
     def claim(self, request_id: str, owner: str) -> None:
         """Return None: a task's store can't be seen by other tasks, so nothing can be claimed in it."""
 
