@@ -11,7 +11,7 @@ import pytest
 class TaskInstance:
     """What operators ask of their task instance."""
 
-    dag_id, run_id, task_id, map_index = "dag", "run", "submit", -1
+    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "submit", -1, 1
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
