@@ -46,8 +46,9 @@ class AirflowMeter:
     @cached_property
     def _stats(self) -> Any:
         """Airflow's statistics, of its core: in the triggerer the SDK's own are never set up (3.3.2)."""
+        from importlib import import_module
+
         try:
-            from airflow.observability.stats import Stats
+            return import_module("airflow.observability.stats").Stats
         except ImportError:  # before 3.2
-            from airflow.providers.common.compat.sdk import Stats
-        return Stats
+            return import_module("airflow.providers.common.compat.sdk").Stats

@@ -73,6 +73,8 @@ class Poller:
         on_close: Callable[[], object] = lambda: None,
     ) -> None:
         self.pace = Pace(ceiling)
+        self.closed = False
+        """Whether it has ended; who waits next asks :func:`poller_of` for another."""
         self._client = client
         self._meter = meter or NoMeter()
         self._on_close = on_close
@@ -131,8 +133,8 @@ class Poller:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self.closed, self._task = True, None
             self._on_close()
-            self._task = None
             await self._client.close()
 
     async def _until_due(self) -> bool:

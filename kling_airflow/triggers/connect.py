@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from kling_airflow.gmi.errors import GMIError, Unauthorized, Unreachable
 
@@ -12,11 +13,16 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.poller import Poller
     from kling_airflow.gmi.wait import Wait
 
-BELIEVED_AFTER = 3
+BELIEVED_AFTER: Final = 3
 """How often a connection must be missing. The task that began the wait has read it, and Airflow says "not
 defined", too, when a secrets backend fails (3.3.2)."""
 
+FRESH: Final = 20.0
+"""Seconds for which a connection that one trigger has read serves the others, too: a thousand triggers that
+start together ask a secrets backend once."""
+
 _loaded = False
+_read: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[Poller, float]]] = WeakKeyDictionary()
 
 
 async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Poller | GMIError:
@@ -25,13 +31,11 @@ async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Po
     :param interval: seconds until the connection is read again after a failure.
     """
     await _load()
-    from kling_airflow.hooks.gmi import GMICloudHook
-
     began, missing = time.time(), 0
     while True:
         seen: GMIError
         try:
-            return await GMICloudHook(gmi_conn_id).get_poller()
+            return await _poller(gmi_conn_id)
         except Unauthorized as error:
             missing += 1
             if missing >= BELIEVED_AFTER:
@@ -47,6 +51,18 @@ async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Po
             return end
         log.warning("%s Trying again.", seen.what)
         await asyncio.sleep(wait.next_look(now, interval))
+
+
+async def _poller(gmi_conn_id: str) -> Poller:
+    from kling_airflow.hooks.gmi import GMICloudHook
+
+    loop = asyncio.get_running_loop()
+    read = _read.setdefault(loop, {})
+    poller, at = read.get(gmi_conn_id, (None, 0.0))
+    if poller is None or poller.closed or loop.time() - at > FRESH:
+        poller = await GMICloudHook(gmi_conn_id).get_poller()
+        read[gmi_conn_id] = poller, loop.time()
+    return poller
 
 
 async def _load() -> None:
