@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--ledger", metavar="URI", help="its folder, s3://... (default: `[kling] ledger`)")
-    place.add_argument(
-        "--deployment", metavar="NAME", help='whose orders (default: `[kling] deployment`, else "default")'
-    )
+    place.add_argument("--deployment", metavar="NAME", help="whose orders (default: `[kling] deployment`)")
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def command(name: str, summary: str, run: Callable[..., int]) -> argparse.ArgumentParser:
@@ -78,7 +78,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         orders = _open(args)
         if orders is None:
-            return _failed("say which ledger: --ledger s3://bucket/folder, or `[kling] ledger`.", MISUSED)
+            return _failed(
+                "say which ledger: --ledger s3://bucket/folder --deployment NAME, or `[kling] ledger` and"
+                " `[kling] deployment` in Airflow's configuration.",
+                MISUSED,
+            )
         code: int = args.run(orders, args)
     except InvalidPayload as error:
         return _failed(" ".join(part for part in (error.what, error.todo) if part))
@@ -90,14 +94,37 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> Orders | None:
+    # Airflow sends its log to what is stdout when it is imported; ours is for what was asked for.
+    with redirect_stdout(sys.stderr):
+        return _orders(args)
+
+
+def _orders(args: argparse.Namespace) -> Orders | None:
     from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
     from kling_airflow.submission.orders import Orders
 
     uri = args.ledger or configured_folder()
-    if not uri:
+    deployment = args.deployment or configured_deployment()
+    if not uri or not deployment:
         return None
     by = f"kling-airflow ledger {args.action} ({_user()})"
-    return Orders(open_folder(uri), args.deployment or configured_deployment(), by=by)
+    with _connections_of_the_database():
+        folder = open_folder(uri)
+    return Orders(folder, deployment, by=by)
+
+
+@contextmanager
+def _connections_of_the_database() -> Iterator[None]:
+    """Let Airflow look for connections in its database too, as it does for its own commands."""
+    name = "_AIRFLOW_PROCESS_CONTEXT"
+    was = os.environ.get(name)
+    os.environ[name] = "server"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if was is not None:
+            os.environ[name] = was
 
 
 def _list(orders: Orders, args: argparse.Namespace) -> int:

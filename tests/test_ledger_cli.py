@@ -23,7 +23,7 @@ AT = 1_795_000_000.0
 SENT = "2026-11-18 11:06:40"
 
 
-def ledger(root: Path, scope: Scope = ONE, deployment: str = "default") -> FolderLedger:
+def ledger(root: Path, scope: Scope = ONE, deployment: str = "prod") -> FolderLedger:
     it = FolderLedger(root, scope, deployment=deployment, by="try 1", now=lambda: AT)
     it.read(PRINT, 1)
     return it
@@ -50,7 +50,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path, *arguments: str) -> int:
-    return main(["ledger", arguments[0], "--ledger", f"file://{root}", *arguments[1:]])
+    place = ["--ledger", f"file://{root}", "--deployment", "prod"]
+    return main(["ledger", arguments[0], *place, *arguments[1:]])
 
 
 def order(scope: Scope) -> str:
@@ -58,7 +59,7 @@ def order(scope: Scope) -> str:
 
 
 def read(root: Path, scope: Scope) -> SubmissionRecord:
-    record = FolderLedger(root, scope, deployment="default").read(PRINT, 1)
+    record = FolderLedger(root, scope, deployment="prod").read(PRINT, 1)
     assert record is not None
     return record
 
@@ -219,7 +220,7 @@ def test_adopt_gives_a_lost_order_its_request(root: Path, capsys: pytest.Capture
     assert "has the request r-1 now (step 2)" in capsys.readouterr().out
     record = read(root, ONE)
     assert record == replace(sending().submitted("r-1", now=AT), submitted_at=AT)
-    assert (root / "default/claims/r-1").read_text() == ONE.owner(PRINT, 1)
+    assert (root / "prod/claims/r-1").read_text() == ONE.owner(PRINT, 1)
     after = files(root)
     assert after.items() >= before.items()
     assert len(after) == len(before) + 2
@@ -348,17 +349,19 @@ def test_forget_does_not_guess_where_nobody_can_be_asked(
 def test_the_place_by_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger(tmp_path, deployment="prod").write(sending())
+    ledger(tmp_path).write(sending())
     assert main(["ledger", "list"]) == 2
-    assert "say which ledger: --ledger s3://bucket/folder, or `[kling] ledger`" in capsys.readouterr().err
+    assert "say which ledger: --ledger s3://bucket/folder --deployment NAME" in capsys.readouterr().err
     monkeypatch.setenv("AIRFLOW__KLING__LEDGER", f"file://{tmp_path}")
+    assert main(["ledger", "list"]) == 2
+    assert main(["ledger", "list", "--deployment", "prod"]) == 0
+    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "dev")
+    capsys.readouterr()
     assert main(["ledger", "list"]) == 1
-    assert "has no deployment `default`; there are prod." in capsys.readouterr().err
+    assert "has no deployment `dev`; there are prod." in capsys.readouterr().err
     monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
     assert main(["ledger", "list"]) == 0
     assert order(ONE)[:8] in capsys.readouterr().out
-    monkeypatch.delenv("AIRFLOW__KLING__DEPLOYMENT")
-    assert main(["ledger", "list", "--deployment", "prod"]) == 0
 
 
 def test_looking_leaves_no_trace(root: Path) -> None:
@@ -379,13 +382,13 @@ def test_looking_leaves_no_trace(root: Path) -> None:
 def test_a_ledger_that_cannot_be_opened(
     capsys: pytest.CaptureFixture[str], uri: str, code: int, said: str
 ) -> None:
-    assert main(["ledger", "list", "--ledger", uri]) == code
+    assert main(["ledger", "list", "--ledger", uri, "--deployment", "prod"]) == code
     assert said in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "list") == 1
-    assert "has no deployment `default`; there is nothing." in capsys.readouterr().err
+    assert "has no deployment `prod`; there is nothing." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kling_airflow.media.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    from kling_airflow.submission.folder import FolderLedger
-    from kling_airflow.submission.scope import Scope
-
-DEFAULT_DEPLOYMENT: Final = "default"
 
 
 def configured_folder() -> str | None:
@@ -22,11 +17,11 @@ def configured_folder() -> str | None:
     return conf.get("kling", "ledger", fallback=None) or None
 
 
-def configured_deployment() -> str:
-    """Return ``[kling] deployment``, else "default"."""
+def configured_deployment() -> str | None:
+    """Return ``[kling] deployment``, None where it isn't set."""
     from airflow.providers.common.compat.sdk import conf
 
-    return conf.get("kling", "deployment", fallback=None) or DEFAULT_DEPLOYMENT
+    return conf.get("kling", "deployment", fallback=None) or None
 
 
 def open_folder(uri: str) -> ObjectStoragePath:
@@ -48,18 +43,3 @@ def open_folder(uri: str) -> ObjectStoragePath:
             f"ledger is {uri!r}; it must be the address of a folder, such as s3://bucket/ledger."
         )
     return open_path(folder, None, "ledger")
-
-
-def open_ledger(uri: str, scope: Scope, *, deployment: str | None = None, by: str = "a try") -> FolderLedger:
-    """Return the ledger of a task instance in a folder.
-
-    :param uri: of the folder, see :func:`open_folder`.
-    :param scope: the task instance.
-    :param deployment: None for ``[kling] deployment``.
-    :param by: who writes, for people who read the ledger: "try 2".
-    :raises InvalidArgument: for a malformed address.
-    :raises InvalidPayload: for a store that can't hold a ledger, or a malformed deployment.
-    """
-    from kling_airflow.submission.folder import FolderLedger
-
-    return FolderLedger(open_folder(uri), scope, deployment=deployment or configured_deployment(), by=by)

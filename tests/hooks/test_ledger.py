@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.hooks.ledger import (
-    configured_deployment,
-    configured_folder,
-    open_folder,
-    open_ledger,
-)
+from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
 from kling_airflow.media.errors import InvalidArgument
+from kling_airflow.submission.folder import FolderLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.scope import Scope
 
@@ -20,24 +15,18 @@ RECORD = SubmissionRecord("f" * 64, 1, "m", State.SENDING)
 
 
 def test_it_is_read_from_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (configured_folder(), configured_deployment()) == (None, "default")
+    assert (configured_folder(), configured_deployment()) == (None, None)
     monkeypatch.setenv("AIRFLOW__KLING__LEDGER", "s3://bucket/ledger")
     monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
     assert (configured_folder(), configured_deployment()) == ("s3://bucket/ledger", "prod")
     monkeypatch.setenv("AIRFLOW__KLING__LEDGER", "")
     monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "")
-    assert (configured_folder(), configured_deployment()) == (None, "default")
+    assert (configured_folder(), configured_deployment()) == (None, None)
 
 
-def test_a_local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_ledger(f"file://{tmp_path}/", SCOPE, by="try 2").write(RECORD)
-    assert open_ledger(f"file://{tmp_path}", SCOPE).read("f" * 64, 1) == RECORD
-    (step,) = tmp_path.rglob("*.json")
-    assert step.relative_to(tmp_path).parts[0] == "default"
-    assert '"by": "try 2"' in step.read_text()
-    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
-    assert open_ledger(f"file://{tmp_path}", SCOPE).read("f" * 64, 1) is None
-    assert open_ledger(f"file://{tmp_path}", SCOPE, deployment="default").read("f" * 64, 1) == RECORD
+def test_a_local_folder(tmp_path: Path) -> None:
+    FolderLedger(open_folder(f"file://{tmp_path}/"), SCOPE, deployment="prod").write(RECORD)
+    assert FolderLedger(tmp_path, SCOPE, deployment="prod").read("f" * 64, 1) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -57,8 +46,3 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
 def test_a_connection_that_is_not_defined() -> None:
     with pytest.raises(InvalidArgument, match="`nobody` is not defined"):
         open_folder("s3://nobody@bucket/ledger")
-
-
-def test_a_store_that_is_not_exclusive() -> None:
-    with pytest.raises((InvalidPayload, InvalidArgument), match="memory://"):
-        open_ledger("memory://bucket/ledger", SCOPE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -256,6 +259,17 @@ def test_a_person_puts_it_right(
     after = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
     assert after.items() >= before.items()
     assert len(after) == len(before) + 3
+
+
+def test_what_a_program_reads_is_json_and_nothing_else(s3: S3, root: ObjectStoragePath) -> None:
+    """In a process of its own, where Airflow greets with its log."""
+    ledger(root).write(SENDING)
+    command = [sys.executable, "-m", "kling_airflow", "ledger", "list", "--json", "--ledger", str(root)]
+    done = subprocess.run(
+        [*command, "--deployment", "prod"], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert [step["order"] for step in json.loads(done.stdout)] == [SCOPE.order(PRINT, 1)]
+    assert "tests-secret" not in done.stderr
 
 
 def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
