@@ -45,6 +45,13 @@ def test_the_form_shows_key_base_url_and_organization() -> None:
     assert widget.field_name == "organization_id"
     form = get_provider_info()["connection-types"][0]["conn-fields"]
     assert form["organization_id"]["label"] == "Organization ID"
+    assert manager.connection_form_widgets["extra__gmi_cloud__max_calls_per_second"]
+
+
+def test_airflow_knows_the_configuration_and_its_default() -> None:
+    from airflow.configuration import conf
+
+    assert conf.getfloat("kling", "max_calls_per_second") == 50
 
 
 def test_every_module_and_class_in_it_exists() -> None:

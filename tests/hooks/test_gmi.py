@@ -84,6 +84,44 @@ def test_a_wrong_base_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         GMICloudHook().get_conn()
 
 
+def ceiling(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> float:
+    connect(monkeypatch, "http://queue.example", **extra)
+
+    async def read() -> float:
+        return (await GMICloudHook().get_poller()).pace.ceiling
+
+    return asyncio.run(read())
+
+
+def test_the_ceiling_of_calls_is_the_connections_or_the_configurations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ceiling(monkeypatch) == 50
+    monkeypatch.setenv("AIRFLOW__KLING__MAX_CALLS_PER_SECOND", "7.5")
+    assert ceiling(monkeypatch) == 7.5
+    assert ceiling(monkeypatch, max_calls_per_second="") == 7.5
+    assert ceiling(monkeypatch, max_calls_per_second="2") == 2
+    assert ceiling(monkeypatch, max_calls_per_second=0.5) == 0.5
+
+
+@pytest.mark.parametrize("value", [0, -1, "many", "nan", "inf", [], "0"])
+def test_a_ceiling_that_is_none_is_named(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidPayload, match=r"connection's `max_calls_per_second` is .*number above 0"):
+        ceiling(monkeypatch, max_calls_per_second=value)
+    monkeypatch.setenv("AIRFLOW__KLING__MAX_CALLS_PER_SECOND", "0")
+    with pytest.raises(InvalidPayload, match=r"`\[kling\] max_calls_per_second` is '0'"):
+        ceiling(monkeypatch)
+
+
+def test_all_who_wait_in_a_loop_share_a_poller(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "http://queue.example")
+
+    async def read() -> bool:
+        return await GMICloudHook().get_poller() is await GMICloudHook().get_poller()
+
+    assert asyncio.run(read())
+
+
 @pytest.mark.parametrize(
     ("step", "works", "words"),
     [

@@ -8,7 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from kling_airflow.gmi.errors import PollerCrashed
 from kling_airflow.triggers.request import KlingRequestTrigger
 from tests.airflow_context import connect
 from tests.gmi.scripted import Step, answer, reset, scripted
@@ -39,6 +41,36 @@ def run(made: KlingRequestTrigger) -> list[dict[str, Any]]:
         return [event async for event in made.run()]
 
     return [event.payload for event in asyncio.run(asyncio.wait_for(collect(), 30))]
+
+
+def fail_lookups(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
+    """Let the first lookups of a connection fail; return what was looked up."""
+    from airflow.providers.common.compat import connection
+
+    whole, reads = connection.get_async_connection, []
+
+    async def lookup(conn_id: str) -> Any:
+        reads.append(conn_id)
+        if len(reads) <= times:
+            raise error
+        return await whole(conn_id)
+
+    monkeypatch.setattr(connection, "get_async_connection", lookup)
+    return reads
+
+
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what triggers log."""
+    lines: list[str] = []
+
+    class Log:
+        def info(self, text: str, *values: Any) -> None:
+            lines.append(text % values)
+
+        warning = exception = info
+
+    monkeypatch.setattr(KlingRequestTrigger, "log", property(lambda _: Log()))
+    return lines
 
 
 @pytest.fixture
@@ -92,6 +124,87 @@ def test_retry_after_slows_the_next_look(events: Any) -> None:
     assert time.monotonic() - began >= 1
 
 
+def test_a_connection_that_is_only_missing_for_a_moment_is_waited_for(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secrets backend that fails makes Airflow say "not defined", too."""
+    fail_lookups(monkeypatch, AirflowNotFoundException("The conn_id `gmi_cloud_default` isn't defined"), 2)
+    (event,) = events(answer(200, DONE))
+    assert event["state"] == "done"
+
+
+def test_a_lookup_that_fails_is_waited_out_and_its_words_stay_out_of_the_log(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = log_lines(monkeypatch)
+    fail_lookups(monkeypatch, RuntimeError("vault said: token s3cr3t"), 5)
+    (event,) = events(answer(200, DONE))
+    assert event["state"] == "done"
+    assert any("RuntimeError" in line for line in lines)
+    assert not any("s3cr3t" in line for line in lines)
+
+
+def test_a_lookup_that_never_works_ends_as_unreachable(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_lookups(monkeypatch, RuntimeError("down"), 10_000)
+    (event,) = events(answer(200, DONE), unreachable_after=0.2)
+    assert event["state"] == "unreachable"
+    assert "gmi_cloud_default" in event["what"]
+
+
+def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = fail_lookups(monkeypatch, RuntimeError("never raised"), 0)
+
+    async def together() -> None:
+        first = [event async for event in trigger().run()]
+        rest = await asyncio.gather(*(anext(trigger().run()) for _ in range(20)))
+        assert len(first + rest) == 21
+
+    with scripted(answer(200, DONE)) as server:
+        connect(monkeypatch, server.url)
+        asyncio.run(together())
+    assert len(reads) == 1
+
+
+def test_a_shared_poll_that_breaks_down_is_started_again(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kling_airflow.gmi.round import Round
+
+    whole, crashes = Round.run, []
+
+    async def run_badly(self: Round, due: Any) -> Any:
+        if len(crashes) < 2:
+            crashes.append(1)
+            raise RuntimeError("a defect")
+        return await whole(self, due)
+
+    monkeypatch.setattr(Round, "run", run_badly)
+    (event,) = events(answer(200, DONE))
+    assert event["state"] == "done"
+    assert len(crashes) == 2
+
+
+def test_one_that_always_breaks_down_is_an_error(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kling_airflow.gmi.round import Round
+
+    async def run_badly(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Round, "run", run_badly)
+    with pytest.raises(PollerCrashed, match="The request is alive"):
+        events(answer(200, DONE))
+
+
+def test_it_says_in_the_log_how_it_stands(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.triggers.request._LOG_EVERY", 0.3)
+    lines = log_lines(monkeypatch)
+    events(answer(200, QUEUED), seconds=1.0)
+    assert lines[0].startswith("Waiting for request a until")
+    assert any("a: queued; next look in" in line for line in lines[1:-1])
+    assert lines[-1].startswith("The wait for request a is over")
+    assert 3 <= len(lines) <= 6
+
+
 def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     async def cancel() -> None:
         task = asyncio.ensure_future(anext(trigger().run()))
@@ -120,6 +233,18 @@ def test_arguments_of_another_version_are_tolerated_and_kept() -> None:
     assert kwargs["from_the_future"] == 1
     old = {name: kwargs[name] for name in ("gmi_conn_id", "request_id", "deadline", "started_at")}
     assert KlingRequestTrigger(**old).poll_interval == 10
+
+
+def test_an_upgrade_and_its_undoing_fail_no_waiting_task() -> None:
+    """What each version has written into the database is read by the other, and by itself again."""
+    first = {
+        "gmi_conn_id": "c", "request_id": "a", "model": "m", "poll_interval": 5.0, "started_at": 1.0,
+        "deadline": 2.0, "unreachable_after": 3.0,
+    }  # fmt: skip
+    _, upgraded = KlingRequestTrigger(**first).serialize()
+    assert upgraded.items() >= first.items()
+    _, undone = KlingRequestTrigger(**upgraded, from_the_next=[1]).serialize()
+    assert undone == upgraded | {"from_the_next": [1]}
 
 
 def test_neither_key_nor_address_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
