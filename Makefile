@@ -9,10 +9,10 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format bench docs lock hooks clean
+.PHONY: help venv demo test e2e check format bench docs lock hooks clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 venv: $(STAMP) ## build .venv from the pinned constraints (again only when they change)
 
@@ -41,6 +41,9 @@ demo: venv ## watch a real Airflow make a clip of two photographs; options: make
 
 test: venv ## run every test, with coverage; a selection: make test ARGS="tests/gmi -k retry"
 	@$(RUN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
+
+e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
+	@$(RUN)/python -m pytest tests/e2e -m postgres $(ARGS)
 
 check: venv ## lint, formatting, types, docs
 	$(RUN)/ruff check .

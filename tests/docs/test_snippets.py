@@ -96,7 +96,7 @@ def check_make(arguments: list[str]) -> None:
     """The targets are in the Makefile; what goes to the demo is what the demo takes."""
     targets = [argument for argument in arguments if "=" not in argument]
     variables = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    known = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    known = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert targets
     assert set(targets) <= known
     assert set(variables) <= {"ARGS", "PYTHON", "VENV"}
