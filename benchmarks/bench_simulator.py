@@ -105,7 +105,17 @@ def call(method: str, path: str, content: Any = None) -> bytes:
 @contextmanager
 def simulator(*flags: str) -> Iterator[tuple[psutil.Process, int]]:
     """Run a simulator on the first core; yield it and its port. This process keeps to the second."""
-    command = [sys.executable, "-m", "kling_airflow", "simulator", "--port", "0", "--submit-seconds", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "kling_airflow",
+        "simulator",
+        "--port",
+        "0",
+        "--submit-seconds",
+        "0",
+        "--quiet",
+    ]
     process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     watched = psutil.Process(process.pid)

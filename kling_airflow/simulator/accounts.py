@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -64,7 +65,9 @@ class Accounts:
 
     def __init__(self, accounts: Sequence[Account], clock: Clock) -> None:
         self._clock = clock
-        self._by_key = {account.key: account for account in accounts}
+        self._by_key: dict[str, list[Account]] = {}
+        for account in accounts:
+            self._by_key.setdefault(account.key, []).append(account)
         self.organizations: dict[str, Organization] = {}
         for account in accounts:
             credit = None if account.credit_usd is None else round(account.credit_usd * 1e6)
@@ -82,21 +85,26 @@ class Accounts:
         """
         if not (authorization or "").startswith("Bearer "):
             raise Refusal(401, "Missing or invalid Authorization header")
-        account = self.find(authorization or "")
-        if account is None:
+        if self.find(authorization or "") is None:
             raise Refusal(401, "Invalid API key")
-        if organization is not None and organization != account.organization:
+        account = self.find(authorization or "", organization)
+        if account is None:
             raise Refusal(403, "API key does not belong to this organization")
         return account
 
-    def find(self, authorization: str) -> Account | None:
-        """Return the account of an Authorization header, if there is one."""
-        scheme, _, key = authorization.partition(" ")
-        return self._by_key.get(key) if scheme == "Bearer" else None
+    def find(self, authorization: str, organization: str | None = None) -> Account | None:
+        """Return the account of an Authorization header, if there is one.
+
+        :param organization: which of the key's organizations; None is the first.
+        """
+        accounts = self._by_key.get(authorization.removeprefix("Bearer "), [])
+        wanted = (a for a in accounts if organization is None or a.organization == organization)
+        return next(wanted, None)
 
     def named(self, user: str, name: str) -> Account | None:
         """Return the account of a user and a key's name, if there is one."""
-        return next((a for a in self._by_key.values() if (a.user, a.name) == (user, name)), None)
+        every = itertools.chain.from_iterable(self._by_key.values())
+        return next((account for account in every if (account.user, account.name) == (user, name)), None)
 
     def admit(self, account: Account, retry_after: int | None) -> None:
         """Count a POST against the organization's hour.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +17,7 @@ HELP = {
     "speed": "how many times faster than the real service (default 1)",
     "seed": "decides everything that is left to chance (default 0)",
     "transitions": "what moves a request on: time, reads, or nothing at all (default: time)",
+    "clock_skew_seconds": "how far the service's clock is ahead of this machine's (default 0)",
     "generation_seconds": "how long a generation takes at speed 1 (default: about 165 for a clip of 5 s)",
     "submit_seconds": "how long a submission takes at speed 1 (default 1)",
     "render": "clips made of the frames, or one tiny clip for each duration, for load tests (default: full)",
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help=f"0 takes a free one (default {DEFAULT_PORT})"
     )
+    parser.add_argument("--quiet", action="store_true", help="don't say what happens to each request")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with any of the settings")
     for name, field in Settings.model_fields.items():
         if name in _SKIPPED:
@@ -79,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         return _failed(problems(error))
     except OSError as error:
         return _failed(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
+    if not args.quiet:
+        _speak()
     simulator = Simulator(settings, host=args.host, port=listener.getsockname()[1])
     print(_welcome(simulator), flush=True)  # noqa: T201
     try:
@@ -87,6 +92,15 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _speak() -> None:
+    """Let the simulator say on standard error what it does, and why a frame did not please it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("kling_airflow.simulator")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _failed(reason: str) -> int:

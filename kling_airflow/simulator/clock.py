@@ -19,6 +19,25 @@ class Clock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class SkewedClock(Clock):
+    """A clock that is not in step with another.
+
+    :param clock: the other.
+    :param seconds: how far ahead of it this one is.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self._clock.now() + self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of the other clock."""
+        await self._clock.sleep(seconds)
+
+
 class ManualClock(Clock):
     """A clock that stands still until ``advance`` is called; safe to move from any thread.
 

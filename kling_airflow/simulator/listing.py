@@ -44,6 +44,9 @@ def page(
         limit=limit,
         offset=offset,
     )
+    for row in rows:  # a row of the list is a read, too
+        row.reads += 1
+        service.store.settle(row, now)
     shown = [_row(service, row, now - lag, faults) for row in rows]
     if "list-no-has-more" in faults:
         return {"requests": shown}

@@ -7,7 +7,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kling_airflow.simulator.clock import Clock
+from kling_airflow.simulator.clock import Clock, SkewedClock
 from kling_airflow.simulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Simulator:
     @property
     def base_url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:8787`; clients append the queue's path."""
-        return f"http://{self._host}:{self._port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not bound here
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
     def api_key(self) -> str:
@@ -166,7 +167,8 @@ class Simulator:
         from kling_airflow.simulator.wire import Wire
 
         self._port = listener.getsockname()[1]
-        service = Service(self.settings, self.clock)
+        skew = self.settings.clock_skew_seconds
+        service = Service(self.settings, SkewedClock(self.clock, skew) if skew else self.clock)
         service.listen_at(self.base_url)
         self._server = Listener(Wire(build(service), service), listener, self._ready.set)
         service.refuse_connections = self._server.refuse

@@ -207,6 +207,7 @@ class Service:
                 self._leave_failed(request, refusal.message)
             raise refusal
         self.store.add(request)
+        log.info("%s: %s is created, $%.2f are held", request.request_id, model.id, amount / 1e6)
         if fate.failure_after is not None:
             self.store.schedule(request, request.created_at + fate.failure_after)
         if model.delivery_mode == "sync":
@@ -237,6 +238,7 @@ class Service:
 
     def _finished(self, request: QueueRequest) -> None:
         """Give the money back for what failed (three users); a cancelled one by the settings."""
+        log.info("%s: %s %s", request.request_id, request.terminal, request.error or "")
         free = request.terminal is Status.FAILED or (
             request.terminal is Status.CANCELLED and not self.settings.bill_cancelled
         )

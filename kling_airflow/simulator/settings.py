@@ -15,7 +15,8 @@ class Account(BaseModel):
     """An API key and the organization it belongs to.
 
     Several accounts may name the same organization: they then share its credit and its hourly limit,
-    which are those of the first of them.
+    which are those of the first of them. A key given for several organizations works for each of them, as
+    X-Organization-ID says, else for the first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +58,8 @@ class Settings(BaseModel):
     """How long the POST of a Kling model takes at speed 1: it calls the upstream vendor before it answers."""
     late_failure_seconds: float = Field(default=600.0, ge=0)
     """When unreachable media makes a request fail, if not at once; at speed 1."""
+    clock_skew_seconds: float = Field(default=0.0, allow_inf_nan=False)
+    """How far the service's clock is ahead of this machine's: its timestamps and its Date header."""
 
     # Clips
     render: Literal["full", "fast"] = "full"
@@ -100,6 +103,14 @@ class Settings(BaseModel):
     accounts: tuple[Account, ...] = Field(default_factory=default_accounts, min_length=1)
     faults: tuple[dict[str, Any], ...] = ()
     """Faults in force from the start and after a reset; each as `POST /_simulator/faults` takes it."""
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts_differ(cls, accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+        pairs = [(account.key, account.organization) for account in accounts]
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("the same key is given twice for the same organization")
+        return accounts
 
     @field_validator("faults")
     @classmethod

@@ -66,6 +66,7 @@ async def get_media(request: Request, name: str) -> Response:
     moved = _elsewhere(request, found)
     if moved is not None:
         return moved
+    found.calls["GET media"] += 1
     media = found.verdict.media if found.verdict else None
     if media is None:
         raise _no_such_key()

@@ -109,10 +109,12 @@ class Wire:
             request = service.store.get(last.rpartition(".")[0] if name == MEDIA else last)
             if request is not None:
                 request_id, model, text = request.request_id, request.model.id, request.payload_text
-        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        account = service.accounts.find(authorization)
-        key, organization = (account.name, account.organization) if account else (None, None)
-        return Target(name, request_id, key, organization, model, text)
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        organization = headers.get(b"x-organization-id")
+        account = service.accounts.find(headers.get(b"authorization", ""), organization)
+        if account is None:
+            return Target(name, request_id, model=model, text=text)
+        return Target(name, request_id, account.name, account.organization, model, text)
 
 
 async def _let_in(struck: dict[str, Fault], line: Line) -> bool:

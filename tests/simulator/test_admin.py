@@ -28,7 +28,7 @@ def admin(sim: Simulator, method: str, path: str, **kwargs: Any) -> requests.Res
 
 def test_ledger_over_http_is_the_python_one(sim: Simulator, queue: Queue) -> None:
     request_id = queue.submit(sound="on")
-    queue.finished(request_id)
+    queue.clip(queue.finished(request_id))
     (row,) = admin(sim, "GET", "/ledger").json()["requests"]
     (entry,) = sim.ledger()
     assert row == entry.as_dict()
@@ -36,6 +36,7 @@ def test_ledger_over_http_is_the_python_one(sim: Simulator, queue: Queue) -> Non
     assert (row["billed"], row["amount_usd"], row["outcome"]) == (True, 1.26, "success")
     assert row["calls"]["POST /requests"] == 1
     assert row["calls"]["GET /requests/{id}"] >= 1
+    assert row["calls"]["GET media"] == 1
     assert sim.api_key not in json.dumps(row)
 
 

@@ -17,7 +17,7 @@ import requests
 
 from kling_airflow.simulator.cli import add_arguments
 from kling_airflow.simulator.settings import Settings, load
-from tests.simulator.client import FRAME, Queue
+from tests.simulator.client import FRAME, Queue, base64_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,26 @@ def test_prints_address_key_and_connection_and_stops_on_ctrl_c() -> None:
         assert process.wait(10) == 130
 
 
+def test_says_what_happens_and_why(capfd: pytest.CaptureFixture[str]) -> None:
+    with running("--speed", "5000", "--render", "fast") as (_, lines):
+        base_url = next(match.group(0) for line in lines if (match := re.search(r"http://[\d.:]+", line)))
+        queue = Queue(base_url, "gmi-simulator-key")
+        request_id = queue.submit()
+        queue.finished(request_id)
+        queue.post({"prompt": "p", "image": base64_picture(width=100, height=100)})
+    said = capfd.readouterr().err
+    assert f"{request_id}: kling-v3-image-to-video is created, $0.84 are held" in said
+    assert f"{request_id}: success" in said
+    assert "A frame is unusable: 100x100, each side must be at least 300 pixels" in said
+
+
+def test_quiet_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with running("--speed", "5000", "--render", "fast", "--quiet") as (_, lines):
+        base_url = next(match.group(0) for line in lines if (match := re.search(r"http://[\d.:]+", line)))
+        Queue(base_url, "gmi-simulator-key").submit("inworld-tts-1.5-max", text="t")
+    assert capfd.readouterr().err == ""
+
+
 def test_reads_a_file_that_flags_override(tmp_path: Path) -> None:
     config = tmp_path / "simulator.toml"
     config.write_text(TOML)
@@ -129,6 +149,7 @@ def test_wrong_flags_end_with_the_reason(arguments: list[str], said: str) -> Non
         ("speed = ", "Invalid value"),
         ("accounts = []", "accounts: "),
         ("[[accounts]]\nname = 'a'", "accounts.0.key: Field required"),
+        ("[[accounts]]\nkey = 'k'\n[[accounts]]\nkey = 'k'", "the same key is given twice"),
         ("[[faults]]\nname = 'nonsense'", "no fault is called 'nonsense'"),
     ],
 )

@@ -63,6 +63,15 @@ def test_stops_with_a_connection_open_and_a_generation_running() -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.parametrize(
+    ("host", "address"), [("0.0.0.0", "http://127.0.0.1:"), ("::1", "http://[::1]:"), ("::", "http://[::1]:")]
+)
+def test_other_addresses(host: str, address: str) -> None:
+    with Simulator(host=host, render="fast") as simulator:
+        assert simulator.base_url.startswith(address)
+        assert Queue(simulator.base_url, simulator.api_key).call("GET", "/models").status_code == 200
+
+
 def test_can_be_started_again() -> None:
     simulator = Simulator(render="fast")
     for _ in range(2):

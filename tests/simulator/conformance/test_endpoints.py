@@ -61,6 +61,19 @@ def test_organization_header(sim: Simulator) -> None:
     assert wrong.call("GET", "/requests").status_code == 403
 
 
+@row("A key of several organizations works for each of them, as the header says", "doc")
+def test_key_of_several_organizations(started: Started) -> None:
+    from kling_airflow.simulator import Account
+
+    accounts = [Account(key="k", name=name, organization=name) for name in ("one", "two")]
+    simulator, queue = started(accounts=accounts)
+    two = Queue(simulator.base_url, "k", **{"X-Organization-ID": "two"})
+    assert (queue.get(queue.submit())["org_id"], two.get(two.submit())["org_id"]) == ("one", "two")
+    assert queue.list(model_id=MODEL)["total"] == two.list(model_id=MODEL)["total"] == 1
+    three = Queue(simulator.base_url, "k", **{"X-Organization-ID": "three"})
+    assert three.call("GET", "/requests").status_code == 403
+
+
 @row("`POST /requests` submits", "doc")
 def test_post_requests_submits(sim: Simulator, queue: Queue) -> None:
     request_id = queue.submit()

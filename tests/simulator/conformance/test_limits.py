@@ -34,8 +34,10 @@ def test_hourly_limit(started: Started) -> None:
     limited = queue.post(GOOD)
     assert limited.headers["retry-after"] == "60"
     assert len(simulator.ledger()) == 2
-    clock.advance(3601)
-    assert queue.post(GOOD).status_code == 200
+    clock.advance(3599)
+    assert queue.post(GOOD).status_code == 429
+    clock.advance(1)
+    assert [queue.post(GOOD).status_code for _ in range(3)] == [200, 200, 429]
 
 
 @row("... per organization, whichever of its keys is used", "doc")
@@ -120,6 +122,15 @@ def test_credit_is_the_organization_s(started: Started) -> None:
     assert entries == [("a", "org-a"), ("b", "org-b")]
 
 
+@row("The Date header is the service's clock, which need not be ours (`clock_skew_seconds`)", "assumed")
+def test_date_header_is_the_service_s_clock(started: Started) -> None:
+    clock = ManualClock(start=1_700_000_000)
+    _, queue = started(clock=clock, submit_seconds=0, clock_skew_seconds=90)
+    answer = queue.post(GOOD)
+    assert answer.headers["date"] == "Tue, 14 Nov 2023 22:14:50 GMT"
+    assert answer.json()["created_at"] == 1_700_000_090
+
+
 @row("By the number of reads, or at once, a request can be moved on too (`transitions`)", "assumed")
 def test_transitions(started: Started) -> None:
     _, by_reads = started(transitions="reads", reads_per_step=2, speed=1, submit_seconds=0)
@@ -127,5 +138,9 @@ def test_transitions(started: Started) -> None:
     seen = [by_reads.get(request_id)["status"] for _ in range(5)]
     assert "success" not in seen
     assert by_reads.finished(request_id)["status"] == "success"
+    listed = by_reads.submit()
+    for _ in range(12):
+        record = by_reads.list(model_id=MODEL)["requests"][0]
+    assert (record["request_id"], record["status"]) == (listed, "success")
     _, at_once = started(transitions="immediate", speed=1, submit_seconds=0)
     assert at_once.finished(at_once.submit(), within=10)["status"] == "success"

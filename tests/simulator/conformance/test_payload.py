@@ -202,7 +202,8 @@ def test_price(sim: Simulator, queue: Queue, payload: dict[str, str], usd: float
 def test_credit_is_held(started: Started) -> None:
     from kling_airflow.simulator import Account
 
-    _, queue = started(accounts=[Account(key="k", credit_usd=1.0)], generation_seconds=1e9)
+    _, queue = started(accounts=[Account(key="k", credit_usd=1.68)], generation_seconds=1e9)
+    queue.submit()
     queue.submit()
     assert queue.post({"prompt": "p", "image": FRAME}).status_code == 402
 
