@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from kling_airflow.arguments import text_or_none
 from kling_airflow.gmi.errors import InvalidPayload
 
@@ -20,26 +18,26 @@ def choose(context: Mapping[str, Any], *, durable: bool, folder: str | None) -> 
 
     :param durable: False remembers nothing beyond this process.
     :param folder: an object-storage URI.
-    :raises InvalidPayload: if the ledger that is wanted can't be had.
+    :raises InvalidPayload: if the ledger that is wanted can't be had, or no deployment is named.
+    :raises InvalidArgument: if the folder's address is malformed.
     """
+    from kling_airflow.hooks.ledger import configured_folder
     from kling_airflow.submission.ledger import MemoryLedger
     from kling_airflow.submission.task_state import TaskStateLedger
 
     if not durable:
         return MemoryLedger()
-    folder = text_or_none(folder) or text_or_none(conf.get("kling", "ledger", fallback=None))
-    if folder is None:
-        return TaskStateLedger(context)
-    return _in_folder(context, folder)
+    folder = text_or_none(folder) or configured_folder()
+    return TaskStateLedger(context) if folder is None else _in_folder(context, folder)
 
 
 def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+    from kling_airflow.hooks.ledger import configured_deployment, open_folder
     from kling_airflow.submission.folder import FolderLedger
     from kling_airflow.submission.scope import Scope
 
-    deployment = text_or_none(conf.get("kling", "deployment", fallback=None))
+    place = open_folder(folder)
+    deployment = configured_deployment()
     if deployment is None:
         raise InvalidPayload(
             f"The ledger {folder} is named, and `[kling] deployment` is not: two deployments would take each"
@@ -47,9 +45,6 @@ def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
             todo="Set it to a name of this Airflow, such as `prod` (AIRFLOW__KLING__DEPLOYMENT).",
         )
     ti = context["ti"]
-    return FolderLedger(
-        ObjectStoragePath(folder),
-        Scope(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index),
-        deployment=deployment,
-        by=f"try {ti.try_number}",
-    )
+    map_index = -1 if ti.map_index is None else ti.map_index
+    scope = Scope(ti.dag_id, ti.run_id, ti.task_id, map_index)
+    return FolderLedger(place, scope, deployment=deployment, by=f"try {ti.try_number}")

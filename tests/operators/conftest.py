@@ -45,3 +45,9 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rocket(frames: Path) -> str:
     return (frames / "rocket.jpg").as_uri()
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a ledger in a folder needs of Airflow's configuration."""
+    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "test")

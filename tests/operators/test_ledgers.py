@@ -1,4 +1,4 @@
-"""Which ledger remembers: the folder that is named, here or in the configuration; else the task state store."""
+"""Which ledger remembers: the folder that is named, here or in the configuration; else Airflow's store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow.gmi.errors import InvalidPayload
+from kling_airflow.media.errors import InvalidArgument
 from kling_airflow.operators.ledgers import choose
 from kling_airflow.submission.folder import FolderLedger
 from kling_airflow.submission.ledger import MemoryLedger
@@ -17,13 +18,9 @@ from tests.airflow_context import context
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("deployment")
+
 RECORD = SubmissionRecord("f" * 64, 1, "m", State.SENDING)
-
-
-@pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
-    return "prod"
 
 
 def mapped(index: int | None) -> dict[str, Any]:
@@ -32,28 +29,22 @@ def mapped(index: int | None) -> dict[str, Any]:
     return given
 
 
-def test_the_task_state_store_is_the_default() -> None:
-    assert isinstance(choose(context(), durable=True, folder=None), TaskStateLedger)
-
-
-@pytest.mark.parametrize("folder", ["", "None", " "])
+@pytest.mark.parametrize("folder", ["", "None", " ", None])
 def test_what_templates_make_of_none_is_none(folder: str) -> None:
     assert isinstance(choose(context(), durable=True, folder=folder), TaskStateLedger)
 
 
-def test_who_does_not_want_to_remember_needs_no_store(deployment: str, tmp_path: Path) -> None:
+def test_who_does_not_want_to_remember_needs_no_store(tmp_path: Path) -> None:
     given = context() | {"task_state_store": None}
     assert isinstance(choose(given, durable=False, folder=tmp_path.as_uri()), MemoryLedger)
 
 
-def test_a_folder_needs_no_store_either(deployment: str, tmp_path: Path) -> None:
+def test_a_folder_needs_no_store_either(tmp_path: Path) -> None:
     given = context() | {"task_state_store": None}
     assert isinstance(choose(given, durable=True, folder=tmp_path.as_uri()), FolderLedger)
 
 
-def test_the_configuration_names_one_for_all(
-    deployment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_configuration_names_one_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__KLING__LEDGER", tmp_path.as_uri())
     choose(context(), durable=True, folder=None).write(RECORD)
     elsewhere = tmp_path / "elsewhere"
@@ -62,7 +53,13 @@ def test_the_configuration_names_one_for_all(
     assert choose(context(), durable=True, folder=None).read("f" * 64, 1) == RECORD
 
 
-def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="must be the address of a folder"):
+        choose(context(), durable=True, folder="ledger")
+
+
+def test_a_folder_without_a_deployment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__KLING__DEPLOYMENT")
     with pytest.raises(InvalidPayload, match=r"`\[kling\] deployment`.*AIRFLOW__KLING__DEPLOYMENT"):
         choose(context(), durable=True, folder=tmp_path.as_uri())
 
@@ -75,7 +72,7 @@ def test_deployments_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ledger.write(RECORD)
 
 
-def test_each_task_instance_has_records_of_its_own(deployment: str, tmp_path: Path) -> None:
+def test_each_task_instance_has_records_of_its_own(tmp_path: Path) -> None:
     def ledger(index: int | None) -> Any:
         return choose(mapped(index), durable=True, folder=tmp_path.as_uri())
 

@@ -89,13 +89,13 @@ class TestOnce:
         request(payload=dict(reversed(RISE.items()))).execute(context(store))
         assert posts(queue) == 1
 
+    @pytest.mark.usefixtures("deployment")
     @pytest.mark.parametrize(
         "payload", [RISE, RISE | {"negative_prompt": None}, {"prompt": "rise", "duration": 5}]
     )
     def test_a_lost_answer_is_adopted_where_the_ledger_can_claim_it(
-        self, queue: Simulator, payload: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, queue: Simulator, payload: dict[str, Any], tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "test")
         queue.faults.add("reset-after", call="POST /requests")
         request_id = request(payload=payload, ledger=tmp_path.as_uri()).execute(context())
         assert [entry.request_id for entry in queue.ledger()] == [request_id]

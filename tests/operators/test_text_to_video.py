@@ -52,11 +52,11 @@ def test_a_retry_returns_what_was_bought(queue: Simulator) -> None:
     assert posts(queue) == 2
 
 
+@pytest.mark.usefixtures("deployment")
 def test_a_lost_answer_is_adopted_by_one_task_only(
     queue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a frame nothing marks a request; twins are told apart by who claims which."""
-    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "test")
     monkeypatch.setattr("kling_airflow.submission.recover.LOOKS", (0.0,))
     queue.faults.add("reset-after", call="POST /requests")
     ours = operator(ledger=tmp_path.as_uri()).execute(context())
