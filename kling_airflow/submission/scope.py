@@ -69,7 +69,8 @@ class Scope:
 
         What makes an order's folder unique is the order's id, which is its last part.
         """
-        return f"{slug(self.dag_id)}/{slug(self.run_id)}/{slug(self.task_id)}.{self.map_index}"
+        task = slug(self.task_id) if self.map_index < 0 else f"{slug(self.task_id)}.{self.map_index}"
+        return f"{slug(self.dag_id)}/{slug(self.run_id)}/{task}"
 
 
 def slug(text: str) -> str:

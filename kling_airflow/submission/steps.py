@@ -2,9 +2,9 @@
 
 Below the root stands one folder for each deployment, and in it::
 
-    exclusive-create                                    what a store's exclusive create was tried on
-    orders/<dag>/<run>/<task>.<map>/<order>/000001.json one step of one order; the last says what is known
-    claims/<request id>                                 which order a request belongs to
+    exclusive-create                              what the store's exclusive create was tried on
+    orders/<dag>/<run>/<task>/<order>/000001.json one step of one order; the last says what is known
+    claims/<request id>                           which order a request belongs to
 """
 
 from __future__ import annotations

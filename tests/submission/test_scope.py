@@ -47,6 +47,7 @@ def test_people_recognize_their_task() -> None:
     assert scope.folder() == "kling_image_to_video/manual__2026-11-23T05_00_00_00_00/clips_submit.7"
     assert scope.task == "clips.submit[7]"
     assert Scope("d", "r", "submit").task == "submit"
+    assert Scope("d", "r", "submit").folder() == "d/r/submit"
     assert slug("☃") == "_"
 
 
