@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from kling_airflow.gmi.errors import InvalidPayload
@@ -17,11 +18,7 @@ def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]
     :param description: the catalog's entry.
     :raises InvalidPayload: naming each key that doesn't fit, its value, and what would.
     """
-    parameters = {
-        str(parameter["name"]): parameter
-        for parameter in description.get("parameters") or []
-        if isinstance(parameter, Mapping) and parameter.get("name")
-    }
+    parameters = _parameters(description)
     problems = [f"`{name}` is not a parameter" for name in payload if parameters and name not in parameters]
     for name, parameter in parameters.items():
         problems += _problems(name, parameter, payload)
@@ -44,19 +41,22 @@ def price_usd(description: Mapping[str, Any], payload: Mapping[str, Any]) -> flo
         dollars *= SOUND_FACTOR
     if info.get("unit") != "second":
         return round(dollars, 6)
-    duration = payload.get("duration", _default(description, "duration"))
+    duration = payload.get("duration")
+    if duration is None:
+        duration = _parameters(description).get("duration", {}).get("default_value")
     try:
-        return round(dollars * float(str(duration)), 6)
+        cost = dollars * float(str(duration))
     except ValueError:
         return None
+    return round(cost, 6) if isfinite(cost) and cost >= 0 else None
 
 
 def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[str]:
-    if name not in payload:
+    value = payload.get(name)
+    if value is None:  # null is as good as absent
         if parameter.get("required"):
             yield f"`{name}` is missing"
         return
-    value = payload[name]
     options = parameter.get("options")
     if (
         isinstance(options, list)
@@ -77,8 +77,11 @@ def _option(option: Any) -> Any:
     return option.get("value", option.get("name")) if isinstance(option, Mapping) else option
 
 
-def _default(description: Mapping[str, Any], name: str) -> Any:
-    for parameter in description.get("parameters") or []:
-        if isinstance(parameter, Mapping) and parameter.get("name") == name:
-            return parameter.get("default_value")
-    return None
+def _parameters(description: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the parameters by name; none where the catalog describes none that can be read."""
+    listed = description.get("parameters")
+    return {
+        str(parameter["name"]): parameter
+        for parameter in (listed if isinstance(listed, list) else [])
+        if isinstance(parameter, Mapping) and parameter.get("name")
+    }
