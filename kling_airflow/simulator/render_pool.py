@@ -94,7 +94,7 @@ class RenderPool:
         if task is None:
             task = asyncio.create_task(self._render(scene, key, media))
             self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task.add_done_callback(lambda done: self._rendered(key, done))
         return await asyncio.shield(task)
 
     def write(self, name: str, data: bytes) -> Path:
@@ -143,6 +143,11 @@ class RenderPool:
         if error is not None:
             raise RenderError(error)
         return media
+
+    def _rendered(self, key: str, task: asyncio.Task[Media]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits is told; when nobody does any more, it is nobody's business
 
     def _key(self, scene: Scene) -> str:
         parts = [RENDERER_VERSION, str(scene.seconds), str(scene.sound)]

@@ -43,16 +43,17 @@ async def list_requests(
 ) -> Response:
     """List the organization's requests, newest first; without a query a cheap authentication check."""
     faults = struck(request.scope)
-    return json_response(
-        page(
-            service_of(request),
-            account.organization,
-            model_id,
-            limit=limit,
-            offset=offset,
-            faults=faults,
-        )
+    shown = page(
+        service_of(request),
+        account.organization,
+        model_id,
+        limit=limit,
+        offset=offset,
+        faults=faults,
     )
+    for row in shown["requests"]:
+        _for_console(request, row)
+    return json_response(shown)
 
 
 @router.get("/requests/{request_id}", responses=examples.RECORD)
@@ -61,7 +62,7 @@ async def get_request(request: Request, account: Caller, request_id: str) -> Res
     service = service_of(request)
     found = service.read(account, request_id, console=from_console(request))
     found.calls["GET /requests/{id}"] += 1
-    return json_response(show(service, found))
+    return json_response(_for_console(request, show(service, found)))
 
 
 @router.delete("/requests/{request_id}", responses=examples.RECORD)
@@ -114,3 +115,11 @@ def show(
         service.base_url,
         echo=service.settings.payload_echo == "whole",
     )
+
+
+def _for_console(request: Request, shown: dict[str, Any]) -> dict[str, Any]:
+    """Add what only the console's records have (doc: the SDK)."""
+    if from_console(request):
+        waiting = shown["status"] in ("created", "queued")
+        shown["qworker_id"] = "" if waiting else "qworker-simulator"
+    return shown

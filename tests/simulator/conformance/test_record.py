@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,24 @@ def test_keys_of_a_record(queue: Queue) -> None:
     record = queue.get(queue.submit())
     assert list(record) == KEYS
     assert (record["model"], record["is_public"], record["org_id"]) == (MODEL, False, "org-simulator")
+
+
+@row("The SDK's records, read with the console's token, have `qworker_id` too", "doc")
+def test_console_records_have_a_qworker(sim: Simulator, queue: Queue) -> None:
+    def console(method: str, path: str, content: object = None, token: str = "") -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{sim.base_url}/api/v1{path}"
+        answer = queue.session.request(method, url, json=content, headers=headers, timeout=5)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    login = console("POST", "/me/auth-tokens", {"email": "ann@example.com", "password": sim.api_key})
+    session = console("POST", "/me/sessions", {"type": "native", "authToken": login["authToken"]})
+    request_id = queue.submit()
+    for path in (f"/ie/requestqueue/requests/{request_id}", "/ie/requestqueue/requests"):
+        shown = console("GET", path, token=session["accessToken"])
+        record = shown["requests"][0] if "requests" in shown else shown
+        assert list(record) == [*KEYS, "qworker_id"]
 
 
 @row("`outcome` is null until the request is terminal", "seen")
