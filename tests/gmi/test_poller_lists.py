@@ -91,6 +91,16 @@ def test_every_end_is_noticed_in_time(sim: Simulator, fault: str) -> None:
         assert sum(meter.calls.values()) < looks * 4 + 10
 
 
+def test_a_list_that_is_a_few_seconds_behind_delays_nobody() -> None:
+    """It shows every request, and each end five seconds late."""
+    with Simulator(speed=20, render="fast", submit_seconds=0.0) as sim:
+        ids = submit(sim, COUNT)
+        sim.faults.add("list-lag", lag=5.0)
+        seen = asyncio.run(wait_for_all(sim, ids, Counted()))
+        ends = ended_at(sim)
+    assert max(at - ends[request_id] for request_id, (_, at) in seen.items()) <= 2 * INTERVAL + SLOW
+
+
 def test_a_list_of_thousands_of_others_is_not_read_through(sim: Simulator) -> None:
     ours = submit(sim, 12, duration=15)
     submit(sim, 400)
