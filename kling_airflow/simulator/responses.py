@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from starlette.responses import Response, StreamingResponse
 
 from kling_airflow.simulator.refusal import Refusal, storage_refusal
@@ -20,7 +21,10 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return JSON as the service sends it."""
-    body = to_json(content, inf_nan_mode="null")
+    try:
+        body = to_json(content, inf_nan_mode="null")
+    except PydanticSerializationError:  # half a surrogate pair, which only an escape can hold
+        body = json.dumps(content).encode()
     return Response(body, status, headers, media_type="application/json; charset=utf-8")
 
 

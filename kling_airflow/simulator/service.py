@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from kling_airflow.simulator.catalog import Model
     from kling_airflow.simulator.clock import Clock
     from kling_airflow.simulator.faults.script import Fault
+    from kling_airflow.simulator.generation import Generation
     from kling_airflow.simulator.settings import Account, Settings
 
 log = logging.getLogger(__name__)
+AT_ONCE = Timeline(((Status.QUEUED, 0.0),), 0.0)
 
 
 class Service:
@@ -178,12 +180,10 @@ class Service:
         rng = random.Random(f"{self.settings.seed}:{self._ordinal}")  # noqa: S311 - chance, not secrets
         fate = Fate()
         fates.apply(fate, faults, self.settings)
-        plan = lifecycle.plan(rng, self.settings, model.duration(payload))
-        if model.delivery_mode == "sync":
-            plan = Timeline(((Status.QUEUED, 0.0),), 0.0)
-        else:
-            await self.clock.sleep(self.settings.submit_seconds / self.settings.speed)
+        timeline = lifecycle.plan(rng, self.settings, model.duration(payload))
         job = self.generator.prepare(model, payload, rng)
+        if model.delivery_mode == "async":
+            await self.clock.sleep(self.settings.submit_seconds / self.settings.speed)
         refusal = await job.look_at_once()
         if refusal is None and fate.refusal is not None:
             refusal = Refusal(500, fate.refusal)
@@ -196,7 +196,7 @@ class Service:
             payload=payload,
             payload_digest=_digest(payload),
             created_at=self.clock.now(),
-            timeline=plan,
+            timeline=timeline,
             amount=amount,
             object_errors=self.object_error() if refusal or fate.failure else False,
             fate=fate,
@@ -206,19 +206,27 @@ class Service:
             if refusal.status >= 500:
                 self._leave_failed(request, refusal.message)
             raise refusal
+        await self._begin(request, job)
+        return request
+
+    async def _begin(self, request: QueueRequest, job: Generation) -> None:
+        """Create a request, and generate: at once for a synchronous model, else in the background."""
+        if request.model.delivery_mode == "sync":
+            request.timeline = AT_ONCE
         self.store.add(request)
-        log.info("%s: %s is created, $%.2f are held", request.request_id, model.id, amount / 1e6)
-        if fate.failure_after is not None:
-            self.store.schedule(request, request.created_at + fate.failure_after)
-        if model.delivery_mode == "sync":
+        log.info(
+            "%s: %s is created, $%.2f are held", request.request_id, request.model.id, request.amount / 1e6
+        )
+        if request.fate.failure_after is not None:
+            self.store.schedule(request, request.created_at + request.fate.failure_after)
+        if request.model.delivery_mode == "sync":
             self._judge(request, await job.run())
         else:
             self.generator.start(job, lambda verdict: self._judge(request, verdict))
-        return request
 
     def _leave_failed(self, request: QueueRequest, reason: str) -> None:
         """Leave a failed record in the list, of a POST that was refused (seen)."""
-        request.timeline = Timeline(((Status.QUEUED, 0.0),), 0.0)
+        request.timeline = AT_ONCE
         request.billed = False
         request.finish(Status.FAILED, request.created_at, error=reason)
         self.store.add(request)

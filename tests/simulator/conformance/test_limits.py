@@ -135,7 +135,8 @@ def test_date_header_is_the_service_s_clock(started: Started) -> None:
 def test_transitions(started: Started) -> None:
     _, by_reads = started(transitions="reads", reads_per_step=2, speed=1, submit_seconds=0)
     request_id = by_reads.submit()
-    seen = [by_reads.get(request_id)["status"] for _ in range(5)]
+    seen = [by_reads.get(request_id)["status"] for _ in range(3)]
+    assert len(set(seen)) == 2
     assert "success" not in seen
     assert by_reads.finished(request_id)["status"] == "success"
     listed = by_reads.submit()

@@ -120,6 +120,15 @@ def test_malformed_body_is_400(sim: Simulator, queue: Queue, body: bytes) -> Non
     assert sim.ledger() == []
 
 
+@row("What was sent is echoed, even text that is no text", "assumed")
+@pytest.mark.parametrize("odd", ["\ud800", "a\u0000b", "\U0001f680", "\u2028</script>"])
+def test_odd_text_is_echoed(queue: Queue, odd: str) -> None:
+    request_id = queue.submit("kling-v3-text-to-video", prompt=odd)
+    assert queue.get(request_id)["payload"]["prompt"] == odd
+    assert odd in message(queue.post({}, odd))
+    assert queue.call("POST", "/upload-url", json={"file_type": odd}).status_code == 400
+
+
 @row("There may be a limit to the body: an option (`max_body_bytes`), 413", "assumed")
 @pytest.mark.parametrize("chunked", [False, True])
 def test_body_size_limit(started: Started, chunked: bool) -> None:
