@@ -33,7 +33,7 @@ from kling_airflow.submission.order import ComeBack
 from kling_airflow.submission.submit import Submitter
 from tests.airflow_context import TaskStateStore, context
 
-EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "120"))
 STEPS = 25
 
 SUBMIT_FAULTS = [
@@ -328,7 +328,7 @@ class TestSubmitOnce(SubmitOnce.TestCase):  # type: ignore[name-defined,misc]
 
     @classmethod
     def setup_class(cls) -> None:
-        global world  # noqa: PLW0603
+        global world
         world = World()
 
     @classmethod
