@@ -1,0 +1,213 @@
+"""How soon a clip that is done is a task that has succeeded, at what cost, in a real Airflow on Postgres.
+
+The same requests are waited for deferred, in one triggerer, and with ``mode="reschedule"``, on workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks._table import publish
+from benchmarks.waiting import queue
+from kling_airflow.simulator import Simulator
+from tests.e2e.cluster import Cluster
+
+DAGS = Path(__file__).parent / "waiting" / "dags"
+OVER = re.compile(r"The wait for request (\S+) is over")
+BLOCKED = re.compile(r"async thread was blocked for ([\d.]+)")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> tuple[list[list[Any]], list[str]]:
+    """Run both ways in one cluster; return the table's rows and notes."""
+    with Simulator(render="fast", speed=1e-3, submit_seconds=0.0) as simulator:
+        ways = {"deferred": options.waiting, "rescheduled": options.rescheduled}
+        requests = {way: queue.create(simulator, count) for way, count in ways.items() if count}
+        asked: dict[str, Any] = {way: [] for way in ways} | {
+            "model": queue.MODEL,
+            "interval": options.interval,
+        }
+        asked |= {way: [request.request_id for request in found] for way, found in requests.items()}
+        (folder / "requests.json").write_text(json.dumps(asked))
+        environment = {
+            "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": simulator.connection,
+            "BENCH_REQUESTS": str(folder / "requests.json"),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "2000",
+            "AIRFLOW__CORE__MAX_MAP_LENGTH": "5000",
+        }
+        cluster = Cluster(
+            folder,
+            dags=DAGS,
+            environment=environment,
+            triggerers=("triggerer-a",),
+            parallelism=options.parallelism,
+        )
+        with cluster:
+            rows = [_row(cluster, simulator, way, found, options) for way, found in requests.items()]
+            blocks = [float(found) for found in BLOCKED.findall(_text(folder / "triggerer-a.log"))]
+            notes = [
+                f"The triggerer counted {len(blocks)} blocks of its event loop"
+                + (f", the longest of {max(blocks):.2f} s." if blocks else "."),
+                "Noticed: from the end in the queue to the trigger's event; ours.",
+                "Succeeded: from the end in the queue to the task's end in the database.",
+                "Worker CPU: of the scheduler and everything it started, for the whole run, per clip.",
+            ]
+    return rows, notes
+
+
+def _row(
+    cluster: Cluster, simulator: Simulator, way: str, requests: list[Any], options: argparse.Namespace
+) -> list[Any]:
+    """Start a run, let the requests end once all wait, and return what was measured."""
+    api, run, database = cluster.api, f"bench-{way}", Database(cluster.database.url)
+    until(lambda: _there(api, way), 180)
+    api.unpause(way)
+    before, began = cpu_of(cluster), time.time()
+    api.start(way, run, {})
+    waits = "deferred" if way == "deferred" else "up_for_reschedule"
+    until(lambda: database.count(way, waits) >= 0.9 * len(requests), options.patience)
+    started = time.time() - began
+    ends = queue.begin(simulator, requests, options.first, options.last)
+    calls = sum(simulator.calls().values())
+    until(lambda: database.count(way, "success") == len(requests), options.last + options.patience)
+    spent = cpu_of(cluster) - before
+    done = database.ends(way)
+    late = [at - ends[request.request_id] for request, at in zip(requests, done, strict=True)]
+    noticed = events(cluster.home / "airflow" / "logs", ends) if way == "deferred" else {}
+    return [
+        way, len(requests), round(started), sum(simulator.calls().values()) - calls, spent / len(requests),
+        _middle(list(noticed.values())), max(noticed.values(), default=None), _middle(late), max(late),
+    ]  # fmt: skip
+
+
+class Database:
+    """What Airflow has written down of a run.
+
+    :param url: as SQLAlchemy takes it.
+    """
+
+    def __init__(self, url: str) -> None:
+        from sqlalchemy import create_engine
+
+        self._engine = create_engine(url)
+
+    def count(self, dag_id: str, state: str) -> int:
+        """Return how many mapped sensors are in a state."""
+        query = "select count(*) from task_instance where dag_id = :d and state = :s"
+        return int(self._rows(query, dag_id, state)[0][0])
+
+    def ends(self, dag_id: str) -> list[float]:
+        """Return when each ended, by map index, in Unix seconds."""
+        rows = self._rows(
+            "select extract(epoch from end_date) from task_instance where dag_id = :d order by map_index",
+            dag_id,
+        )
+        return [float(row[0]) for row in rows]
+
+    def _rows(self, query: str, dag_id: str, state: str = "") -> list[Any]:
+        from sqlalchemy import text
+
+        with self._engine.connect() as connection:
+            values = {"d": dag_id} | ({"s": state} if state else {})
+            return list(connection.execute(text(query), values))
+
+
+def events(logs: Path, ends: dict[str, float]) -> dict[str, float]:
+    """Return how long after its end each request's trigger had its event, out of the task logs."""
+    found: dict[str, float] = {}
+    for file in logs.rglob("*.log*"):
+        for line in _text(file).splitlines():
+            if match := OVER.search(line):
+                said = json.loads(line)
+                if match[1] in ends:
+                    found[match[1]] = _seconds(said["timestamp"]) - ends[match[1]]
+    return found
+
+
+def cpu_of(cluster: Cluster) -> float:
+    """Return the seconds of CPU that the scheduler and everything it has started have used."""
+    running = cluster.scheduler._process  # noqa: SLF001 -- a benchmark may reach in
+    assert running is not None
+    scheduler, total = psutil.Process(running.pid), 0.0
+    for process in [scheduler, *scheduler.children(recursive=True)]:
+        with suppress(psutil.Error):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def until(holds: Any, seconds: float) -> None:
+    """Wait until something holds.
+
+    :raises SystemExit: when it doesn't.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not within {seconds:.0f} s")
+        time.sleep(0.5)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_triggerer", description=__doc__)
+    parser.add_argument("--waiting", type=int, default=300, help="deferred sensors (default 300)")
+    parser.add_argument("--rescheduled", type=int, default=50, help="rescheduled sensors (default 50)")
+    parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--first", type=float, default=15.0, help="seconds until the first clip is done")
+    parser.add_argument("--last", type=float, default=120.0, help="seconds until the last clip is done")
+    parser.add_argument("--parallelism", type=int, default=4, help="tasks at a time")
+    parser.add_argument("--patience", type=float, default=1800.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kling-bench-") as folder:
+        rows, notes = measure(options, Path(folder))
+    publish(
+        "triggerer",
+        f"A real triggerer: a look every {options.interval:g} s, ends over {options.last:g} s",
+        [
+            "sensors",
+            "clips",
+            "all waiting after s",
+            "calls",
+            "worker CPU s each",
+            "noticed p50 s",
+            "max s",
+            "succeeded p50 s",
+            "max s ",
+        ],
+        rows,
+        notes=notes,
+    )
+
+
+def _there(api: Any, dag_id: str) -> bool:
+    try:
+        return bool(api.has_dag(dag_id))
+    except Exception as error:
+        print(error, file=sys.stderr)
+        return False
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _middle(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    main()
