@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -116,13 +117,13 @@ class GenerationOperator(BaseOperator):
 
     # What a kind of generation says of itself.
 
+    @abstractmethod
     def _order(self, client: GMIClient) -> Order:
         """Check everything that can be checked for free, and return what is asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _model(self) -> str:
         """Return the model's id."""
-        raise NotImplementedError
 
     def _asked(self) -> dict[str, Any]:
         """Return what the clip should say of what was asked, where the queue doesn't echo it."""
