@@ -1,0 +1,31 @@
+"""Airflow's own task runner follows the retry policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.dag_runs import run_dag
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAG = """
+from airflow.sdk import dag, task
+from kling_airflow.gmi.errors import Rejected
+from kling_airflow.retry_policy import kling_retry_policy
+
+@dag(default_args={"retries": 5, "retry_policy": kling_retry_policy()})
+def refused():
+    @task
+    def fails():
+        raise Rejected("The prompt is refused.")
+
+    fails()
+
+refused()
+"""
+
+
+def test_what_is_permanent_fails_at_once(dags_folder: Path) -> None:
+    run = run_dag(dags_folder, "refused", DAG)
+    assert run.states == {"fails": "failed"}, "none of the five retries was waited for"

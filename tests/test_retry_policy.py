@@ -1,0 +1,180 @@
+"""The retry policy: what it decides, and that it gets through Airflow's own serialization and runner."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryPolicy
+
+from kling_airflow import exceptions
+from kling_airflow.gmi import errors as gmi
+from kling_airflow.media import errors as media
+from kling_airflow.operators.stopping import TaskStopped
+from kling_airflow.retry_policy import KlingRetryPolicy, kling_retry_policy
+from kling_airflow.submission.record import Fenced, LedgerUnavailable, UnreadableRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR = timedelta(hours=1)
+
+
+def decide(error: BaseException, try_number: int = 1, policy: RetryPolicy | None = None) -> Any:
+    return (policy or kling_retry_policy()).evaluate(error, try_number, 5)
+
+
+PASSING: list[tuple[Exception, float]] = [
+    (gmi.NotAccepted("full"), 300),
+    (gmi.NotAccepted("full", retry_after=900), 900),
+    (gmi.NotAccepted("full", retry_after=7200), 7200),
+    (gmi.GenerationFailed("rate limit", retryable=True), 300),
+    (gmi.AmbiguousSubmission("lost"), 60),
+    (gmi.Unreachable("down"), 60),
+    (gmi.Unreachable("down", retry_after=120), 120),
+    (gmi.AnswerTooLarge("large"), 60),
+    (gmi.GenerationTimeout("slow"), 10),
+    (TaskStopped.while_submitting(durable=True), 10),
+    (LedgerUnavailable("away"), 30),
+    (Fenced("overtaken"), 30),
+    (media.DownloadFailed("cut"), 60),
+    (media.InvalidClip("short"), 60),
+    (media.StorageFailed("denied"), 60),
+]
+PERMANENT: list[Exception] = [
+    gmi.InvalidPayload("p"),
+    gmi.Unauthorized("k"),
+    gmi.InsufficientCredits("c"),
+    gmi.NotFound("n"),
+    gmi.Rejected("r"),
+    gmi.WrongService("w"),
+    gmi.UnresolvedSubmission("u"),
+    gmi.GenerationFailed("content"),
+    gmi.GenerationFailed("no clip", money=gmi.Money.SPENT),
+    gmi.GenerationCancelled("c"),
+    media.InvalidArgument("a"),
+    media.InvalidFrame("f"),
+    media.DownloadFailed("too large", retryable=False),
+    UnreadableRecord("version 99"),
+]
+
+
+@pytest.mark.parametrize(("error", "wait"), PASSING, ids=lambda value: repr(value))
+def test_what_passes_waits_its_own_time(error: Exception, wait: float) -> None:
+    for raised in (error, exceptions.as_airflow(error)):
+        decision = decide(raised)
+        assert decision.action is RetryAction.RETRY
+        assert wait <= decision.retry_delay.total_seconds() <= wait * 1.2
+        assert decision.reason
+
+
+@pytest.mark.parametrize("error", PERMANENT, ids=repr)
+def test_what_is_permanent_fails_at_once(error: Exception) -> None:
+    decision = decide(error)
+    assert decision.action is RetryAction.FAIL
+    assert type(error).__name__ in decision.reason
+
+
+def test_every_error_of_the_package_is_decided() -> None:
+    """A new class must be thought about: no error of ours falls through."""
+    decided = {type(error) for error, _ in PASSING} | {type(error) for error in PERMANENT}
+    for module, root in ((gmi, gmi.GMIError), (media, media.MediaError)):
+        kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, root)}
+        assert kinds - {root} <= decided
+
+
+def test_airflow_s_own_rule_agrees() -> None:
+    """What a policy never sees, as Airflow fails it at once, is what this policy fails, too."""
+    for error in PERMANENT[:-1]:
+        assert isinstance(exceptions.as_airflow(error), exceptions.AirflowFailException)
+    for error, _ in PASSING:
+        assert not isinstance(exceptions.as_airflow(error), exceptions.AirflowFailException)
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), exceptions.AirflowException("x")])
+def test_other_people_s_errors_are_theirs(error: BaseException) -> None:
+    assert decide(error).action is RetryAction.DEFAULT
+
+
+def test_each_retry_waits_longer_but_not_for_ever() -> None:
+    waits = [decide(gmi.NotAccepted("full"), number).retry_delay for number in range(1, 40)]
+    assert waits[2] >= 4 * timedelta(seconds=300)
+    assert max(waits) == HOUR
+    assert decide(
+        gmi.Unreachable("down"), 9, kling_retry_policy(longest=timedelta(seconds=5))
+    ).retry_delay == (timedelta(seconds=5))
+
+
+@pytest.mark.parametrize("longest", [timedelta(), timedelta(seconds=-1), 5, None])
+def test_a_longest_wait_is_a_length_of_time(longest: Any) -> None:
+    with pytest.raises(ValueError, match="longest"):
+        kling_retry_policy(longest=longest)
+
+
+def test_it_survives_its_own_serialization() -> None:
+    policy = kling_retry_policy(longest=timedelta(minutes=7))
+    assert KlingRetryPolicy.deserialize(json.loads(json.dumps(policy.serialize()))).longest == policy.longest
+
+
+def test_it_can_be_one_of_a_chain() -> None:
+    from airflow.providers.common.compat.sdk import ChainRetryPolicy, RetryRule
+
+    mine = ExceptionRetryPolicy([RetryRule(exception=ValueError, action=RetryAction.FAIL)])
+    chain = ChainRetryPolicy([kling_retry_policy(), mine])
+    assert decide(ValueError(), policy=chain).action is RetryAction.FAIL
+    assert decide(gmi.Unreachable("down"), policy=chain).action is RetryAction.RETRY
+
+
+DAG = """
+from airflow.sdk import dag, task
+from kling_airflow.gmi.errors import Rejected
+from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.retry_policy import kling_retry_policy
+
+@dag(default_args={"retries": 5, "retry_policy": kling_retry_policy()})
+def policy():
+    @task
+    def fails():
+        raise Rejected("The prompt is refused.")
+
+    shots = [{"image": "s3://frames/a.png", "prompt": "rise"}]
+    fails() >> KlingImageToVideoOperator.partial(task_id="submit").expand_kwargs(shots)
+
+policy()
+"""
+
+
+def test_airflow_serializes_a_dag_with_it(dags_folder: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    path = dags_folder / "policy_serialized.py"
+    path.write_text(DAG)
+    try:
+        bag = DagBag(path)
+    finally:
+        path.unlink()
+    assert bag.import_errors == {}
+    data = json.loads(json.dumps(DagSerialization.to_dict(bag.dags["policy"])))
+    again = DagSerialization.from_dict(data)
+    assert {task_id: task.has_retry_policy for task_id, task in again.task_dict.items()} == {
+        "fails": True,
+        "submit": True,
+    }
+    assert isinstance(bag.dags["policy"].get_task("submit").retry_policy, KlingRetryPolicy)
+
+
+def test_an_older_airflow_is_told_what_is_missing() -> None:
+    code = (
+        "import sys; import airflow.providers.common.compat.sdk as sdk;"
+        "[sdk._IMPORT_MAP.pop(name) for name in ('RetryDecision', 'RetryPolicy')];"
+        "sys.modules['airflow.sdk.definitions.retry_policy'] = None;"
+        "import kling_airflow.retry_policy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: kling_airflow.retry_policy needs Airflow 3.3 or later" in done.stderr
