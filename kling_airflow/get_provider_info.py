@@ -26,7 +26,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "GMI Cloud",
-                "python-modules": ["kling_airflow.operators.generate", "kling_airflow.operators.frames"],
+                "python-modules": [
+                    "kling_airflow.operators.generate",
+                    "kling_airflow.operators.request",
+                    "kling_airflow.operators.frames",
+                ],
             }
         ],
         "sensors": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.sensors.request"]}],
@@ -67,8 +71,30 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "kling": {
-                "description": "Waiting for clips of Kling on GMI Cloud.",
+                "description": "Clips of Kling on GMI Cloud: waiting for them, and never buying one twice.",
                 "options": {
+                    "ledger": {
+                        "description": (
+                            "A folder in an object store that remembers every submission, in place of"
+                            " Airflow's task state store. An operator's own `ledger` goes before it."
+                            " Needs `deployment`."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://bucket/kling-ledger",
+                        "default": None,
+                    },
+                    "deployment": {
+                        "description": (
+                            "What this Airflow is called in a ledger's folder, so that dev and prod never"
+                            " take each other's requests for their own. Lower case letters, digits, `_`,"
+                            " `.` and `-`."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "prod",
+                        "default": None,
+                    },
                     "max_calls_per_second": {
                         "description": (
                             "How often one triggerer may ask one connection's queue, whatever the number of"
@@ -78,7 +104,7 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "10",
                         "default": "50",
-                    }
+                    },
                 },
             }
         },

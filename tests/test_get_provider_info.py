@@ -54,6 +54,35 @@ def test_airflow_knows_the_configuration_and_its_default() -> None:
     assert conf.getfloat("kling", "max_calls_per_second") == 50
 
 
+def test_a_ledger_in_a_folder_is_chosen_by_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.configuration import conf
+
+    from kling_airflow.hooks.ledger import configured_deployment, configured_folder
+
+    for option in ("ledger", "deployment"):
+        assert conf.has_option("kling", option) is False
+    assert (configured_folder(), configured_deployment()) == (None, None)
+    monkeypatch.setenv("AIRFLOW__KLING__LEDGER", "s3://bucket/kling-ledger")
+    monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
+    assert (configured_folder(), configured_deployment()) == ("s3://bucket/kling-ledger", "prod")
+
+
+def test_every_operator_module_is_in_it() -> None:
+    """Those that define an operator a user would write into a DAG."""
+    folder = Path(__file__).parents[1] / "kling_airflow" / "operators"
+    (group,) = get_provider_info()["operators"]
+    modules = {f"kling_airflow.operators.{path.stem}" for path in folder.glob("*.py")}
+    modules -= {"kling_airflow.operators.base", "kling_airflow.operators.__init__"}
+    assert set(group["python-modules"]) == {name for name in modules if _defines_operator(name)}
+
+
+def _defines_operator(name: str) -> bool:
+    return any(
+        isinstance(kind, type) and kind.__name__.endswith("Operator") and kind.__module__ == name
+        for kind in vars(importlib.import_module(name)).values()
+    )
+
+
 def test_every_module_and_class_in_it_exists() -> None:
     info = get_provider_info()
     names = [
