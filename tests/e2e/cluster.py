@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     import requests
 
+TASK = "airflow worker -- "
+"""What the process of a task calls itself, the instance's id behind it."""
+IS_TASK = re.compile(TASK + "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PASSWORD = "for-a-test"
 STARTUP_SECONDS = 180
 SETTINGS = {
@@ -63,6 +67,17 @@ class ClusterAPI(AirflowAPI):
         """Start a run under a run id of our own."""
         values = {"dag_run_id": run_id, "logical_date": None, "conf": params}
         self._send("POST", "dags", dag_id, "dagRuns", json=values)
+
+    def all_instances(self, dag_id: str, run_id: str) -> list[Row]:
+        """Return every task instance of a run, however many there are."""
+        rows: list[Row] = []
+        while True:
+            asked = {"limit": "100", "offset": str(len(rows)), "order_by": "id"}
+            parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances")
+            page = self._send("GET", *parts, params=asked).json()
+            rows += page["task_instances"]
+            if len(rows) >= page["total_entries"]:
+                return rows
 
     def instances(self, dag_id: str, run_id: str, task_id: str) -> list[Row]:
         """Return a task's instances, the mapped ones by their index."""
@@ -176,11 +191,7 @@ class Cluster:
         return (self.server, self.processor, self.scheduler, *self.triggerers.values())
 
     def __enter__(self) -> Cluster:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        self.start()
         return self
 
     def __exit__(
@@ -188,11 +199,22 @@ class Cluster:
     ) -> None:
         self.stop()
 
+    def start(self) -> None:
+        """Start everything, and wait until every part reports that it is there.
+
+        :raises DemoError: if a part ends first or takes too long.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
     def stop(self) -> None:
         """Stop everything, the database last."""
         for part in reversed(self.parts):
             part.stop()
-        _end_orphans(self._environment["AIRFLOW_HOME"])
+        _end_orphans(self.home)
         self.database.stop()
 
     def require_running(self) -> None:
@@ -252,7 +274,16 @@ def task_process(instance: Row) -> psutil.Process | None:
 
     :param instance: as the REST API gives it.
     """
-    return _process(f"airflow worker -- {instance['id']}")
+    found = [one for one in psutil.process_iter() if _title(one) == f"{TASK}{instance['id']}"]
+    return found[0] if found else None
+
+
+def task_processes(home: Path) -> list[psutil.Process]:
+    """Return the processes in which a cluster's tasks run their code.
+
+    :param home: the cluster's folder.
+    """
+    return [one for one in _processes(home) if IS_TASK.fullmatch(_title(one))]
 
 
 def supervisor_of(process: psutil.Process) -> psutil.Process:
@@ -262,18 +293,27 @@ def supervisor_of(process: psutil.Process) -> psutil.Process:
     return parent
 
 
-def _end_orphans(airflow_home: str) -> None:
+def _title(process: psutil.Process) -> str:
+    """Return what a live process calls itself; nothing if it is none."""
+    with suppress(psutil.Error):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return " ".join(process.cmdline()).strip()
+    return ""
+
+
+def _processes(home: Path) -> list[psutil.Process]:
+    """Return a cluster's processes, by the folder they run in: their titles hide their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(home):
+                found.append(process)
+    return found
+
+
+def _end_orphans(home: Path) -> None:
     """End what is left of a cluster whose parts were killed: tasks without a worker, workers without both."""
-    for process in psutil.process_iter():
+    for process in _processes(home):
         with suppress(psutil.Error):
-            if process.environ().get("AIRFLOW_HOME") == airflow_home:
-                process.kill()
-                process.wait(timeout=10)
-
-
-def _process(title: str) -> psutil.Process | None:
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE and " ".join(process.cmdline()).strip() == title:
-                return process
-    return None
+            process.kill()
+            process.wait(timeout=10)

@@ -39,9 +39,11 @@ SENDING_SECONDS = 180.0 + MARGIN
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One cluster for all tests of this module."""
-    simulator = Simulator(speed=SPEED, render="fast")
-    folder = tmp_path_factory.mktemp("kills")
-    with World(folder, dags=Path(__file__).with_name("dags"), names=DAGS, simulator=simulator) as world:
+    folder, dags = tmp_path_factory.mktemp("kills"), Path(__file__).with_name("dags")
+    with (
+        Simulator(speed=SPEED, render="fast") as simulator,
+        World(folder, dags=dags, names=DAGS, simulator=simulator) as world,
+    ):
         yield world
 
 

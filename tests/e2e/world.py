@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from PIL import Image
 
-from kling_airflow.simulator import Simulator
+from kling_airflow.gmi.client import GMIClient
 from tests.e2e.cluster import Cluster, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
+    from kling_airflow.simulator import Simulator
     from kling_airflow.simulator.billing import LedgerEntry
 
 T = TypeVar("T")
@@ -29,44 +29,58 @@ SECONDS = 120.0
 
 
 class World:
-    """The cluster and the simulator, up and connected when entered.
+    """A cluster that is connected to a simulator, up when entered.
+
+    DAG files find in their environment: ``WORLD_FOLDER``, with a ``frame.png`` in it, and
+    ``WORLD_FRAME_URL``, the same frame where the queue can read it.
 
     :param folder: where frames, clips and logs go.
     :param dags: the folder of DAG files.
     :param names: the DAGs to wait for and to let run.
-    :param simulator: the queue.
-    :param settings: further settings of the cluster, such as ``parallelism``.
+    :param simulator: the queue, running.
+    :param environment: what DAG files are told besides.
+    :param parallelism: how many tasks run at a time.
     """
 
     def __init__(
-        self, folder: Path, *, dags: Path, names: tuple[str, ...], simulator: Simulator, **settings: Any
+        self,
+        folder: Path,
+        *,
+        dags: Path,
+        names: tuple[str, ...],
+        simulator: Simulator,
+        environment: Mapping[str, str] | None = None,
+        parallelism: int = 8,
     ) -> None:
         self.folder = folder
         self.simulator = simulator
         self._names = names
-        self._dags = dags
-        self._settings = settings
-        self._open = ExitStack()
+        frame = folder / "frame.png"
+        Image.effect_noise((640, 360), 64).save(frame)
+        with GMIClient(simulator.api_key, simulator.base_url) as client:
+            self.frame_url = client.upload(frame.read_bytes(), "png")
+        told = {
+            "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": simulator.connection,
+            "WORLD_FOLDER": str(folder),
+            "WORLD_FRAME_URL": self.frame_url,
+        }
+        self.cluster = Cluster(
+            folder, dags=dags, environment=told | dict(environment or {}), parallelism=parallelism
+        )
 
     def __enter__(self) -> World:
-        with ExitStack() as opening:
-            opening.enter_context(self.simulator)
-            Image.effect_noise((640, 360), 64).save(self.folder / "frame.png")
-            environment = {
-                "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": self.simulator.connection,
-                "KILL_TESTS_FOLDER": str(self.folder),
-            }
-            self.cluster = opening.enter_context(
-                Cluster(self.folder, dags=self._dags, environment=environment, **self._settings)
-            )
+        self.cluster.start()
+        try:
             self._wait_for_dags()
-            self._open = opening.pop_all()
+        except BaseException:
+            self.cluster.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.close()
+        self.cluster.stop()
 
     def start(self, dag_id: str, name: str, **params: Any) -> Run:
         """Start a run whose prompt is the run's own.
@@ -87,8 +101,7 @@ class World:
     def order_for_somebody_else(self) -> None:
         """Let another user of the organization submit a request, without Airflow."""
         url = f"{self.simulator.base_url}{QUEUE}/requests"
-        uploaded = self._frame_in_the_queue()
-        body = {"model": MODEL, "payload": {"prompt": "somebody else's", "image": uploaded}}
+        body = {"model": MODEL, "payload": {"prompt": "somebody else's", "image": self.frame_url}}
         requests.post(url, json=body, headers=self._key, timeout=30).raise_for_status()
 
     def wait_for(self, look: Callable[[], T | None], what: str, timeout: float = SECONDS) -> T:
@@ -106,11 +119,8 @@ class World:
 
     @property
     def _key(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.simulator.api_key}"}
-
-    def _frame_in_the_queue(self) -> str:
-        """Return the address of a frame that is in the queue already."""
-        return next(str(row["payload"]["image"]) for row in self._rows())
+        """The last account's: where there are several, that is none that a DAG uses."""
+        return {"Authorization": f"Bearer {self.simulator.settings.accounts[-1].key}"}
 
     def _prompts(self) -> dict[str, str]:
         return {str(row["request_id"]): str(row["payload"]["prompt"]) for row in self._rows()}

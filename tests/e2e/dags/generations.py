@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import DAG
 from kling_airflow.operators.generate import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
-FOLDER = Path(os.environ["KILL_TESTS_FOLDER"])
+FOLDER = Path(os.environ["WORLD_FOLDER"])
 HELD = "held"
 """A pool of one slot that a test can close, so that a next try starts slowly."""
 

@@ -1,0 +1,188 @@
+"""``make chaos``: many generations through a real Airflow while everything goes wrong; what they cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from benchmarks._table import publish
+from kling_airflow.simulator import Simulator
+from tests.chaos.account import COLUMNS, ENDED, landed_indexes, settle
+from tests.chaos.faults import LEFT_OUT, put_in_force
+from tests.chaos.killer import Killer
+from tests.e2e.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.e2e.cluster import Row
+
+SPEED = 8.0
+OTHERS_EVERY = 20.0
+"""Seconds between two orders of somebody else in the organization, whose requests are in the list, too."""
+PROGRESS_EVERY = 15.0
+UNRESOLVED = "UnresolvedSubmission"
+RUN = "chaos"
+KEYS = ("ours", "peer", "others")
+BUYERS = {"ours": "clip.generate", "peer": "ordinary.submit"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; return 1 if a clip was bought twice or lost."""
+    options = _read(arguments)
+    accounts = [{"key": _key(name), "name": name} for name in KEYS]
+    with (
+        tempfile.TemporaryDirectory(prefix="kling-airflow-chaos-") as folder,
+        Simulator(speed=SPEED, render="fast", seed=options.seed, accounts=accounts) as simulator,
+    ):
+        peer = {"conn_type": "http", "host": simulator.base_url, "extra": _headers(_key("peer"))}
+        environment = {
+            "CHAOS_GENERATIONS": str(options.generations),
+            "AIRFLOW_CONN_QUEUE_HTTP": json.dumps(peer),
+        }
+        world = World(
+            Path(folder),
+            dags=Path(__file__).with_name("dags"),
+            names=tuple(BUYERS),
+            simulator=simulator,
+            environment=environment,
+            parallelism=options.parallelism,
+        )
+        with world:
+            return _report(world, options, _let_loose(world, options))
+
+
+def _let_loose(world: World, options: argparse.Namespace) -> list[str]:
+    """Start both runs and everything that goes wrong; return what went wrong, for people.
+
+    It returns when both runs have ended, or the time is over.
+    """
+    count = put_in_force(world.simulator, options.faults)
+    killer, others = Killer(world, options.seed), Others(world)
+    print(f"{count} faults in force, seed {options.seed}", flush=True)
+    for name in BUYERS:
+        world.cluster.api.start(name, RUN, {})
+    killer.start()
+    others.start()
+    try:
+        _watch(world, time.monotonic() + 60 * options.minutes)
+    finally:
+        killer.stop()
+        others.stop()
+        struck = sum(fault["struck"] for fault in world.simulator.faults.list())
+        world.simulator.faults.clear()
+    calls = sum(world.simulator.calls().values())
+    kills = ", ".join(f"{count} {name}" for name, count in sorted(killer.killed.items()))
+    return [f"Seed {options.seed}. {struck} of {calls} calls were struck by a fault. Meanwhile: {kills}."]
+
+
+class Others(threading.Thread):
+    """Somebody else in the organization, who orders a clip now and then, as others do."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(name="others", daemon=True)
+        self._world = world
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Order, pause, order; what goes wrong is theirs."""
+        while not self._over.wait(OTHERS_EVERY):
+            with suppress(requests.RequestException):
+                self._world.order_for_somebody_else()
+
+    def stop(self) -> None:
+        """Let it be enough."""
+        self._over.set()
+        self.join()
+
+
+def _watch(world: World, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        instances = {name: _instances(world, name) for name in BUYERS}
+        landed = {name: len(landed_indexes(rows)) for name, rows in instances.items()}
+        billed = sum(entry.billed for entry in world.simulator.ledger())
+        print(f"{time.strftime('%H:%M:%S')}  landed: {landed}  billed: {billed} requests", flush=True)
+        if all(world.cluster.api.run_state(name, RUN) in {"success", "failed"} for name in BUYERS):
+            return
+        time.sleep(PROGRESS_EVERY)
+
+
+def _report(world: World, options: argparse.Namespace, notes: list[str]) -> int:
+    orders = world.orders()
+    accounts = {
+        name: settle(
+            [f"{name} {number}: the rocket rises" for number in range(options.generations)],
+            orders,
+            instances := _instances(world, name),
+            buyer=buyer,
+            unresolved=_unresolved(world, name, buyer, instances),
+        )
+        for name, buyer in BUYERS.items()
+    }
+    publish(
+        "chaos",
+        f"{options.generations} clips through a real Airflow while everything goes wrong",
+        COLUMNS,
+        [accounts["ours"].row("this package"), accounts["peer"].row("HttpOperator, HttpSensor")],
+        notes=[*notes, f"Faults left out, as nothing could land: {', '.join(sorted(LEFT_OUT))}."],
+    )
+    return 1 if accounts["ours"].bought_twice or accounts["ours"].lost else 0
+
+
+def _unresolved(world: World, name: str, buyer: str, instances: Sequence[Row]) -> frozenset[int]:
+    """Return the map indexes that still run, or have asked a person with all that is known."""
+    logs = world.folder / "airflow" / "logs" / f"dag_id={name}" / f"run_id={RUN}" / f"task_id={buyer}"
+
+    def asks_a_person(row: Row) -> bool:
+        log = logs / f"map_index={row['map_index']}" / f"attempt={row['try_number']}.log"
+        return row["state"] == "failed" and log.exists() and UNRESOLVED in log.read_text(errors="replace")
+
+    return frozenset(
+        row["map_index"]
+        for row in instances
+        if row["state"] not in ENDED or (row["task_id"] == buyer and asks_a_person(row))
+    )
+
+
+def _instances(world: World, name: str) -> list[Row]:
+    """Return a run's task instances, however many: the API gives them a page at a time."""
+    return world.cluster.api.all_instances(name, RUN)
+
+
+def _headers(key: str) -> dict[str, str]:
+    """Return the headers that the HTTP provider's connection sends."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _key(name: str) -> str:
+    return f"gmi-{name}-key"
+
+
+def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for name, default, about in (
+        ("--generations", 100, "how many clips"),
+        ("--faults", 0.2, "share of the calls that something happens to"),
+        ("--seed", 1, "decides what goes wrong"),
+        ("--minutes", 60.0, "at most; what still runs then is unresolved"),
+        ("--parallelism", 8, "tasks that run at a time"),
+    ):
+        parser.add_argument(name, type=type(default), default=default, metavar="N", help=about)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
