@@ -9,7 +9,7 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e check format bench docs lock hooks clean
+.PHONY: help venv demo test e2e chaos check format bench docs lock hooks clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
 	@$(RUN)/python -m pytest tests/e2e -m postgres $(ARGS)
+
+chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300"
+	@$(RUN)/python -m tests.chaos $(ARGS)
 
 check: venv ## lint, formatting, types, docs
 	$(RUN)/ruff check .
