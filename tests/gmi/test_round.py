@@ -174,8 +174,8 @@ def test_a_list_that_is_refused_is_done_without(error: GMIError) -> None:
 
 def test_who_was_not_asked_for_longest_comes_first() -> None:
     queue, schedule = queue_of(3, listed=[]), Schedule()
-    for at, name in enumerate(["r1", "r2", "r0"]):
-        schedule.add(name, "m", 10.0, 0.0, until=1e9).asked_at = float(at)
+    for name, asked_at in {"r0": 3.0, "r1": 1.0, "r2": 2.0}.items():
+        schedule.add(name, "m", 10.0, 0.0, until=1e9).asked_at = asked_at
     play(queue, schedule=schedule)
     assert queue.asked == ["r1", "r2", "r0"]
 
