@@ -9,7 +9,7 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e chaos check format bench docs lock hooks clean
+.PHONY: help venv demo test e2e chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ format: venv ## put the sources in the form that `make check` asks for
 
 bench: venv ## print every benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
 	@$(RUN)/python -m benchmarks $(ARGS)
+
+bench-waiting: venv ## what thousands of waiting requests cost, beside what peers do (35 min); shorter: make bench-waiting ARGS="--waiting 100 1000 --window 30"
+	@$(RUN)/python -m benchmarks.bench_waiting $(ARGS)
+
+bench-triggerer: venv ## the same in a real triggerer on PostgreSQL (an hour); shorter: make bench-triggerer ARGS="--waiting 60 --rescheduled 10"
+	@$(RUN)/python -m benchmarks.bench_triggerer $(ARGS)
 
 docs: venv ## serve the docs while you write them
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs serve
