@@ -387,6 +387,18 @@ class TestTimingOut:
         assert queue.ledger()[0].outcome == outcome
 
     @both_modes
+    def test_after_a_cancel_the_next_try_submits_anew(
+        self, queue: Simulator, rocket: str, mode: dict[str, Any]
+    ) -> None:
+        store = TaskStateStore()
+        queue.faults.add("stuck-queued")
+        with pytest.raises(exceptions.GenerationTimeout, match="the next try submits anew"):
+            finish(waiting(rocket, timeout=0.05, cancel_on_timeout=True, **mode), context(store))
+        clip = finish(waiting(rocket, **mode), context(store))
+        assert [entry.outcome for entry in queue.ledger()] == ["cancelled", "success"]
+        assert clip["request_id"] == queue.ledger()[1].request_id
+
+    @both_modes
     def test_a_cancel_that_fails_is_told(self, queue: Simulator, rocket: str, mode: dict[str, Any]) -> None:
         queue.faults.add("stuck-queued")
         queue.faults.add("http-error", call="DELETE /requests/{id}", status=405, message="no")
