@@ -12,7 +12,7 @@ RUN    := $(abspath $(BIN))
 .PHONY: help venv demo test e2e chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
 
 help: ## show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 venv: $(STAMP) ## build .venv from the pinned constraints (again only when they change)
 

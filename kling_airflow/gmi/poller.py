@@ -171,8 +171,7 @@ class Poller:
         """Let one failure stand for all that could not be asked, or for everyone if it is the key."""
         everyone = isinstance(error, Unauthorized)
         for one in list(self._schedule.tracked.values()) if everyone else left:
-            # Each gets an exception of its own: none may gather another's traceback.
-            self._inform(one, type(error)(error.what, request_id=one.request_id) if everyone else error)
+            self._inform(one, _own(error, one.request_id) if everyone else error)
 
     def _saw(self, one: Tracked, seen: Request | GMIError, served_at: float | None) -> None:
         """Take a look in, and decide when the next one is due."""
@@ -214,3 +213,8 @@ class Poller:
     def _clocked(self, at: float) -> float:
         """Return a Unix time in seconds of the event loop's clock."""
         return self._now() + at - time.time()
+
+
+def _own(error: GMIError, request_id: str) -> GMIError:
+    """Return the same error for another request: an object of its own, as each may be raised."""
+    return type(error)(error.what, money=error.money, todo=error.todo, request_id=request_id)

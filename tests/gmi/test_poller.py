@@ -223,7 +223,8 @@ async def test_a_key_that_is_refused_ends_every_wait_with_two_calls(sim: Simulat
     async with polling(sim.base_url, "wrong") as poller:
         ends = await asyncio.gather(*(until_end(poller, wait_of(one), interval=0.2) for one in ids))
     assert all(isinstance(end, Unauthorized) for end in ends)
-    assert len({id(end) for end in ends}) > 1
+    assert len({id(end) for end in ends}) == 20
+    assert {end.request_id for end in ends if isinstance(end, Unauthorized)} == set(ids)
     calls = sim.calls()
     assert calls["GET /requests/{id}"] <= 8
     assert calls["GET /requests"] <= 8
