@@ -57,7 +57,7 @@ def _images(parameter: Parameter, value: Any, settings: Settings) -> str | None:
 
 
 def _enum(parameter: Parameter, value: Any, settings: Settings) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and not settings.strict_enums:
+    if isinstance(value, int) and not settings.strict_enums:
         value = str(value)
     if not isinstance(value, str) or value not in parameter.options:
         return f"Value must be one of: {', '.join(parameter.options)}"

@@ -260,6 +260,7 @@ def test_unreachable_frame_late(started: Started) -> None:
         clock=clock, unreachable_frames="late", speed=1, submit_seconds=0, generation_seconds=1
     )
     request_id = queue.submit(image_tail=UNREACHABLE)
+    simulator.wait_rendered()
     clock.advance(590)
     assert queue.get(request_id)["outcome"] is None
     clock.advance(15)

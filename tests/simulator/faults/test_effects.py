@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,39 @@ def test_upload_url_expired(sim: Simulator, queue: Queue) -> None:
     refused = requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5)
     assert (refused.status_code, b"ExpiredToken" in refused.content) == (400, True)
     assert requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5).status_code == 200
+
+
+def raw_read(sim: Simulator) -> bytes:
+    """What a plain socket reads after it has sent a whole call."""
+    address = ("127.0.0.1", int(sim.base_url.rpartition(":")[2]))
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(
+            b"GET /api/v1/ie/requestqueue/apikey/models HTTP/1.1\r\nHost: x\r\n"
+            b"Authorization: Bearer " + sim.api_key.encode() + b"\r\n\r\n"
+        )
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+        return received
+
+
+@pytest.mark.parametrize("fault", ["reset-unread", "reset-before", "reset-after"])
+def test_resets_are_resets_on_the_socket(sim: Simulator, fault: str) -> None:
+    sim.faults.add(fault, call="GET /models")
+    with pytest.raises(ConnectionResetError):
+        raw_read(sim)
+
+
+def test_late_and_not_created_is_a_closed_connection(sim: Simulator) -> None:
+    sim.faults.add("late-not-created", call="GET /models", seconds=0.05)
+    assert raw_read(sim) == b""
+
+
+def test_cut_off_is_closed_below_its_content_length(sim: Simulator) -> None:
+    sim.faults.add("cut-off", call="GET /models", share=0.5)
+    head, _, body = raw_read(sim).partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    assert len(body) == length // 2
 
 
 class TestList:
