@@ -9,9 +9,10 @@ from benchmarks.bench_dag_parse import AIM_MS, CASES, measure
 
 def test_nothing_heavy_is_imported_when_a_dag_is_parsed() -> None:
     modules = CASES["kling_airflow, all of it"]
-    runs = [measure(modules, dict(os.environ)) for _ in range(2)]
+    runs = [measure(modules, dict(os.environ)) for _ in range(3)]
     assert runs[0]["heavy"] == []
-    assert min(run["ms"] for run in runs) < AIM_MS
+    # CPU time: a busy machine stretches the other one.
+    assert min(run["cpu_ms"] for run in runs) < AIM_MS
     assert runs[0]["modules"] < 40
 
 
