@@ -63,14 +63,15 @@ for module in modules:
 seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
 new = set(sys.modules) - before
 print(json.dumps({
-    "ms": seconds * 1000, "cpu_ms": cpu * 1000, "modules": len(new), "heavy": [name for name in heavy if name in new],
+    "ms": seconds * 1000, "cpu_ms": cpu * 1000, "modules": len(new),
+    "heavy": [name for name in heavy if name in new],
     "there": [name for name in heavy if name in before],
 }))
 """
 
 
 def measure(modules: tuple[str, ...], environment: dict[str, str]) -> dict[str, Any]:
-    """Import the modules in a fresh interpreter; return milliseconds (wall and CPU), module count and heavy ones."""
+    """Import the modules in a fresh interpreter; return wall and CPU milliseconds and what is new."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(HEAVY), json.dumps(modules)],
         env=environment,
