@@ -75,14 +75,14 @@ class FolderLedger:
     def write(self, record: SubmissionRecord) -> None:
         """Write the record's next step, exclusively.
 
-        :raises Fenced: if another try has written since this ledger first read the order.
+        :raises Fenced: if another try has written since this ledger first read, or tried to write, the order.
         :raises LedgerUnavailable: if nobody knows whether it was written. Writing again is safe.
         :raises InvalidPayload: if the store doesn't create files exclusively.
         """
         prove(self._steps.store, self._steps.deployment)
         order, folder = self._place(record.fingerprint, record.take)
         while True:
-            number = self._at.get(order, 0) + 1
+            number = self._at.setdefault(order, 0) + 1
             step = Step(self._scope, record, number, self._writer, self._by, self._now())
             if self._steps.append(folder, step):
                 self._at[order] = number

@@ -27,6 +27,7 @@ from kling_airflow.submission.record import (
     UnreadableRecord,
 )
 from kling_airflow.submission.scope import Scope
+from kling_airflow.submission.store import open_store
 
 from ..s3 import S3
 
@@ -149,6 +150,19 @@ def test_caches_of_the_client_do_not_hide_another_process(s3: S3, root: ObjectSt
     record = it.read(PRINT, 1)
     assert record is not None
     assert record.state is State.NOT_SENT
+
+
+def test_a_list_is_asked_of_the_store_each_time(s3: S3, root: ObjectStoragePath) -> None:
+    store = open_store(root)
+    assert store.create("folder/1", b"x")
+    assert store.names("folder") == ["1"]
+    assert store.keys("folder") == ["folder/1"]
+    s3.put(root.bucket, "kling/ledger/folder/2", b"x")
+    assert store.names("folder") == ["1", "2"]
+    s3.put(root.bucket, "kling/ledger/folder/3/4", b"x")
+    assert store.keys("folder") == ["folder/1", "folder/2", "folder/3/4"]
+    assert store.names("folder") == ["1", "2", "3"]
+    assert (store.names("nothing"), store.keys("nothing"), store.read("nothing")) == ([], [], None)
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"version": 1, "rec'])

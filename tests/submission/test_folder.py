@@ -175,6 +175,16 @@ def test_a_write_without_a_read_supposes_that_there_is_nothing(tmp_path: Path) -
         ledger(tmp_path).write(sending())
 
 
+def test_reading_after_the_fence_does_not_lift_it(tmp_path: Path) -> None:
+    it = ledger(tmp_path)
+    ledger(tmp_path).write(sending())
+    with pytest.raises(Fenced):
+        it.write(sending())
+    assert it.read(PRINT, 1) == sending()
+    with pytest.raises(Fenced):
+        it.write(sending())
+
+
 def test_an_unreadable_step_fences_too(tmp_path: Path) -> None:
     it = ledger(tmp_path)
     it.read(PRINT, 1)
@@ -389,7 +399,8 @@ class Tries(RuleBasedStateMachine):
         self.known.setdefault(who, len(self.written))
 
     def may_write(self, who: int) -> bool:
-        return all(writer == who for writer, _ in self.written[self.known.get(who, 0) :])
+        known = self.known.setdefault(who, 0)  # a write without a read supposes that there is nothing
+        return all(writer == who for writer, _ in self.written[known:])
 
     def record(self) -> SubmissionRecord:
         self.clock += 1
@@ -418,7 +429,7 @@ class Tries(RuleBasedStateMachine):
             assert may
             self.written.append((who, record))
         else:  # something stood there, be it its own
-            assert self.known.get(who, 0) < len(self.written)
+            assert self.known[who] < len(self.written)
 
     @rule(who=tries, request=requests)
     def claim(self, who: int, request: str) -> None:
