@@ -23,7 +23,7 @@ from kling_airflow.gmi.meter import Meter, NoMeter
 from kling_airflow.gmi.pace import CEILING, Pace
 from kling_airflow.gmi.paced import PacedCalls
 from kling_airflow.gmi.record import Request, Status
-from kling_airflow.gmi.round import Round
+from kling_airflow.gmi.round import BREATH, Round
 from kling_airflow.gmi.schedule import Schedule, Tracked
 from kling_airflow.gmi.wait import Wait
 from kling_airflow.gmi.watch import Watch
@@ -163,15 +163,17 @@ class Poller:
         round_ = Round(self._calls, self._schedule.tracked, self._habits, self._saw, self._rounds)
         left = await round_.run(due)
         if round_.stopped_by is not None:
-            self._tell(left, round_.stopped_by)
+            await self._tell(left, round_.stopped_by)
         self._schedule.round_ends()
         self._meter.in_flight(len(self._schedule))
 
-    def _tell(self, left: list[Tracked], error: GMIError) -> None:
+    async def _tell(self, left: list[Tracked], error: GMIError) -> None:
         """Let one failure stand for all that could not be asked, or for everyone if it is the key."""
         everyone = isinstance(error, Unauthorized)
-        for one in list(self._schedule.tracked.values()) if everyone else left:
+        for number, one in enumerate(list(self._schedule.tracked.values()) if everyone else left):
             self._inform(one, _own(error, one.request_id) if everyone else error)
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
 
     def _saw(self, one: Tracked, seen: Request | GMIError, served_at: float | None) -> None:
         """Take a look in, and decide when the next one is due."""

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY: Final = 8
 """Reads by id under way at once."""
+BREATH: Final = 250
+"""Looks taken in before the event loop gets a turn: ten thousand at once held it up for 0.2 s."""
 _UNPROVEN_LEFT_ALONE = 60.0
 
 Saw = Callable[[Tracked, "Request | GMIError", "float | None"], None]
@@ -99,8 +101,10 @@ class Round:
             _not_listed(wanted[request_id], self._number)
         proven = scan.shows_the_last(interval)
         if proven:
-            for one in shown.active:
+            for number, one in enumerate(shown.active):
                 self._count(one, shown.as_of)
+                if number % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)
         if due_before - len(self._left) < PAGE_COST * scan.pages:
             longest = {} if proven else {"longest": _UNPROVEN_LEFT_ALONE}
             habit.went_badly(self._now(), interval, **longest)
