@@ -40,14 +40,20 @@ class _ById(BaseTrigger):
 
 
 class SessionPerPoll(_ById):
-    """The usual deferrable trigger: a session for each poll (as the http and dbt-cloud providers do)."""
+    """The usual deferrable trigger: a session for each poll, the connection read once (dbt-cloud 4.11)."""
+
+    connection: Any = None
 
     async def look(self) -> dict[str, Any]:
         """Return the record."""
         import aiohttp
+        from airflow.providers.common.compat.connection import get_async_connection
 
+        if self.connection is None:
+            self.connection = await get_async_connection("bench")
+        headers = {"Authorization": f"Bearer {self.connection.password}"}
         async with (
-            aiohttp.ClientSession(headers=self.headers) as session,
+            aiohttp.ClientSession(headers=headers) as session,
             session.get(self.url) as response,
         ):
             record: dict[str, Any] = await response.json()
