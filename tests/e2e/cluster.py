@@ -34,6 +34,9 @@ SETTINGS = {
     # A lost heartbeat is noticed in seconds instead of minutes; nothing else differs from the defaults.
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
 }
@@ -89,17 +92,19 @@ class ClusterAPI(AirflowAPI):
         (row,) = self.instances(dag_id, run_id, task_id)
         return row
 
-    def mapped_xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Any:
-        """Return what an instance of a mapped task returned."""
-        parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", "return_value")
+    def mapped_xcom(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int, key: str = "return_value"
+    ) -> Any:
+        """Return what an instance of a mapped task pushed."""
+        parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key)
         asked = {"map_index": str(map_index), "deserialize": "true"}
         return self._send("GET", *parts, params=asked).json()["value"]
 
-    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
         """Mark a task failed, success or skipped, as the button in the UI does."""
-        self._send(
-            "PATCH", "dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, json={"new_state": state}
-        )
+        mapped = (str(map_index),) if map_index >= 0 else ()
+        parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, *mapped)
+        self._send("PATCH", *parts, json={"new_state": state})
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Clear a task and what follows it, as the button in the UI does."""

@@ -31,6 +31,8 @@ LONG = 15
 """Seconds of a clip that takes about 40 s to make at this speed; one of 3 s takes about 17 s."""
 STAYS_ALIVE = "stays alive: no user has ended the task"
 """What a trigger says when it was ended, and its request was not."""
+NOTHING_IS_SENT = "Nothing is sent."
+"""What a try says that has neither found nor ruled out an earlier one's request."""
 MARGIN = 30.0
 SENDING_SECONDS = 180.0 + MARGIN
 """How long a POST may take to arrive, with a margin; before that nothing is proven absent."""
@@ -53,29 +55,35 @@ def paused(world: World) -> dict[str, Run]:
     return {line: world.start("pausing", f"dies-{line}", line=line) for line in LINES}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stalled(world: World) -> Run:
+    """A run whose worker is to stall before its POST; it waits there, too."""
+    return world.start("pausing", "stalls", line="after-intent")
+
+
 def process_of(run: Run) -> psutil.Process:
     """Wait for the process in which a run's generation is, and return it."""
     return run.world.wait_for(lambda: task_process(run.instance()), f"{run.name} has a process")
 
 
-def kill_at_the_line(run: Run) -> None:
-    """Wait until the worker is at the line where it pauses, then kill the process of its task."""
+def process_at_the_line(run: Run) -> psutil.Process:
+    """Wait until the worker is at the line where it pauses, and return the process of its task."""
     reached = run.world.folder / f"{run.name}.reached"
     run.world.wait_for(reached.exists, f"{run.name} is at its line")
-    process_of(run).kill()
+    return process_of(run)
 
 
 def test_the_process_dies_after_intent_and_before_the_post(world: World, paused: dict[str, Run]) -> None:
     """The test at the end of this module sees how it goes on: nothing can be ruled out for minutes."""
     run = paused["after-intent"]
-    kill_at_the_line(run)
+    process_at_the_line(run).kill()
     assert run.orders() == []
 
 
 @pytest.mark.parametrize("line", ["before-intent", "after-answer", "after-persisting"])
 def test_the_process_dies_at_a_line(world: World, paused: dict[str, Run], line: str) -> None:
     run = paused[line]
-    kill_at_the_line(run)
+    process_at_the_line(run).kill()
     run.require_one_landed()
     said = run.log()
     assert ("Adopted request" in said) == (line == "after-answer")
@@ -99,6 +107,20 @@ def test_the_whole_worker_is_lost_while_its_post_is_answered(world: World) -> No
     supervisor_of(process).kill()
     process.kill()
     assert run.require_one_landed().request_id == entry.request_id
+
+
+def test_a_worker_stalls_before_its_post_and_comes_back_replaced(world: World, stalled: Run) -> None:
+    """The first try sends when the second is already there. A test further down sees how it goes on."""
+    process = process_at_the_line(stalled)
+    worker = supervisor_of(process)
+    worker.suspend()
+    process.suspend()
+    world.wait_for(lambda: stalled.instance()["try_number"] == 2, "a second try took over")
+    world.wait_for(lambda: NOTHING_IS_SENT in stalled.log(attempt=2), "the second try has looked")
+    (world.folder / f"{stalled.name}.release").touch()
+    process.resume()
+    stalled.wait_until_ordered()
+    worker.resume()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -131,6 +153,21 @@ def test_marked_failed_while_it_is_deferred_is_cancelled(world: World) -> None:
     entry = wait_in_a_triggerer(run)
     world.cluster.api.mark(run.dag_id, run.name, "generate", "failed")
     require_cancelled(run, entry.request_id)
+
+
+def test_one_of_a_mapped_task_is_marked_failed_and_only_it_is_cancelled(world: World) -> None:
+    api = world.cluster.api
+    run = world.start("twins", "one-twin", duration=LONG)
+    instances = lambda: api.instances(run.dag_id, run.name, "generate")  # noqa: E731
+    world.wait_for(
+        lambda: len(instances()) == 2 and all(row["triggerer_job"] for row in instances()),
+        "both wait in a triggerer",
+    )
+    given_up = api.mapped_xcom(run.dag_id, run.name, "generate", 0, key="request_id")
+    api.mark(run.dag_id, run.name, "generate", "failed", map_index=0)
+    assert run.wait_until_over() == "failed"
+    outcomes = {entry.request_id == given_up: (entry.outcome, entry.billed) for entry in run.orders()}
+    assert outcomes == {True: ("cancelled", False), False: ("success", True)}
 
 
 def require_cancelled(run: Run, request_id: str) -> None:
@@ -223,3 +260,20 @@ def test_what_died_before_the_post_is_sent_once_it_is_proven_absent(
     billed = run.require_one_landed(timeout=240)
     assert billed.created_at > arrives_by - MARGIN
     assert "Sending again is safe" in run.log()
+
+
+def test_what_a_replaced_worker_sent_is_found_and_not_sent_again(world: World, stalled: Run) -> None:
+    """Both tries speak of one marker, and so of one request."""
+    stalled.require_one_landed(timeout=240)
+    assert len(stalled.orders()) == 1
+    assert "Adopted request" in stalled.log()
+
+
+def test_the_scheduler_is_lost_with_its_workers_while_a_post_is_answered(world: World) -> None:
+    """The last of all: it takes every other run's worker along."""
+    world.simulator.faults.add("late-answer", contains="scheduler-lost", seconds=20)
+    run = world.start("deferred", "scheduler-lost")
+    entry = run.wait_until_ordered()
+    world.cluster.scheduler.kill()
+    world.cluster.scheduler.start()
+    assert run.require_one_landed().request_id == entry.request_id

@@ -21,6 +21,8 @@ HELD = "held"
 class PausingOperator(KlingImageToVideoOperator):
     """The operator, its first try held up at a line that no fault of the queue can hit.
 
+    It touches ``<run id>.reached`` there, and goes on when there is ``<run id>.release``.
+
     :param pause_at: ``before-intent``, ``after-intent``, ``after-answer`` or ``after-persisting``.
     """
 
@@ -31,20 +33,20 @@ class PausingOperator(KlingImageToVideoOperator):
         self.pause_at = pause_at
 
     def execute(self, context: Any) -> Any:
-        """Hold this process up where the test wants it; the file tells the test that it is there."""
+        """Hold this process up where the test wants it."""
         if context["ti"].try_number == 1:
-            _pause_at(self.pause_at, FOLDER / f"{context['run_id']}.reached")
+            _pause_at(self.pause_at, FOLDER / context["run_id"])
         return super().execute(context)
 
 
-def _pause_at(line: str, reached: Path) -> None:
+def _pause_at(line: str, signs: Path) -> None:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.submission.task_state import TaskStateLedger
 
     def pause() -> None:
-        reached.touch()
-        while True:
-            time.sleep(60)
+        signs.with_suffix(".reached").touch()
+        while not signs.with_suffix(".release").exists():
+            time.sleep(0.1)
 
     if line in {"before-intent", "after-intent", "after-persisting"}:
         state = "submitted" if line == "after-persisting" else "sending"
@@ -62,8 +64,9 @@ def _pause_at(line: str, reached: Path) -> None:
         submit = GMIClient.submit
 
         def pausing_submit(client: Any, *arguments: Any) -> Any:
-            submit(client, *arguments)
+            answer = submit(client, *arguments)
             pause()
+            return answer
 
         GMIClient.submit = pausing_submit  # type: ignore[method-assign]
 
