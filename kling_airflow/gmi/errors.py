@@ -14,7 +14,8 @@ class Money(StrEnum):
     UNSPENT = "No money was spent."
     UNKNOWN = "A clip may have been paid for: nobody knows yet."
     HELD = "The clip is paid for once it succeeds; the request is alive in the queue."
-    NOT_BILLED = "GMI Cloud does not bill failed or cancelled requests."
+    NOT_BILLED = "GMI Cloud does not bill failed requests."
+    CANCELLED = "Whether GMI Cloud bills a cancelled request is not known."
     SPENT = "The clip was generated and paid for."
 
 
@@ -166,7 +167,7 @@ class GenerationFailed(GMIError):
 class GenerationCancelled(GMIError):
     """The request was cancelled in the queue."""
 
-    default_money = Money.NOT_BILLED
+    default_money = Money.CANCELLED
 
 
 class GenerationTimeout(GMIError):

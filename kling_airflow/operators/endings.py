@@ -27,7 +27,7 @@ def cancelled(error: GenerationTimeout, request_id: str, client: GMIClient) -> G
     if client.cancel(request_id):
         return GenerationTimeout(
             error.what,
-            money=Money.NOT_BILLED,
+            money=Money.CANCELLED,
             todo="It was cancelled, as `cancel_on_timeout` asks; the next try submits anew.",
             request_id=request_id,
         )

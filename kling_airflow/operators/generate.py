@@ -122,7 +122,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         def deliver(marker: str | None, delivered: Mapping[str, str]) -> Delivery:
             return self._deliver(options, frames, how, client, marker=marker, delivered=delivered)
 
-        def matches(payload: Mapping[str, Any]) -> bool:
+        def matches(payload: Mapping[str, Any]) -> bool | None:
             addresses = {name: frame.address() for name, frame in frames.items()}
             return asks_the_same(payload, options.to_json(), addresses)
 

@@ -44,7 +44,7 @@ class TaskStopped(GMIError, AirflowException):
         """
         if cancelled:
             what = f"The task was ended while it waited, and request {request_id} was cancelled."
-            money, todo = Money.NOT_BILLED, "Clear the task to submit anew."
+            money, todo = Money.CANCELLED, "Clear the task to submit anew."
         elif over:
             what = f"The task was ended while it waited, and request {request_id} goes on."
             money, todo = Money.HELD, "Clear the task to wait for it and buy nothing."

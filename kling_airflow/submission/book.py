@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from kling_airflow.gmi.errors import Money, UnresolvedSubmission
+from kling_airflow.gmi.errors import Money, NotAccepted, UnresolvedSubmission
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import Log, Order
-from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord
+from kling_airflow.submission.record import (
+    Fenced,
+    LedgerUnavailable,
+    State,
+    SubmissionRecord,
+    UnreadableRecord,
+)
 
 WRITE_PATIENCE: Final = 60.0
 """Seconds in which the id of an accepted submission must have been written down."""
@@ -21,7 +28,8 @@ class Book:
     :param ledger: where records are kept.
     :param log: where trouble is told.
     :param now: the clock, in Unix seconds.
-    :param sleep: how to wait.
+    :param sleep: how to wait while an id can't be written down. Not to be cut short, not even by a wish
+        that the task ends: until it is written, only the log has it.
     """
 
     def __init__(
@@ -37,20 +45,33 @@ class Book:
 
         :raises UnresolvedSubmission: if there is one that can't be read.
         """
-        try:
+        with _told():
             record = self.ledger.read(order.fingerprint, order.take)
-        except UnreadableRecord as error:
-            raise UnresolvedSubmission(
-                f"The record of this order can't be read: {error}.",
-                todo="Nothing was sent. Use the release of this package that wrote it, or another `take`.",
-            ) from error
         if record is not None:
             return record
         return SubmissionRecord(order.fingerprint, order.take, order.model, State.NOT_SENT)
 
     def write(self, record: SubmissionRecord) -> None:
-        """Write a record, at once or not at all: the fence before a POST."""
-        self.ledger.write(record)
+        """Write a record, at once or not at all: the fence before a POST.
+
+        :raises NotAccepted: if it could not be written, so that nothing was sent.
+        """
+        with _told():
+            self.ledger.write(record)
+
+    def others(self, order: Order) -> list[SubmissionRecord]:
+        """Return what this task instance has asked for besides: orders that the queue has, or may have.
+
+        :raises UnresolvedSubmission: if there is a record that can't be read.
+        """
+        with _told():
+            records = self.ledger.records()
+        return [
+            record
+            for record in records
+            if record.state is not State.NOT_SENT
+            and (record.fingerprint, record.take) != (order.fingerprint, order.take)
+        ]
 
     def write_down(self, record: SubmissionRecord) -> None:
         """Write the record of a request that the queue has, trying for a minute.
@@ -79,3 +100,19 @@ class Book:
     def claim(self, request_id: str, order: Order) -> bool | None:
         """Make a request the order's own; see :meth:`Ledger.claim`."""
         return self.ledger.claim(request_id, self.ledger.owner(order.fingerprint, order.take))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of the ledger's own errors what they mean for the money."""
+    try:
+        yield
+    except UnreadableRecord as error:
+        raise UnresolvedSubmission(
+            f"The record of this order can't be read: {error}.",
+            todo="Nothing was sent. Use the release of this package that wrote it, or another `take`.",
+        ) from error
+    except Fenced as error:
+        raise NotAccepted(str(error), todo="Nothing was sent: that other try goes on.") from error
+    except LedgerUnavailable as error:
+        raise NotAccepted(str(error), todo="Nothing was sent; run the task again.") from error

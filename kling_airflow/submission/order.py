@@ -66,7 +66,8 @@ class Order:
     :param take: which take of it, 1 for the first.
     :param deliver: brings the frames to the queue; given the last delivery's marker and addresses, it
         makes the same again.
-    :param matches: whether the payload of a request in the list asks just what this order asks; needed
+    :param matches: whether the payload of a request in the list asks just what this order asks (None:
+        that and more); needed
         where nothing marks the request.
     """
 
@@ -74,7 +75,7 @@ class Order:
     fingerprint: str
     take: int
     deliver: Callable[[str | None, Mapping[str, str]], Delivery]
-    matches: Callable[[Mapping[str, Any]], bool]
+    matches: Callable[[Mapping[str, Any]], bool | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Sighting:
     """What one look through the list brought.
 
     :param ours: requests that carry our marker; without a marker, those that ask just what we asked.
-    :param doubtful: how many requests of that time carry no payload, so that nobody can tell.
+    :param doubtful: how many requests of that time nobody can tell: they carry no payload, or ask what we
+        asked and more.
     :param read_back: whether the list was read back past the submission.
     :param younger: whether a request is visible that is younger than our POST could be, so that ours
         would be visible, too.
@@ -64,7 +65,9 @@ class Sighting:
         missing = [
             "" if self.read_back else "the list could not be read back past the submission",
             "" if self.younger else "no request is listed that is younger than ours would be",
-            f"{self.doubtful} rows carry no payload" if self.doubtful else "",
+            f"of {self.doubtful} rows nobody can tell: no payload, or one with more in it"
+            if self.doubtful
+            else "",
         ]
         return f"none of {self.rows} rows is ours, but {'; '.join(part for part in missing if part)}"
 
@@ -72,7 +75,7 @@ class Sighting:
 def look(
     queue: Listing,
     record: SubmissionRecord,
-    matches: Callable[[Mapping[str, Any]], bool],
+    matches: Callable[[Mapping[str, Any]], bool | None],
     *,
     now: Callable[[], float],
 ) -> Sighting:
@@ -107,21 +110,21 @@ def find(queue: Listing, model: str, request_id: str) -> Request | None:
 
 def asks_the_same(
     payload: Mapping[str, Any], fields: Mapping[str, Any], addresses: Mapping[str, str] | None = None
-) -> bool:
+) -> bool | None:
     """Return whether a payload in the list asks just what we asked, compared as text.
+
+    None where it asks that and more: the service may have filled in a default, or it is another's.
 
     :param fields: ours, the frames aside.
     :param addresses: of our frames by field, compared without their queries: that is where signatures stand.
     """
-    addresses = addresses or {}
-    if {name for name in payload if payload[name] is not None} != {*fields, *addresses}:
+    asked = {name: _text(value) for name, value in fields.items() if value is not None}
+    asked |= {name: address.partition("?")[0] for name, address in (addresses or {}).items()}
+    told = {name: _text(value) for name, value in payload.items() if value is not None}
+    told |= {name: told[name].partition("?")[0] for name in addresses or {} if name in told}
+    if any(told.get(name) != value for name, value in asked.items()):
         return False
-    if any(_text(payload[name]) != _text(value) for name, value in fields.items()):
-        return False
-    return all(
-        isinstance(payload[name], str) and payload[name].partition("?")[0] == address.partition("?")[0]
-        for name, address in addresses.items()
-    )
+    return True if len(told) == len(asked) else None
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
@@ -136,7 +139,7 @@ class _Reader:
         self,
         queue: Listing,
         record: SubmissionRecord,
-        matches: Callable[[Mapping[str, Any]], bool],
+        matches: Callable[[Mapping[str, Any]], bool | None],
         now: Callable[[], float],
     ) -> None:
         self.queue = queue
@@ -165,9 +168,10 @@ class _Reader:
     def sighting(self) -> Sighting:
         ours, doubtful = [], 0
         for request in self._of_that_time():
-            if not request.payload:
+            is_ours = self._is_ours(request) if request.payload else None
+            if is_ours is None:
                 doubtful += 1
-            elif self._is_ours(request):
+            elif is_ours:
                 ours.append(request)
         return Sighting(
             ours=tuple(ours),
@@ -209,7 +213,7 @@ class _Reader:
             and (request.created_at is None or self._since() <= request.created_at <= self._until())
         ]
 
-    def _is_ours(self, request: Request) -> bool:
+    def _is_ours(self, request: Request) -> bool | None:
         if self.record.marker is not None:
             return carries(request.payload, self.record.marker)
         return self.matches(request.payload)

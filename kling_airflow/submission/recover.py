@@ -65,7 +65,7 @@ class Recovery:
             return known(record)
         if request is not None and request.status in {Status.FAILED, Status.CANCELLED}:
             self.log.info(
-                "Request %s of an earlier try is %s (%s), which is not billed: submitting anew.",
+                "Request %s of an earlier try is %s (%s): submitting anew.",
                 request_id,
                 request.status,
                 request.outcome.error or "no reason given",

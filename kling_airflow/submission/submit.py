@@ -42,6 +42,7 @@ class Submitter:
     :param on_unresolved: what to do when they are over.
     :param now: the clock, in Unix seconds.
     :param sleep: how to wait; may raise to end everything.
+    :param patient_sleep: how to wait while the id of an accepted submission can't be written down.
     """
 
     def __init__(
@@ -55,13 +56,14 @@ class Submitter:
         on_unresolved: OnUnresolved = OnUnresolved.FAIL,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        patient_sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.queue = queue
         self.log = log
         self.until = until
         self.now = now
         self.sleep = sleep
-        self.book = Book(ledger, log, now=now, sleep=sleep)
+        self.book = Book(ledger, log, now=now, sleep=patient_sleep)
         self.recovery = Recovery(
             queue, self.book, log, grace=grace, on_unresolved=on_unresolved, now=now, sleep=sleep
         )
@@ -113,12 +115,7 @@ class Submitter:
 
     def others(self, order: Order) -> list[SubmissionRecord]:
         """Return what this task instance has asked for besides: orders that the queue has, or may have."""
-        return [
-            record
-            for record in self.book.ledger.records()
-            if record.state is not State.NOT_SENT
-            and (record.fingerprint, record.take) != (order.fingerprint, order.take)
-        ]
+        return self.book.others(order)
 
     def _recovered(self, order: Order) -> Submitted | None:
         record = self.book.read(order)

@@ -141,7 +141,7 @@ def test_a_download_that_may_work_later_may_be_retried(tmp_path):
     assert "secret" not in str(caught.value)
 
 
-def test_a_signed_source_is_not_in_the_log(tmp_path, capsys, caplog):
+def test_a_signed_source_is_not_in_the_log(s3, tmp_path, capsys, caplog):
     caplog.set_level("INFO")
     with FileServer(ROCKET.read_bytes()).running() as server:
         prepare(source=server.url + "?sig=secret", destination=f"{tmp_path.as_uri()}/x.jpg")

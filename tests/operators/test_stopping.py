@@ -51,7 +51,7 @@ FAILED = GenerationFailed("Request r failed.", retryable=True, request_id="r")
         (TaskStopped.while_submitting(durable=False), Money.UNKNOWN, "remembers nothing"),
         (TaskStopped.while_waiting("r", over=False, cancelled=False), Money.HELD, "next try waits for it"),
         (TaskStopped.while_waiting("r", over=True, cancelled=False), Money.HELD, "Clear the task to wait"),
-        (TaskStopped.while_waiting("r", over=True, cancelled=True), Money.NOT_BILLED, "submit anew"),
+        (TaskStopped.while_waiting("r", over=True, cancelled=True), Money.CANCELLED, "submit anew"),
         (TaskStopped.between_two(FAILED), Money.NOT_BILLED, "next try submits anew"),
     ],
 )

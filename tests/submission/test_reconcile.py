@@ -138,6 +138,7 @@ def test_a_nonce_in_a_base64_frame_is_a_marker() -> None:
 def test_without_a_marker_only_what_asks_the_same_at_that_time_is_a_candidate() -> None:
     record = replace(RECORD, marker=None, frames={})
     same = {"prompt": "p"}
+    assert asks_the_same({"prompt": "p", "seed": 1}, same) is None
     rows = [
         row("before", SENT - MARGIN - 5, payload=same),
         row("same", SENT + 1, payload=same),
@@ -145,7 +146,17 @@ def test_without_a_marker_only_what_asks_the_same_at_that_time_is_a_candidate() 
         row("more", SENT + 1, payload={"prompt": "p", "seed": 1}),
         row("after", LATER, payload=same),
     ]
-    assert [request.request_id for request in sight(Listed(rows), record).ours] == ["same"]
+    sighting = sight(Listed(rows), record)
+    assert [request.request_id for request in sighting.ours] == ["same"]
+    assert sighting.doubtful == 1, "`more` may be ours with a default that the service filled in"
+
+
+def test_an_echo_with_a_default_filled_in_is_no_proof_of_absence() -> None:
+    record = replace(RECORD, marker=None, frames={})
+    filled = row("filled", SENT + 1, payload={"prompt": "p", "mode": "std"})
+    sighting = sight(Listed([OLD, filled, row("young", LATER, payload={"prompt": "q"})]), record)
+    assert not sighting.absent
+    assert "nobody can tell" in sighting.summary
 
 
 def test_asking_the_same_is_compared_as_text_and_without_signatures() -> None:
@@ -153,7 +164,7 @@ def test_asking_the_same_is_compared_as_text_and_without_signatures() -> None:
     assert asks_the_same(echo, {"duration": "5", "prompt": "p"}, {"image": "https://store/a.png?sig=2"})
     assert not asks_the_same(echo, {"duration": "5", "prompt": "p"}, {"image": "https://store/b.png"})
     assert not asks_the_same(echo, {"duration": "6", "prompt": "p"}, {"image": "https://store/a.png"})
-    assert not asks_the_same(echo, {"duration": "5", "prompt": "p"})
+    assert asks_the_same(echo, {"duration": "5", "prompt": "p"}) is None
 
 
 def test_a_request_the_list_shows_is_found_by_its_id() -> None:
