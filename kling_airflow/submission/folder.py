@@ -67,8 +67,6 @@ class FolderLedger:
                 f"{self._steps.store.uri}/{folder} had {self._at[order]} steps, and has {last} now"
             )
         step = self._steps.read(folder, last) if last else None
-        if step is not None and step.writer == self._writer:
-            self._at[order] = last  # it may be one whose answer was lost
         self._at.setdefault(order, last)
         return None if step is None else step.record
 
