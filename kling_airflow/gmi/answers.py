@@ -164,6 +164,8 @@ def _permanent(call: Call, answer: Answer) -> GMIError | None:
         case 404 if answer.is_html:
             return WrongService(f"There is no request queue at this address{said}.", **stake)
         case 404:
+            if call.request_id is not None:
+                stake["money"] = Money.UNKNOWN
             return NotFound(f"The queue does not know {call.subject}{said}.", todo=_find_it(call), **stake)
         case 301 | 307 | 308:
             what = f"The address only redirects{said}; a redirect is never followed with a key."

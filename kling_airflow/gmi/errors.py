@@ -5,7 +5,9 @@ Every text has three parts: what happened, whether money may have been spent, wh
 
 from __future__ import annotations
 
+from copy import copy
 from enum import StrEnum
+from typing import Self
 
 
 class Money(StrEnum):
@@ -44,6 +46,13 @@ class GMIError(Exception):
         self.todo = self.default_todo if todo is None else todo
         self.request_id = request_id
         super().__init__(" ".join(part for part in (what, self.money.value, self.todo) if part))
+
+    def about(self, request_id: str) -> Self:
+        """Return the same error, about a request that is alive: its clip is at stake."""
+        twin = copy(self)
+        twin.money, twin.request_id = Money.HELD, request_id
+        twin.args = (" ".join(part for part in (twin.what, twin.money.value, twin.todo) if part),)
+        return twin
 
 
 class InvalidPayload(GMIError):

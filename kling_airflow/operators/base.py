@@ -18,6 +18,7 @@ from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.operators.arguments import one_of, seconds, whole_number
+from kling_airflow.operators.endings import cancelled, forgotten, is_worth_another, reminding
 from kling_airflow.operators.stopping import Stopped, Stopping, TaskStopped
 
 if TYPE_CHECKING:
@@ -202,8 +203,9 @@ class GenerationOperator(BaseOperator):
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
         from kling_airflow.submission.order import ComeBack
 
-        order = self._order(client)
         submitter = self._submitter(context, client, until)
+        with reminding(submitter):
+            order = self._order(client)
         self._refuse_changed_request(submitter, order)
         # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
         adopt = None if earlier else text_or_none(self.adopt_request_id)
@@ -332,19 +334,25 @@ class GenerationOperator(BaseOperator):
         asked = self._asked()
         clip = {name: asked.get(name) if value is None else value for name, value in clip.items()}
         if clip.get("cost_usd") is None:
-            clip["cost_usd"] = self._price_usd(self._hook.get_conn())
+            clip["cost_usd"] = self._price_if_known()
         push_clip(context, clip["video_url"])
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
 
+    def _price_if_known(self) -> float | None:
+        """Ask the catalog; the clip is there, and nothing about its price may fail its task."""
+        try:
+            return self._price_usd(self._hook.get_conn())
+        except Exception as error:
+            self.log.warning("What the clip costs can't be told: %s", type(error).__name__)
+            return None
+
     def _ended_badly(self, context: Context, error: GMIError, earlier: int) -> dict[str, Any]:
         """Buy again what failed for a passing reason; cancel what timed out, if asked to; else raise."""
-        from kling_airflow.operators.endings import cancelled, is_worth_another
-
         if isinstance(error, GenerationTimeout) and self.cancel_on_timeout and error.request_id:
             raise cancelled(error, error.request_id, self._hook.get_conn()) from None
         if not is_worth_another(error, earlier, on=self.resubmit_on, most=int(self.max_resubmissions)):
-            raise error
+            raise error if self.durable else forgotten(error) from None
         pause = seconds("resubmit_delay", self.resubmit_delay)
         self.log.warning(
             "%s Submitting anew in %.0f s (%d of %d).",

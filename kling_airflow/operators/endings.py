@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, GMIError, Money
+from kling_airflow.gmi.errors import (
+    GenerationFailed,
+    GenerationTimeout,
+    GMIError,
+    InvalidPayload,
+    Money,
+    Unreachable,
+    UnresolvedSubmission,
+)
+from kling_airflow.media.errors import MediaError
+from kling_airflow.submission.record import State
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.submit import Submitter
 
 
 def is_worth_another(error: GMIError, earlier: int, *, on: str, most: int) -> bool:
@@ -36,3 +49,38 @@ def cancelled(error: GenerationTimeout, request_id: str, client: GMIClient) -> G
         todo="Cancelling it failed (the call is undocumented); the next try waits for it again.",
         request_id=request_id,
     )
+
+
+def forgotten(error: GMIError) -> GMIError:
+    """Return what a wait that gave up means under ``durable=False``: a retry would buy the clip again."""
+    if not isinstance(error, GenerationTimeout | Unreachable):
+        return error
+    return UnresolvedSubmission(
+        error.what,
+        money=Money.HELD,
+        todo="`durable=False` remembers nothing: before you run the task again, set `adopt_request_id` to"
+        f" {error.request_id}, or the clip is bought twice.",
+        request_id=error.request_id,
+    )
+
+
+@contextmanager
+def reminding(submitter: Submitter) -> Iterator[None]:
+    """Say, when an order can't be made out, that this task instance has bought before.
+
+    A frame that has gone, or a wrong option, must not read as "no money was spent" on a retry.
+    """
+    try:
+        yield
+    except (InvalidPayload, MediaError) as error:
+        live = [record for record in submitter.remembered() if record.state is not State.NOT_SENT]
+        if not live:
+            raise
+        ids = ", ".join(record.request_id or "one whose answer was lost" for record in live)
+        what = error.what if isinstance(error, GMIError) else str(error)
+        raise UnresolvedSubmission(
+            f"{what} And this task has submitted before: {ids}.",
+            money=Money.HELD,
+            todo="Put right what the message names, then clear the task: it finds that request again.",
+            request_id=live[-1].request_id,
+        ) from error

@@ -103,7 +103,6 @@ class KlingImageToVideoOperator(GenerationOperator):
         from kling_airflow.submission.record import fingerprint
 
         options = self._options()
-        refuse_dear(self.max_cost_usd, options.price_usd, _words(options))
         take = whole_number("take", self.take, least=1)
         how = ImageDelivery.read(self.image_delivery)
         frames = {
@@ -141,6 +140,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         from kling_airflow.gmi.payload import ImageToVideo
         from kling_airflow.submission.delivery import deliver
 
+        refuse_dear(self.max_cost_usd, options.price_usd, _words(options))
         delivery = deliver(frames, how, client, self.log, marker=marker, delivered=delivered)
         if not delivery.frames:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free

@@ -57,24 +57,26 @@ def plain_order(
     """Return the order of a payload that is sent as it is.
 
     :param words: what is bought, for errors.
-    :raises InvalidPayload: if it does not fit the catalog, or costs more than allowed.
+    It is held against the catalog, and what it may cost, when it is about to be sent: what was bought
+    before is found again whatever the catalog says now.
+
     """
     from kling_airflow.gmi import catalog
     from kling_airflow.submission.order import Delivery, Order
     from kling_airflow.submission.reconcile import asks_the_same
     from kling_airflow.submission.record import fingerprint
 
-    if check_payload or dollars("max_cost_usd", max_cost_usd) is not None:
-        description = client.model(model)
-        if check_payload:
-            catalog.check(model, description, payload)
-        refuse_dear(max_cost_usd, catalog.price_usd(description, payload), words)
-
     # The queue's echo leaves out what is null, and so does the comparison with it.
     asked = {name: value for name, value in payload.items() if value is not None}
 
     def deliver(marker: str | None, delivered: Mapping[str, str]) -> Delivery:
-        client.check()  # nothing may have spoken to the queue yet: find a wrong key or address for free
+        if check_payload or dollars("max_cost_usd", max_cost_usd) is not None:
+            description = client.model(model)
+            if check_payload:
+                catalog.check(model, description, payload)
+            refuse_dear(max_cost_usd, catalog.price_usd(description, payload), words)
+        else:
+            client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
         return Delivery(payload)
 
     return Order(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from kling_airflow.gmi.errors import Money, NotAccepted, UnresolvedSubmission
+from kling_airflow.gmi.errors import Money, UnresolvedSubmission
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import Log, Order
 from kling_airflow.submission.record import (
@@ -54,7 +54,8 @@ class Book:
     def write(self, record: SubmissionRecord) -> None:
         """Write a record, at once or not at all: the fence before a POST.
 
-        :raises NotAccepted: if it could not be written, so that nothing was sent.
+        :raises Fenced: if another try has written meanwhile, so that nothing may be sent.
+        :raises LedgerUnavailable: if it could not be written, so that nothing may be sent.
         """
         with _told():
             self.ledger.write(record)
@@ -112,7 +113,8 @@ def _told() -> Iterator[None]:
             f"The record of this order can't be read: {error}.",
             todo="Nothing was sent. Use the release of this package that wrote it, or another `take`.",
         ) from error
-    except Fenced as error:
-        raise NotAccepted(str(error), todo="Nothing was sent: that other try goes on.") from error
-    except LedgerUnavailable as error:
-        raise NotAccepted(str(error), todo="Nothing was sent; run the task again.") from error
+    except (Fenced, LedgerUnavailable) as error:
+        raise type(error)(
+            f"{error} Nothing was sent now; whether an earlier try has bought the clip is in the ledger."
+            " Run the task again: it looks there first."
+        ) from error

@@ -54,7 +54,7 @@ class SourceFrame:
     """A frame as the user gave it, read and checked.
 
     :param source: where it came from.
-    :param identity: a hash of its content; of its address without the query where it couldn't be read.
+    :param identity: a hash of its content; of its address without the query where that is passed on.
     :param data: its bytes; None where it couldn't be read and is only passed on.
     :param format: "jpeg" or "png"; "" where it couldn't be read.
     :param presign: makes an address of an object in a store that the queue can read.
@@ -97,21 +97,23 @@ def read_source(
     from kling_airflow.media.frame_check import check_frame
 
     uri = _uri(name, source)
+    passed_on = how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://"))
     try:
         data = read(uri, name)
         info = check_frame(data)
     except InvalidFrame as error:
         raise InvalidPayload(f"`{name}` ({_without_query(uri)}) is no frame: {error}") from error
     except MediaError as error:
-        if how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://")):
+        if passed_on:
             log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error)
-            address = hashlib.sha256(_without_query(uri).encode()).hexdigest()
-            return SourceFrame(uri, f"address:{address}", None, "", presign)
+            return SourceFrame(uri, _address_hash(uri), None, "", presign)
         if isinstance(error, InvalidArgument):
             raise InvalidPayload(str(error)) from error
         error.args = (f"{error} {Money.UNSPENT}",)
         raise
-    return SourceFrame(uri, info.sha256, data, info.format, presign)
+    # What may be unreadable the next time is told by its address each time.
+    identity = _address_hash(uri) if passed_on else info.sha256
+    return SourceFrame(uri, identity, data, info.format, presign)
 
 
 def _uri(name: str, source: object) -> str:
@@ -130,6 +132,10 @@ def _uri(name: str, source: object) -> str:
             " file:///folder/frame.png or https://..."
         )
     return uri
+
+
+def _address_hash(uri: str) -> str:
+    return f"address:{hashlib.sha256(_without_query(uri).encode()).hexdigest()}"
 
 
 def _without_query(uri: str) -> str:

@@ -113,7 +113,8 @@ def asks_the_same(
 ) -> bool | None:
     """Return whether a payload in the list asks just what we asked, compared as text.
 
-    None where it asks that and more: the service may have filled in a default, or it is another's.
+    None where nobody can tell: it asks that and more, or its longest text is ours and the rest is not. The
+    service may have filled in a default or written a value in its own way, or it is another's.
 
     :param fields: ours, the frames aside.
     :param addresses: of our frames by field, compared without their queries: that is where signatures stand.
@@ -122,9 +123,12 @@ def asks_the_same(
     asked |= {name: address.partition("?")[0] for name, address in (addresses or {}).items()}
     told = {name: _text(value) for name, value in payload.items() if value is not None}
     told |= {name: told[name].partition("?")[0] for name in addresses or {} if name in told}
-    if any(told.get(name) != value for name, value in asked.items()):
-        return False
-    return True if len(told) == len(asked) else None
+    if all(told.get(name) == value for name, value in asked.items()):
+        return True if len(told) == len(asked) else None
+    longest = max(asked, key=lambda name: len(asked[name]), default=None)
+    if longest is not None and told.get(longest, "").strip() == asked[longest].strip():
+        return None
+    return False
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
@@ -210,7 +214,11 @@ class _Reader:
             for request in self.requests.values()
             if request.model in {"", self.record.model}
             and request.request_id not in self.record.earlier
-            and (request.created_at is None or self._since() <= request.created_at <= self._until())
+            and (
+                request.created_at is None
+                or self._since() <= request.created_at <= self._until()
+                or self._carries_our_marker(request)
+            )
         ]
 
     def _is_ours(self, request: Request) -> bool | None:
@@ -218,18 +226,32 @@ class _Reader:
             return carries(request.payload, self.record.marker)
         return self.matches(request.payload)
 
+    def _carries_our_marker(self, request: Request) -> bool:
+        """Whether a request is ours whatever its age: a POST can arrive later than anyone would think."""
+        return self.record.marker is not None and carries(request.payload, self.record.marker)
+
     def _younger(self) -> bool:
         return any(
             request.created_at is not None
             and request.created_at > self._until()
             and request.model in {"", self.record.model}
             and bool(request.payload)
+            and not self._carries_our_marker(request)
             for request in self.requests.values()
         )
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return value if isinstance(value, str) else json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as every JSON writer writes it: 1.0 is 1."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _holds(value: str, marker: str) -> bool:

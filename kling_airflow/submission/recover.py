@@ -129,7 +129,7 @@ class Recovery:
             self.log.warning("The list can't be read: %s", error.what)
             return Sighting()
 
-    def _choose(self, order: Order, record: SubmissionRecord, sighting: Sighting) -> Submitted | None:
+    def _choose(self, order: Order, record: SubmissionRecord, sighting: Sighting) -> Submitted:
         """Take the one that is ours. Without a marker it may be another task's twin."""
         ours = sorted(sighting.ours, key=lambda request: (_rank(request), request.created_at or 0))
         if record.marker is None and len(ours) > 1:
@@ -141,14 +141,9 @@ class Recovery:
                 record.marker,
                 ours[0].request_id,
             )
-        return self._adopted(order, record, ours[0])
-
-    def _adopted(self, order: Order, record: SubmissionRecord, request: Request) -> Submitted | None:
+        # One that has failed is taken, too: whether it is worth another is decided where failures are.
         how = "it carries our marker" if record.marker else "it asks just the same"
-        submitted = self.adopt(order, record, request, how, sure=record.marker is not None)
-        if request.status in {Status.FAILED, Status.CANCELLED}:
-            return self.reattach(self.book.read(order))
-        return submitted
+        return self.adopt(order, record, ours[0], how, sure=record.marker is not None)
 
     def adopt(
         self, order: Order, record: SubmissionRecord, request: Request, how: str, *, sure: bool = True

@@ -28,6 +28,8 @@ from kling_airflow.submission.recover import Recovery, known
 
 PAUSE_MAX: Final = 60.0
 """Seconds of the longest pause that is sat out here; a longer one is the caller's (``ComeBack``)."""
+STALE_AFTER: Final = 60.0
+"""Seconds after which a written intent is too old to send on: it is written anew, and fenced anew."""
 _FIRST_PAUSE = 2.0
 
 
@@ -77,14 +79,18 @@ class Submitter:
         :raises UnresolvedSubmission: an answer was lost, and the request could be neither found nor ruled
             out; or the record can't be read.
         """
+        lost: AmbiguousSubmission | None = None
         while True:
             submitted = self._recovered(order)
             if submitted is not None:
                 return submitted
+            if lost is not None and self.now() > self.until:
+                raise NotAccepted(f"{lost.what} It is not in the queue, and `submit_timeout` is over.")
             try:
                 return self._send(order, self.book.read(order))
             except AmbiguousSubmission as error:
                 self.log.warning("%s Looking for it in the queue's list.", error.what)
+                lost = error
 
     def adopt(self, order: Order, request_id: str) -> Submitted:
         """Make a request that a person names this order's own, and return it.
@@ -113,6 +119,13 @@ class Submitter:
             )
         return self.recovery.adopt(order, record, request, "as `adopt_request_id` asks")
 
+    def remembered(self) -> list[SubmissionRecord]:
+        """Return all that this task instance has asked for; nothing where that can't be read."""
+        try:
+            return self.book.ledger.records()
+        except Exception:
+            return []
+
     def others(self, order: Order) -> list[SubmissionRecord]:
         """Return what this task instance has asked for besides: orders that the queue has, or may have."""
         return self.book.others(order)
@@ -139,6 +152,8 @@ class Submitter:
                 frames=delivery.frames,
             )
             self.book.write(record)
+            if self.now() - (record.sent_at or 0.0) > STALE_AFTER:
+                continue  # this worker stood still: another try may have begun, and the next write tells
             try:
                 request = self.queue.submit(order.model, delivery.payload)
             except AmbiguousSubmission:

@@ -17,6 +17,9 @@ BELIEVED_AFTER: Final = 3
 """How often a connection must be missing. The task that began the wait has read it, and Airflow says "not
 defined", too, when a secrets backend fails (3.3.2)."""
 
+BELIEVED_AFTER_SECONDS: Final = 300.0
+"""For how long, at least: an outage of a secrets backend ends no paid wait."""
+
 FRESH: Final = 20.0
 """Seconds for which a connection that one trigger has read serves the others, too: a thousand triggers that
 start together ask a secrets backend once."""
@@ -38,11 +41,11 @@ async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Po
             return await _poller(gmi_conn_id)
         except Unauthorized as error:
             missing += 1
-            if missing >= BELIEVED_AFTER:
-                return error
+            if missing >= BELIEVED_AFTER and time.time() - began >= BELIEVED_AFTER_SECONDS:
+                return error.about(wait.request_id)
             seen = Unreachable(error.what)
         except GMIError as error:
-            return error
+            return error.about(wait.request_id)
         except Exception as error:
             # Its text stays out: what a secrets backend says may hold secrets.
             seen = Unreachable(f"The connection `{gmi_conn_id}` can't be read now ({type(error).__name__}).")

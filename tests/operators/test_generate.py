@@ -251,6 +251,51 @@ class TestOnce:
         assert entry.request_id in str(caught.value)
 
 
+class TestRemembering:
+    """What was bought before is never spoken of as unspent, and never lost for what is wrong now."""
+
+    def test_a_frame_that_is_gone_does_not_read_as_unspent(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        from urllib.parse import urlsplit
+
+        store = TaskStateStore()
+        frame = tmp_path / "staged.jpg"
+        shutil.copy(urlsplit(rocket).path, frame)
+        request_id = operator(frame.as_uri()).execute(context(store))
+        frame.unlink()
+        with pytest.raises(exceptions.UnresolvedSubmission) as caught:
+            operator(frame.as_uri()).execute(context(store))
+        assert request_id in str(caught.value)
+        assert "No money was spent" not in str(caught.value)
+        shutil.copy(urlsplit(rocket).path, frame)
+        assert operator(frame.as_uri()).execute(context(store)) == request_id
+
+    def test_a_lower_limit_does_not_hide_what_was_bought(self, simulator: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        request_id = operator(rocket).execute(context(store))
+        assert operator(rocket, max_cost_usd=0.1).execute(context(store)) == request_id
+
+    def test_a_url_that_can_not_be_read_this_time_is_the_same_order(
+        self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from kling_airflow.gmi.client import GMIClient
+        from kling_airflow.media.errors import DownloadFailed
+
+        with as_file(files("kling_airflow.demo") / "frames" / "rocket.jpg") as path:
+            url = GMIClient(simulator.api_key, simulator.base_url).upload(path.read_bytes(), "jpeg")
+        store = TaskStateStore()
+        request_id = operator(f"{url}?signature=1", image_delivery="url").execute(context(store))
+
+        def fail(*_: Any, **__: Any) -> bytes:
+            raise DownloadFailed("503")
+
+        monkeypatch.setattr("kling_airflow.hooks.storage.read_frame", fail)
+        again = operator(f"{url}?signature=2", image_delivery="url").execute(context(store))
+        assert again == request_id
+        assert posts(simulator) == 1
+
+
 class TestRefusing:
     """Whatever is wrong is found before a submission, and named."""
 

@@ -39,6 +39,7 @@ class Bench:
         self.client = GMIClient(simulator.api_key, simulator.base_url, retries=Retries(attempts=1))
         rocket = (files("kling_airflow.demo") / "frames" / "rocket.jpg").read_bytes()
         self.image = self.client.upload(rocket, "jpeg")
+        self.strangers_image = self.client.upload(rocket, "jpeg")
         self.ledger: MemoryLedger = MemoryLedger()
 
     def order(self, fingerprint: str = "f" * 64, *, marked: bool = True, prompt: str = "rise") -> Order:
@@ -57,7 +58,7 @@ class Bench:
         return Submitter(self.client, self.ledger, LOG, **settings)
 
     def stranger(self) -> None:
-        self.client.submit(MODEL, {"prompt": "another", "image": self.image, "duration": "3"})
+        self.client.submit(MODEL, {"prompt": "another", "image": self.strangers_image, "duration": "3"})
 
     def lose_the_answer(self, order: Order, *, created: bool) -> None:
         """Leave a record that is ``sending``, with the list unreadable until the grace is half over."""
@@ -176,12 +177,16 @@ def test_a_claimed_request_is_not_adopted_by_another(bench: Bench) -> None:
         bench.submitter().submit(order)
 
 
-def test_a_lost_request_that_failed_was_not_billed_and_is_sent_anew(bench: Bench) -> None:
+def test_a_lost_request_that_failed_is_taken_and_the_next_try_sends_anew(bench: Bench) -> None:
     order = bench.order()
     bench.simulator.fail_next("content policy")
     bench.lose_the_answer(order, created=True)
     bench.clock.advance(200)
     bench.simulator.wait_rendered()
+    assert bench.submitter().submit(order).request_id == bench.bought()[0], (
+        "its failure is the wait's to tell"
+    )
+    assert len(bench.bought()) == 1
     submitted = bench.submitter().submit(order)
     assert submitted.request_id == bench.bought()[1]
     assert submitted.earlier == 1
@@ -213,3 +218,27 @@ def test_the_wrong_key_ends_the_search_at_once(bench: Bench) -> None:
     bench.client = GMIClient("another-key", bench.simulator.base_url, retries=Retries(attempts=1))
     with pytest.raises(Unauthorized):
         bench.submitter().submit(order)
+
+
+def test_a_late_arrival_is_ours_however_late(bench: Bench) -> None:
+    """A row with our marker is ours whatever its age; never a witness that ours is absent."""
+    order = bench.order()
+    bench.lose_the_answer(order, created=False)
+    bench.clock.advance(260)
+    payload = {"prompt": "rise", "image": bench.image, "duration": "3", "sound": "off"}
+    bench.client.submit(MODEL, payload)
+    assert [bench.submitter().submit(order).request_id] == bench.bought()
+
+
+def test_a_worker_that_stood_still_writes_its_intent_anew(bench: Bench) -> None:
+    order = bench.order()
+    keep, stills = bench.ledger.write, iter([3600])
+
+    def write(record: Any) -> None:
+        keep(record)
+        bench.clock.advance(next(stills, 0))
+
+    bench.ledger.write = write  # type: ignore[method-assign]
+    bench.submitter(until=bench.clock.now() + 9999).submit(order)
+    assert bench.ledger.kept[order.fingerprint, 1].posts == 2, "written twice, sent once"
+    assert len(bench.bought()) == 1

@@ -208,7 +208,7 @@ class SubmitOnce(RuleBasedStateMachine):
             return task.execute(given)
         except TaskDeferred as deferred:
             due = deferred
-        for _ in range(30):
+        for _ in range(200):
             if dies_waiting:
                 raise Crash("while waiting")
             try:

@@ -112,10 +112,18 @@ def test_each_end_is_told_apart(events: Any, step: Step, fields: dict[str, Any],
     assert event["what"]
 
 
-def test_a_connection_that_is_not_there_ends_the_wait() -> None:
+def test_a_connection_that_stays_away_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.triggers.connect.BELIEVED_AFTER_SECONDS", 0.0)
     (event,) = run(trigger(gmi_conn_id="nowhere"))
     assert event["state"] == "unauthorized"
     assert "nowhere" in event["what"]
+    assert event["money"] == "HELD", "the request is alive, whatever became of the connection"
+    assert event["request_id"] == "a"
+
+
+def test_a_connection_that_is_away_for_a_while_ends_nothing() -> None:
+    (event,) = run(trigger(gmi_conn_id="nowhere", seconds=0.3))
+    assert event["state"] == "timeout"
 
 
 def test_retry_after_slows_the_next_look(events: Any) -> None:
