@@ -58,7 +58,7 @@ format: venv ## put the sources in the form that `make check` asks for
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: venv ## print every benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
+bench: venv ## print each short benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
 	@$(RUN)/python -m benchmarks $(ARGS)
 
 bench-waiting: venv ## what thousands of waiting requests cost, beside what peers do (35 min); shorter: make bench-waiting ARGS="--waiting 100 1000 --window 30"

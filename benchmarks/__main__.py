@@ -1,4 +1,4 @@
-"""``make bench``: run every ``bench_*.py`` of this folder, or those named on the command line."""
+"""``make bench``: run each ``bench_*.py`` of this folder but the long ones, or those that are named."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PREFIX = "bench_"
+LONG = {"triggerer", "waiting"}
+"""Half an hour and more: each has a target of its own in the Makefile."""
 
 
 def main() -> int:
@@ -16,9 +18,12 @@ def main() -> int:
     known = {file.stem.removeprefix(PREFIX): file for file in sorted(HERE.glob(f"{PREFIX}*.py"))}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"some of: {', '.join(known)} (default: all but {', '.join(sorted(LONG))})",
     )
-    names = parser.parse_args().names or list(known)
+    names = parser.parse_args().names or [name for name in known if name not in LONG]
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
     failed = [
