@@ -37,20 +37,6 @@ def simulator(running: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     return running
 
 
-@pytest.fixture(scope="session")
-def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("frames")
-    for name in ("rocket.jpg", "hubble_deep_field.jpg"):
-        with as_file(files("kling_airflow.demo") / "frames" / name) as path:
-            shutil.copy(path, folder)
-    return folder
-
-
-@pytest.fixture
-def rocket(frames: Path) -> str:
-    return (frames / "rocket.jpg").as_uri()
-
-
 @pytest.fixture
 def hubble(frames: Path) -> str:
     return (frames / "hubble_deep_field.jpg").as_uri()
