@@ -47,6 +47,7 @@ e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was bill
 
 chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300"
 	@$(RUN)/python -m tests.chaos $(ARGS)
+	@KLING_STATE_MACHINE_EXAMPLES=1500 $(RUN)/python -m pytest -q tests/submission/test_state_machine.py
 
 check: venv ## lint, formatting, types, docs
 	$(RUN)/ruff check .
