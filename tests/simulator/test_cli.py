@@ -46,10 +46,17 @@ lag = 5
 """
 
 
+def _hear_ctrl_c() -> None:
+    """Undo what a shell does to background jobs: whoever started the tests may have it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The process, and the lines it has printed once it is ready."""
-    process = subprocess.Popen([*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c
+    )
     assert process.stdout is not None
     lines = []
     try:
