@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -28,9 +29,9 @@ class _ById(BaseTrigger):
         """Return what Airflow would keep."""
         return f"{__name__}.{type(self).__name__}", {"request_id": self.request_id, "interval": self.interval}
 
+    @abstractmethod
     async def look(self) -> dict[str, Any]:
         """Return the record."""
-        raise NotImplementedError
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the request is terminal."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,7 @@ class ResetAfter(Replaced):
         self.line.reset()
 
 
-class Rewritten(Filter):
+class Rewritten(Filter, ABC):
     """Changes the whole body of a success."""
 
     def __init__(self, send: Send, fault: Fault, line: Line) -> None:
@@ -168,9 +169,9 @@ class Rewritten(Filter):
             await self.send({**self._start, "headers": _with_length(self._start, len(body))})
             await super().body(body, more=False)
 
+    @abstractmethod
     def rewrite(self, body: bytes) -> bytes:
         """Return the other body."""
-        raise NotImplementedError
 
 
 class InvalidJson(Rewritten):
