@@ -28,8 +28,9 @@ from kling_airflow.submission.recover import Recovery, known
 
 PAUSE_MAX: Final = 60.0
 """Seconds of the longest pause that is sat out here; a longer one is the caller's (``ComeBack``)."""
-STALE_AFTER: Final = 60.0
-"""Seconds after which a written intent is too old to send on: it is written anew, and fenced anew."""
+STALE_AFTER: Final = 150.0
+"""Seconds after which a written intent is too old to send on: soon its absence could be proven. It is written
+anew, and a try that has been replaced meanwhile finds itself fenced."""
 _FIRST_PAUSE = 2.0
 
 
