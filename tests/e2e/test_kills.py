@@ -55,9 +55,9 @@ def paused(world: World) -> dict[str, Run]:
     return {line: world.start("pausing", f"dies-{line}", line=line) for line in LINES}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def stalled(world: World) -> Run:
-    """A run whose worker is to stall before its POST; it waits there, too."""
+    """A run whose worker is to stall before its POST; not for so long that it would write its intent anew."""
     return world.start("pausing", "stalls", line="after-intent")
 
 
