@@ -1,4 +1,4 @@
-"""What clips of a model and duration have lately taken, so as not to look while there is nothing to see."""
+"""What clips of a model and duration have lately taken: where calls are scarce, the young stand back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 MIN_SAMPLES: Final = 5
 """Fewer ends than this teach nothing."""
-LONGEST_SKIP: Final = 120.0
-"""Seconds a look is put off at most, whatever was learned."""
+LONGEST_UNRIPE: Final = 120.0
+"""Seconds for which a request stands back at most, whatever was learned."""
 _KEPT_SAMPLES = 20
 _KEPT_KINDS = 100
 _FORGOTTEN_AFTER = 3600.0
@@ -20,8 +20,8 @@ Kind = tuple[str, int | None]
 class Lately:
     """The times that recent requests took from submission to end, failures among them, by kind.
 
-    The shortest of them counts, not the average: a request that takes at least as long as the quickest of
-    late is never noticed later for what was learned.
+    The shortest of them counts, not the average. Nobody is left alone for what was learned: a clip may be
+    quicker than all before it. It only says who stands back where the pace can't carry a look at everyone.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Lately:
         """Remember an end.
 
         :param seconds: from submission to end, by the queue's own clock.
-        :param now: the clock that :meth:`pause` is given, too.
+        :param now: the clock that :meth:`unripe_for` is given, too.
         """
         if seconds < 0:
             return
@@ -45,13 +45,11 @@ class Lately:
         recent = [seconds for at, seconds in self._ends.get(kind, ()) if now - at <= _FORGOTTEN_AFTER]
         return min(recent) if len(recent) >= MIN_SAMPLES else None
 
-    def pause(self, kind: Kind, age: float | None, interval: float, now: float) -> float:
-        """Return the seconds until a request that is still active is worth a look.
+    def unripe_for(self, kind: Kind, age: float, interval: float, now: float) -> float:
+        """Return the seconds until a request that is still active can be expected to end; 0 for now.
 
-        :param age: seconds since its submission, by the queue's own clock; None where that isn't known.
-        :param interval: seconds between two looks: never less than this.
+        :param age: seconds since its submission, by the queue's own clock.
+        :param interval: seconds between two looks: it is ripe one of them before its time.
         """
         shortest = self.shortest(kind, now)
-        if shortest is None or age is None:
-            return interval
-        return max(interval, min(shortest - interval - age, LONGEST_SKIP))
+        return 0.0 if shortest is None else max(0.0, min(shortest - interval - age, LONGEST_UNRIPE))

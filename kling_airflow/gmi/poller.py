@@ -177,17 +177,17 @@ class Poller:
 
     def _saw(self, one: Tracked, seen: Request | GMIError, served_at: float | None) -> None:
         """Take a look in, and decide when the next one is due."""
-        pause = one.interval
         if isinstance(seen, Request):
             if seen.status.terminal:
                 self._note_end(one, seen, served_at)
             elif served_at is not None and seen.created_at is not None:
                 kind = (seen.model or one.model, seen.duration)
-                pause = self._lately.pause(kind, served_at - seen.created_at, pause, self._began)
+                age = served_at - seen.created_at
+                one.ripe_at = self._began + self._lately.unripe_for(kind, age, one.interval, self._began)
             one.was_active = one.was_active or not seen.status.terminal
         watches = self._watches.get(one.request_id, [])
         until = min((self._clocked(watch.wait.deadline) for watch in watches), default=self._began)
-        self._schedule.looked(one, self._began, pause * self._share, until=until)
+        self._schedule.looked(one, self._began, one.interval * self._share, until=until)
         self._inform(one, seen)
 
     def _inform(self, one: Tracked, seen: Request | GMIError) -> None:

@@ -26,15 +26,16 @@ class Status(StrEnum):
     @classmethod
     def read(cls, value: object) -> Status:
         """Return the status a record names, whatever its case; an unknown one counts as pending."""
-        try:
-            return cls(str(value).strip().lower())
-        except ValueError:
-            return cls.UNKNOWN
+        return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
 
     @property
     def terminal(self) -> bool:
         """Whether the request will not change any more."""
-        return self in {Status.SUCCESS, Status.FAILED, Status.CANCELLED}
+        return self in _TERMINAL
+
+
+_STATUSES = {str(status): status for status in Status}
+_TERMINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Round:
         """The error that ended the round early: the connection is at fault, not a request."""
 
     async def run(self, due: Iterable[Tracked]) -> list[Tracked]:
-        """Look; return what could not be looked at, for the connection failed."""
+        """Look; return what was not looked at: the connection failed, or the pace has no room for it now."""
         self._left = {one.request_id: one for one in due}
         for one in self._left.values():
             one.row = None
@@ -167,11 +167,21 @@ class Round:
     # By id
 
     async def _read_by_id(self) -> None:
-        """Ask in turn for whoever was not asked for longest; stop when the connection fails."""
-        queue = sorted(self._left.values(), key=lambda one: one.asked_at, reverse=True)
+        """Ask in turn for whoever was not asked for longest; stop when the connection fails.
+
+        Who is likely not over yet comes last. A round that takes longer than their interval leaves them to
+        the next one, so that they hold up nobody who may be over.
+        """
+        began = self._now()
+        queue = sorted(
+            self._left.values(), key=lambda one: (one.stands_back(began), one.asked_at), reverse=True
+        )
+
+        def has_room(one: Tracked) -> bool:
+            return not one.stands_back(began) or self._now() - began < one.interval
 
         async def worker() -> None:
-            while queue and self.stopped_by is None:
+            while queue and self.stopped_by is None and has_room(queue[-1]):
                 await self._ask(queue.pop())
 
         if self._calls.pace.failing and queue:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kling_airflow.gmi.lately import LONGEST_UNRIPE
 from kling_airflow.gmi.record import Request
 
 EARLY = 0.1
@@ -21,6 +22,7 @@ class Tracked:
     :param interval: seconds between two looks, the shortest that a waiter asked for.
     :param due_at: when it is to be looked at next.
     :param asked_at: when it was last asked by id.
+    :param ripe_at: from when on it can be expected to be over; before, it stands back where calls are scarce.
     :param row: what the list of the round under way shows of it.
     :param over: whether the list has said that it is over, but not how: it is read by id.
     :param unlisted: how many times in a row the list did not show it.
@@ -33,11 +35,16 @@ class Tracked:
     interval: float
     due_at: float
     asked_at: float = -math.inf
+    ripe_at: float = -math.inf
     row: Request | None = None
     over: bool = False
     unlisted: int = 0
     list_from: int = 0
     was_active: bool = False
+
+    def stands_back(self, now: float) -> bool:
+        """Whether others are asked first: it was asked not long ago, and is likely not over yet."""
+        return now < self.ripe_at and now - self.asked_at < LONGEST_UNRIPE
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.gmi.lately import LONGEST_SKIP, MIN_SAMPLES, Kind, Lately
+from kling_airflow.gmi.lately import LONGEST_UNRIPE, MIN_SAMPLES, Kind, Lately
 
 KIND: Kind = ("kling-v3-image-to-video", 5)
 
@@ -17,40 +17,32 @@ def lately(*seconds: float, at: float = 1000.0) -> Lately:
 
 @given(
     history=st.lists(st.floats(0, 400), max_size=30),
-    takes=st.floats(0, 400),
-    seen_at=st.floats(0, 400),
+    age=st.floats(0, 400),
     interval=st.floats(1, 30),
 )
-def test_what_takes_as_long_as_the_quickest_of_late_is_never_noticed_later_than_an_interval(
-    history: list[float], takes: float, seen_at: float, interval: float
+def test_what_may_be_over_before_the_next_look_is_ripe(
+    history: list[float], age: float, interval: float
 ) -> None:
-    """Looks go on from any age at which it was seen active, as the poller does it."""
-    assume(seen_at < takes)
     made = lately(*history)
+    unripe = made.unripe_for(KIND, age, interval, 1000.0)
+    assert 0.0 <= unripe <= LONGEST_UNRIPE
     shortest = made.shortest(KIND, 1000.0)
-    age = seen_at
-    while age < takes:
-        pause = made.pause(KIND, age, interval, 1000.0)
-        assert interval <= pause <= max(interval, LONGEST_SKIP)
-        age += pause
-    if shortest is None or takes >= shortest:
-        assert age - takes <= interval + 1e-6
-    else:
-        assert age - takes <= max(interval, LONGEST_SKIP)
+    if unripe:
+        assert shortest is not None
+        assert age + unripe <= shortest - interval + 1e-6
 
 
-def test_a_young_request_is_left_alone_until_it_may_be_done() -> None:
+def test_a_young_request_stands_back_until_it_may_be_done() -> None:
     made = lately(100, 110, 120, 130, 140)
-    assert made.pause(KIND, 5.0, 10.0, 1000.0) == 85.0
-    assert made.pause(KIND, 95.0, 10.0, 1000.0) == 10.0
+    assert made.unripe_for(KIND, 5.0, 10.0, 1000.0) == 85.0
+    assert made.unripe_for(KIND, 95.0, 10.0, 1000.0) == 0.0
 
 
-def test_too_little_or_nothing_known_changes_nothing() -> None:
-    assert lately(*[100] * (MIN_SAMPLES - 1)).pause(KIND, 0.0, 10.0, 1000.0) == 10.0
+def test_too_little_or_nothing_known_puts_nobody_back() -> None:
+    assert lately(*[100] * (MIN_SAMPLES - 1)).unripe_for(KIND, 0.0, 10.0, 1000.0) == 0.0
     full = lately(*[100] * MIN_SAMPLES)
-    assert full.pause(KIND, None, 10.0, 1000.0) == 10.0
-    assert full.pause((KIND[0], 15), 0.0, 10.0, 1000.0) == 10.0
-    assert full.pause(KIND, 0.0, 10.0, 1000.0) == 90.0
+    assert full.unripe_for((KIND[0], 15), 0.0, 10.0, 1000.0) == 0.0
+    assert full.unripe_for(KIND, 0.0, 10.0, 1000.0) == 90.0
 
 
 def test_what_was_learned_is_forgotten_after_an_hour() -> None:

@@ -371,3 +371,28 @@ async def test_a_look_says_what_was_seen_and_when_the_next_is_due(sim: Simulator
             assert await watch.end(within=2.0) is None
             assert isinstance(watch.seen, Request)
             assert 0 < (watch.next_look_at or 0) - loop.time() <= 5
+
+
+async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(sim: Simulator) -> None:
+    """What was learned of the others orders the looks; it puts none of them off."""
+    (one,) = submit(sim, 1)
+    async with polling(sim.base_url, "one") as poller:
+        for _ in range(5):
+            poller._lately.note((MODEL, 5), 300.0, asyncio.get_running_loop().time())
+        waiting = asyncio.create_task(until_end(poller, wait_of(one), interval=1.0))
+        tracked = poller._schedule.tracked
+        await eventually(lambda: one in tracked and tracked[one].ripe_at > 0)
+        finish(sim, one)
+        async with asyncio.timeout(2.5):
+            await waiting
+
+
+async def test_a_progress_line_comes_with_a_look(sim: Simulator) -> None:
+    (one,) = submit(sim, 1)
+    async with polling(sim.base_url, "one") as poller:
+        with poller.watch(wait_of(one), model=MODEL, interval=0.3) as watch:
+            for _ in range(2):
+                assert await watch.end(within=0.9) is None
+                assert watch.next_look_at is not None
+                told_after = 0.3 - (watch.next_look_at - asyncio.get_running_loop().time())
+                assert told_after < 0.15, "just after a look, not in the middle between two"

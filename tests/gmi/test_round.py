@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.gmi.errors import GMIError, NotFound, Unauthorized, Unreachable
+from kling_airflow.gmi.lately import LONGEST_UNRIPE
 from kling_airflow.gmi.listing import Habit
 from kling_airflow.gmi.pace import Pace
 from kling_airflow.gmi.record import Page, Request
@@ -34,12 +36,14 @@ class Queue:
 
     :param by_id: what a read by id answers; a 404 for what is not in it.
     :param listed: what the list shows, newest first, or how it fails.
+    :param takes: seconds that a read by id takes.
     """
 
     by_id: dict[str, Request | GMIError]
     listed: list[Request] | GMIError
     pace: Pace = field(default_factory=lambda: Pace(1e6))
     refuses: bool = False
+    takes: float = 0.0
     asked: list[str] = field(default_factory=list)
     pages: int = 0
     checks: int = 0
@@ -50,7 +54,7 @@ class Queue:
         self.asked.append(request_id)
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.takes)
         self.at_once -= 1
         found = self.by_id.get(request_id, NotFound("404"))
         if isinstance(found, GMIError):
@@ -113,6 +117,41 @@ def names(count: int) -> list[str]:
 def queue_of(count: int = 20, **fields: Any) -> Queue:
     rows = [record(name) for name in names(count)]
     return Queue(**({"by_id": {row.request_id: row for row in rows}, "listed": rows} | fields))
+
+
+def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedule:
+    """Return a schedule of all in the queue; the young were just asked, and are likely not over yet."""
+    schedule = Schedule()
+    for name in queue.by_id:
+        one = schedule.add(name, "m", interval, 0.0, until=1e9)
+        if name in young:
+            one.asked_at, one.ripe_at = time.monotonic(), time.monotonic() + 60
+    return schedule
+
+
+def test_where_calls_are_scarce_the_young_stand_back_for_those_who_may_be_over() -> None:
+    queue = queue_of(200, listed=Unreachable("refused"), takes=0.02)
+    young = names(190)
+    played = play(queue, schedule=young_and_old(queue, young, interval=0.1))
+    assert set(queue.asked[:10]) == set(names(200)) - set(young), "those who may be over come first"
+    assert played.left, "a round that takes longer than an interval leaves the young to the next one"
+    assert set(played.left) < set(young)
+    assert played.round.stopped_by is None
+
+
+def test_where_there_is_room_the_young_are_asked_too() -> None:
+    queue = queue_of(20, listed=Unreachable("refused"))
+    played = play(queue, schedule=young_and_old(queue, names(20), interval=10.0))
+    assert len(played.seen) == 20
+    assert played.left == []
+
+
+def test_nobody_stands_back_for_long() -> None:
+    queue = queue_of(20, listed=Unreachable("refused"), takes=0.02)
+    schedule = young_and_old(queue, names(20), interval=0.01)
+    for one in schedule.tracked.values():
+        one.asked_at -= LONGEST_UNRIPE
+    assert play(queue, schedule=schedule).left == []
 
 
 def test_one_page_stands_for_all_and_one_read_holds_it_against_the_truth() -> None:
