@@ -18,6 +18,7 @@ from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.operators.arguments import one_of, seconds, whole_number
+from kling_airflow.operators.changes import heed_changed_request, refuse_while_in_doubt
 from kling_airflow.operators.endings import cancelled, forgotten, is_worth_another, reminding
 from kling_airflow.operators.stopping import Stopped, Stopping, TaskStopped
 
@@ -144,16 +145,23 @@ class GenerationOperator(BaseOperator):
         return self.resume_submission(context, until=until)
 
     def resume_submission(
-        self, context: Context, event: Any = None, *, until: float, earlier: int = 0
+        self,
+        context: Context,
+        event: Any = None,
+        *,
+        until: float,
+        earlier: int = 0,
+        in_doubt: str | None = None,
     ) -> Any:
         """Submit, at first or after a pause that gave the worker slot back.
 
         :param until: until when to keep trying while the queue says "not now", in Unix seconds.
         :param earlier: how many requests of this order have failed before, as far as this try knows.
+        :param in_doubt: the fingerprint of the order whose answer this try has lost and still looks for.
         """
         with airflow_errors():
             client = self._hook.get_conn()
-            submitted = self._submit(context, client, until, earlier)
+            submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, submitted.request_id, client.protocol.base_url)
             if self.wait_for_completion:
                 return self._await(context, submitted)
@@ -199,14 +207,17 @@ class GenerationOperator(BaseOperator):
             sleep=self._stopping.sleep,
         )
 
-    def _submit(self, context: Context, client: GMIClient, until: float, earlier: int) -> Submitted:
+    def _submit(
+        self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: str | None
+    ) -> Submitted:
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
         from kling_airflow.submission.order import ComeBack
 
         submitter = self._submitter(context, client, until)
         with reminding(submitter):
             order = self._order(client)
-        self._refuse_changed_request(submitter, order)
+        refuse_while_in_doubt(submitter, order, in_doubt)
+        heed_changed_request(submitter, order, self.on_changed_request, self.log)
         # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
         adopt = None if earlier else text_or_none(self.adopt_request_id)
         try:
@@ -216,11 +227,11 @@ class GenerationOperator(BaseOperator):
                     return replace(found, earlier=max(found.earlier, earlier))
                 except ComeBack as pause:
                     self.log.info("%s", pause)
-                    self._pause(pause.seconds, until, earlier)
+                    self._pause(pause.seconds, until, earlier, in_doubt=order.fingerprint)
         except Stopped:
             raise TaskStopped.while_submitting(durable=self.durable) from None
 
-    def _pause(self, pause: float, until: float, earlier: int) -> None:
+    def _pause(self, pause: float, until: float, earlier: int, *, in_doubt: str | None = None) -> None:
         """Stay away for a while: in the triggerer, if that is allowed, long enough, and nothing is lost."""
         if not self.deferrable or not self.durable or pause < _DEFER_FROM:
             self._stopping.sleep(pause)
@@ -230,7 +241,7 @@ class GenerationOperator(BaseOperator):
         self.defer(
             trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=pause)),
             method_name="resume_submission",
-            kwargs={"until": until, "earlier": earlier},
+            kwargs={"until": until, "earlier": earlier, "in_doubt": in_doubt},
         )
 
     def _heed_stop(self, context: Context, client: GMIClient, request_id: str) -> None:
@@ -241,15 +252,6 @@ class GenerationOperator(BaseOperator):
             end = stopped(request_id, client, context, cancel=self.cancel_on_kill)
             if end.over:
                 raise end
-
-    def _refuse_changed_request(self, submitter: Submitter, order: Order) -> None:
-        others = submitter.others(order) if self.on_changed_request == "fail" else []
-        if others:
-            known = ", ".join(record.request_id or "(its answer was lost)" for record in others)
-            raise InvalidPayload(
-                f"`on_changed_request` is fail, and this task has asked for something else before: {known}.",
-                todo="Put the prompt, frames and options back to get that clip, or allow `submit`.",
-            )
 
     def _refuse_bad_arguments(self) -> None:
         """Find what is wrong before anything is spent, not when the value is first needed."""

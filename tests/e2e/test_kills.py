@@ -42,9 +42,11 @@ SENDING_SECONDS = 180.0 + MARGIN
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One cluster for all tests of this module."""
     folder, dags = tmp_path_factory.mktemp("kills"), Path(__file__).with_name("dags")
+    (folder / "ledger").mkdir()
+    told = {"AIRFLOW__KLING__DEPLOYMENT": "kills"}
     with (
         Simulator(speed=SPEED, render="fast") as simulator,
-        World(folder, dags=dags, names=DAGS, simulator=simulator) as world,
+        World(folder, dags=dags, names=DAGS, simulator=simulator, environment=told) as world,
     ):
         yield world
 
@@ -134,11 +136,22 @@ def test_the_process_is_ended_while_it_waits(world: World, number: signal.Signal
     assert "Re-attached to request" in run.log()
 
 
-def test_marked_failed_while_it_waits_in_a_worker_is_cancelled(world: World) -> None:
-    run = world.start("synchronous", "given-up-waiting", duration=LONG)
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_marked_while_it_waits_in_a_worker_is_cancelled(world: World, state: str) -> None:
+    run = world.start("synchronous", f"marked-{state}-waiting", duration=LONG)
     entry = wait_until_it_waits(run)
-    world.cluster.api.mark(run.dag_id, run.name, "generate", "failed")
+    world.cluster.api.mark(run.dag_id, run.name, "generate", state)
     require_cancelled(run, entry.request_id)
+
+
+def test_cleared_while_it_waits_in_a_worker(world: World) -> None:
+    run = world.start("synchronous", "cleared-waiting", duration=LONG)
+    entry = wait_until_it_waits(run)
+    world.cluster.api.clear(run.dag_id, run.name, "generate")
+    billed = run.require_one_landed()
+    assert billed.request_id == entry.request_id
+    assert CANCEL not in billed.calls
+    assert "Re-attached to request" in run.log()
 
 
 def wait_until_it_waits(run: Run) -> LedgerEntry:
@@ -148,11 +161,24 @@ def wait_until_it_waits(run: Run) -> LedgerEntry:
     return entry
 
 
-def test_marked_failed_while_it_is_deferred_is_cancelled(world: World) -> None:
-    run = world.start("deferred", "given-up", duration=LONG)
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_marked_while_it_is_deferred_is_cancelled(world: World, state: str) -> None:
+    run = world.start("deferred", f"marked-{state}", duration=LONG)
     entry = wait_in_a_triggerer(run)
-    world.cluster.api.mark(run.dag_id, run.name, "generate", "failed")
+    world.cluster.api.mark(run.dag_id, run.name, "generate", state)
     require_cancelled(run, entry.request_id)
+
+
+def test_deleted_with_its_run_the_request_goes_on_and_a_ledger_in_a_folder_knows_it(world: World) -> None:
+    run = world.start("remembered", "deleted", duration=LONG)
+    entry = wait_in_a_triggerer(run)
+    world.cluster.api.delete_run(run.dag_id, run.name)
+    world.wait_for(lambda: run.orders()[0].billed, "its request has ended, with nobody to wait for it")
+    again = world.start("remembered", "deleted", duration=LONG)
+    billed = again.require_one_landed()
+    assert billed.request_id == entry.request_id
+    assert CANCEL not in billed.calls
+    assert "Re-attached to request" in again.log()
 
 
 def test_one_of_a_mapped_task_is_marked_failed_and_only_it_is_cancelled(world: World) -> None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 MODEL = "kling-v3-image-to-video"
 QUEUE = "/api/v1/ie/requestqueue/apikey"
 CANCEL = "DELETE /requests/{id}"
-DAGS = ("deferred", "synchronous", "held_back", "pausing", "twins")
+DAGS = ("deferred", "synchronous", "held_back", "pausing", "remembered", "twins")
 SECONDS = 120.0
 
 

@@ -596,23 +596,3 @@ class TestArguments:
         kwargs = deferral(lambda: made.execute(context())).trigger.serialize()[1]
         assert kwargs["poll_interval"] == 3
         assert kwargs["deadline"] - kwargs["started_at"] == pytest.approx(120)
-
-
-class TestChangedRequest:
-    def test_fail_refuses_another_order(self, queue: Simulator, rocket: str) -> None:
-        store = TaskStateStore()
-        first = operator(rocket).execute(context(store))
-        with pytest.raises(exceptions.InvalidPayload, match=rf"on_changed_request.*{first}"):
-            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
-        assert operator(rocket, on_changed_request="fail").execute(context(store)) == first
-        assert posts(queue) == 1
-
-    def test_what_was_never_sent_does_not_count(
-        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        store = TaskStateStore()
-        queue.faults.add("http-error", call="POST /requests", status=400, message="no")
-        with pytest.raises(exceptions.Rejected):
-            operator(rocket).execute(context(store))
-        operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
-        assert len(queue.ledger()) == 1

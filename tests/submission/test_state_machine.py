@@ -13,9 +13,11 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
@@ -27,9 +29,12 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.errors import GMIError
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.gmi.wait import Wait, to_event
+from kling_airflow.operators import watch
 from kling_airflow.operators.generate import KlingImageToVideoOperator
 from kling_airflow.simulator import ManualClock, Simulator
+from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import ComeBack
+from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
 from tests.airflow_context import TaskStateStore, context
 
@@ -61,18 +66,26 @@ class Crash(BaseException):
     """The worker dies: nothing after this line runs."""
 
 
-class MortalStore(TaskStateStore):
-    """The task state store of one task instance; a worker can die just before or after a write."""
+class Mortal:
+    """A ledger whose worker can die just before or after a write.
 
-    crash: str | None = None
+    :param ledger: any.
+    :param crash: where it dies; None for nowhere.
+    """
 
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        state = value.get("state") if isinstance(value, dict) else None
-        self._die("before the intent", state == "sending")
-        self._die("after the POST", state == "submitted")
-        super().set(key, value, retention=retention)
-        self._die("after the intent", state == "sending")
-        self._die("after the id is stored", state == "submitted")
+    def __init__(self, ledger: Ledger, crash: str | None) -> None:
+        self.ledger = ledger
+        self.crash = crash
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+    def write(self, record: SubmissionRecord) -> None:
+        self._die("before the intent", record.state is State.SENDING)
+        self._die("after the POST", record.state is State.SUBMITTED)
+        self.ledger.write(record)
+        self._die("after the intent", record.state is State.SENDING)
+        self._die("after the id is stored", record.state is State.SUBMITTED)
 
     def _die(self, where: str, here: bool) -> None:
         if here and self.crash == where:
@@ -95,27 +108,40 @@ class World:
         self.folder = Path(tempfile.mkdtemp(prefix="kling-frames-"))
         with as_file(files("kling_airflow.demo") / "frames" / "rocket.jpg") as path:
             shutil.copy(path, self.folder)
-        os.environ["AIRFLOW_CONN_GMI_CLOUD_DEFAULT"] = self.simulator.connection
+        self.environment = {
+            "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": self.simulator.connection,
+            "AIRFLOW__KLING__DEPLOYMENT": "test",
+        }
+        os.environ |= self.environment
 
     def close(self) -> None:
         self.simulator.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-        del os.environ["AIRFLOW_CONN_GMI_CLOUD_DEFAULT"]
+        for name in self.environment:
+            del os.environ[name]
 
 
 world: World
 
 
 class SubmitOnce(RuleBasedStateMachine):
-    """One task instance, many tries, on a bad day."""
+    """One task instance, many tries, on a bad day. Its ledger is Airflow's task state store."""
 
     @initialize()
     def begin(self) -> None:
         world.simulator.reset()
-        self.store = MortalStore()
+        self.store = TaskStateStore()
         self.prompt, self.take, self.skew = PROMPTS[0], 1, 0.0
+        self.next_prompt: str | None = None
         self.orders: dict[tuple[str, int], set[str]] = {}
+        self.known: set[str] = set()
         self.strangers = 0
+        self.crash: str | None = None
+        self.sleeps_left: int | None = None
+
+    def ledger(self) -> str | None:
+        """Return the folder that remembers; None for the task state store."""
+        return None
 
     # What goes wrong.
 
@@ -171,6 +197,11 @@ class SubmitOnce(RuleBasedStateMachine):
     def the_prompt_is_changed(self, prompt: str) -> None:
         self.prompt = prompt
 
+    @rule(prompt=st.sampled_from(PROMPTS))
+    def the_prompt_will_be_rendered_differently_after_a_pause(self, prompt: str) -> None:
+        """A template that reads a variable, or the clock."""
+        self.next_prompt = prompt
+
     @rule(take=st.integers(1, 2))
     def another_take_is_asked_for(self, take: int) -> None:
         self.take = take
@@ -184,25 +215,39 @@ class SubmitOnce(RuleBasedStateMachine):
 
     # The task runs: first, again, or cleared: to the operator these are all the same.
 
-    @rule(crash=st.sampled_from([None, None, *CRASHES]), wait=st.booleans())
-    def the_task_runs(self, crash: str | None, *, wait: bool) -> None:
-        self.run_try(crash=crash, wait=wait)
+    @rule(crash=st.sampled_from([None, None, *CRASHES]), wait=st.booleans(), cancel=st.booleans())
+    def the_task_runs(self, crash: str | None, *, wait: bool, cancel: bool) -> None:
+        self.run_try(crash=crash, wait_for_completion=wait, cancel_on_timeout=cancel)
 
-    def run_try(self, *, crash: str | None = None, wait: bool = False) -> Any:
-        before = self.created()
-        self.store.crash = crash
+    @rule(sleeps=st.integers(0, 6), by_its_user=st.booleans())
+    def the_task_runs_and_is_told_to_end(self, sleeps: int, *, by_its_user: bool) -> None:
+        """A SIGTERM, while it submits, looks for a lost answer, or waits on its worker."""
+        self.sleeps_left = sleeps
+        with patch.object(watch, "task_is_over", lambda ti: by_its_user):
+            self.run_try(wait_for_completion=True, deferrable=False)
+        self.sleeps_left = None
+
+    def run_try(self, *, crash: str | None = None, **fields: Any) -> Any:
+        self.known, before = self.created(), self.created()
+        self.crash = None if crash == "while waiting" else crash
         try:
-            return self.attempt(wait=wait, dies_waiting=crash == "while waiting")
+            return self.attempt(dies_waiting=crash == "while waiting", **fields)
         except (Crash, AirflowException):
             return None
         finally:
-            self.store.crash = None
-            new = self.created() - before
-            self.orders.setdefault((self.prompt, self.take), set()).update(new)
+            self.note_what_is_new()
+            alive = self.live() & (self.created() - before)
+            assert len(alive) <= 1, f"one try bought {len(alive)}"
 
-    def attempt(self, *, wait: bool, dies_waiting: bool) -> Any:
+    def note_what_is_new(self) -> None:
+        """Book what has been created since the last look on what is asked for now."""
+        new = self.created() - self.known
+        self.known |= new
+        self.orders.setdefault((self.prompt, self.take), set()).update(new)
+
+    def attempt(self, *, dies_waiting: bool, **fields: Any) -> Any:
         """Run the operator as Airflow would: come back from each deferral when it is due."""
-        task = self.task(wait=wait)
+        task = self.task(**fields)
         given = context(self.store)
         try:
             return task.execute(given)
@@ -220,6 +265,10 @@ class SubmitOnce(RuleBasedStateMachine):
     def resume(self, task: KlingImageToVideoOperator, given: Any, due: TaskDeferred) -> Any:
         kwargs = due.kwargs or {}
         if due.method_name == "resume_submission":
+            if self.next_prompt is not None:
+                self.note_what_is_new()
+                self.prompt = task.prompt = self.next_prompt
+                self.next_prompt = None
             world.clock.advance(due.trigger.moment.timestamp() - time.time())
             return task.resume_submission(given, **kwargs)
         return task.execute_complete(given, self.triggered(due.trigger.wait), **kwargs)
@@ -243,17 +292,19 @@ class SubmitOnce(RuleBasedStateMachine):
                 world.clock.advance(60)
                 world.simulator.wait_rendered()
 
-    def task(self, *, wait: bool) -> KlingImageToVideoOperator:
+    def task(self, **fields: Any) -> KlingImageToVideoOperator:
         machine = self
 
         class Task(KlingImageToVideoOperator):
-            """The operator on the test's clock."""
+            """The operator on the test's clock, with a worker that can die."""
 
             def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
                 client.retries = Retries(attempts=2, base=0.0)
                 submitter = super()._submitter(context, client, machine.now() + 3600)
-                for part in (submitter, submitter.book, submitter.recovery):
-                    part.now, part.sleep = machine.now, machine.sleep
+                submitter.book.ledger = Mortal(submitter.book.ledger, machine.crash)  # type: ignore[assignment]
+                submitter.book.now, submitter.book.sleep = machine.now, machine.pass_time
+                for part in (submitter, submitter.recovery):
+                    part.now, part.sleep = machine.now, self._stopping.sleep
                 return submitter
 
         task = Task(
@@ -262,20 +313,26 @@ class SubmitOnce(RuleBasedStateMachine):
             prompt=self.prompt,
             take=self.take,
             duration=3,
-            wait_for_completion=wait,
+            ledger=self.ledger(),
+            **fields,
         )
-        task._stopping.sleep = self.sleep  # type: ignore[method-assign]
+
+        def sleep(seconds: float) -> None:
+            self.pass_time(seconds)
+            if self.sleeps_left is not None:
+                self.sleeps_left -= 1
+                if self.sleeps_left < 0:
+                    task.on_kill()
+            task._stopping.check()
+
+        task._stopping.sleep = sleep  # type: ignore[method-assign]
         return task
 
     # What must always hold.
 
     @invariant()
     def nothing_is_bought_twice(self) -> None:
-        live = {
-            entry.request_id
-            for entry in world.simulator.ledger()
-            if entry.outcome not in {"failed", "cancelled"}
-        }
+        live = self.live()
         for order, requests in getattr(self, "orders", {}).items():
             assert len(requests & live) <= 1, f"{order} was bought {len(requests & live)} times"
 
@@ -284,7 +341,7 @@ class SubmitOnce(RuleBasedStateMachine):
         if not hasattr(self, "orders"):
             return
         world.simulator.faults.clear()
-        self.skew = 0.0
+        self.skew, self.next_prompt = 0.0, None
         for _ in range(2):
             world.clock.advance(4000)
             self.a_stranger_submits()
@@ -304,36 +361,61 @@ class SubmitOnce(RuleBasedStateMachine):
     def now(self) -> float:
         return world.clock.now() + self.skew
 
-    def sleep(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         world.clock.advance(seconds)
 
     def created(self) -> set[str]:
         return {entry.request_id for entry in world.simulator.ledger()}
 
+    def live(self) -> set[str]:
+        """Return what costs money, or may come to."""
+        ended = {"failed", "cancelled"}
+        return {entry.request_id for entry in world.simulator.ledger() if entry.outcome not in ended}
+
     def client(self) -> GMIClient:
         return GMIClient(world.simulator.api_key, world.simulator.base_url, retries=Retries(attempts=1))
 
 
-SubmitOnce.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+class SubmitOnceByFolder(SubmitOnce):
+    """The same with a ledger in a folder, which outlives the task instance's store."""
+
+    @initialize()
+    def begin(self) -> None:
+        super().begin()
+        self.folder = Path(tempfile.mkdtemp(prefix="kling-ledger-", dir=world.folder))
+
+    def ledger(self) -> str:
+        """Return the folder; Airflow's store forgets between any two tries."""
+        self.store = TaskStateStore()
+        return self.folder.as_uri()
+
+
+for machine in (SubmitOnce, SubmitOnceByFolder):
+    machine.TestCase.settings = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_world() -> Iterator[None]:
+    """The simulator of every example."""
+    global world
+    world = World()
+    yield
+    world.close()
 
 
 @pytest.mark.timeout(3600)
 class TestSubmitOnce(SubmitOnce.TestCase):  # type: ignore[name-defined,misc]
     """The state machine as a test."""
 
-    @classmethod
-    def setup_class(cls) -> None:
-        global world
-        world = World()
 
-    @classmethod
-    def teardown_class(cls) -> None:
-        world.close()
+@pytest.mark.timeout(3600)
+class TestSubmitOnceByFolder(SubmitOnceByFolder.TestCase):  # type: ignore[name-defined,misc]
+    """The other one."""
 
 
 def test_the_parts_that_are_driven_are_the_real_ones() -> None:

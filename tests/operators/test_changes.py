@@ -1,0 +1,116 @@
+"""A task that asks for something else than before: in another try, or in the middle of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kling_airflow import exceptions
+from tests.airflow_context import TaskStateStore, context
+from tests.operators.tasks import deferral, operator, posts, resume
+
+if TYPE_CHECKING:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    from kling_airflow.simulator import Simulator
+
+BESIDES = "asked for something else before"
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings of every operator that is made from now on."""
+    lines: list[str] = []
+
+    class Log:
+        def warning(self, message: str, *args: Any) -> None:
+            lines.append(message % args)
+
+        info = error = lambda *_: None
+
+    monkeypatch.setattr("kling_airflow.operators.base.GenerationOperator.log", Log())
+    return lines
+
+
+class TestInAnotherTry:
+    def test_fail_refuses_another_order(self, queue: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        with pytest.raises(exceptions.InvalidPayload, match=rf"on_changed_request.*{first}"):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert operator(rocket, on_changed_request="fail").execute(context(store)) == first
+        assert posts(queue) == 1
+
+    def test_what_was_never_sent_does_not_count(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = TaskStateStore()
+        queue.faults.add("http-error", call="POST /requests", status=400, message="no")
+        with pytest.raises(exceptions.Rejected):
+            operator(rocket).execute(context(store))
+        operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert len(queue.ledger()) == 1
+
+    def test_one_more_clip_is_told_once(self, queue: Simulator, rocket: str, told: list[str]) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        assert not any(BESIDES in line for line in told)
+        operator(rocket, prompt="fall").execute(context(store))
+        (line,) = [line for line in told if BESIDES in line]
+        assert first in line
+        assert 'on_changed_request="fail"' in line
+        operator(rocket, prompt="fall").execute(context(store))
+        assert len([line for line in told if BESIDES in line]) == 1, "a retry of the same buys nothing"
+
+
+class TestWhileAnAnswerIsLookedFor:
+    """Templates are rendered anew after each pause; one that tells the time asks for another clip."""
+
+    @pytest.fixture
+    def lost(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[TaskStateStore, TaskDeferred]:
+        """A task whose answer was lost, and that has deferred while the list does not show its request."""
+        monkeypatch.setattr("kling_airflow.submission.recover.LOOKS", (0.0,))
+        queue.faults.add("reset-after", call="POST /requests")
+        queue.faults.add("list-empty")
+        store = TaskStateStore()
+        return store, deferral(lambda: operator(rocket).execute(context(store)))
+
+    def test_what_has_become_another_order_is_not_sent(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="rendered differently") as caught:
+            resume(operator(rocket, prompt="fall"), context(store), deferred)
+        assert posts(queue) == 1
+        assert "may have been paid for" in str(caught.value)
+        queue.faults.clear()
+        found = operator(rocket).execute(context(store))
+        assert [entry.request_id for entry in queue.ledger()] == [found]
+
+    def test_the_same_order_is_looked_for_on(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        queue.faults.clear()
+        found = resume(operator(rocket), context(store), deferred)
+        assert [entry.request_id for entry in queue.ledger()] == [found]
+
+    def test_where_the_queue_said_not_now_nothing_is_in_doubt(self, queue: Simulator, rocket: str) -> None:
+        queue.faults.add("rate-limited", call="POST /requests", retry_after=120)
+        store = TaskStateStore()
+        deferred = deferral(lambda: operator(rocket).execute(context(store)))
+        resume(operator(rocket, prompt="fall"), context(store), deferred)
+        assert len(queue.ledger()) == 1
+
+    def test_a_pause_of_an_older_release_says_nothing_of_it(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """Upgrading must not fail a task that waits: it goes on as it would have."""
+        store, deferred = lost
+        queue.faults.clear()
+        assert deferred.kwargs is not None
+        del deferred.kwargs["in_doubt"]
+        assert resume(operator(rocket), context(store), deferred)
