@@ -1,6 +1,7 @@
 """How soon a clip that is done is a task that has succeeded, at what cost, in a real Airflow on Postgres.
 
-The same requests are waited for deferred, in one triggerer, and with ``mode="reschedule"``, on workers.
+Requests are waited for deferred, in one triggerer; again so, with the triggerer killed half way; and with
+``mode="reschedule"``, on workers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -26,12 +28,21 @@ from tests.e2e.cluster import Cluster
 DAGS = Path(__file__).parent / "waiting" / "dags"
 OVER = re.compile(r"The wait for request (\S+) is over")
 BLOCKED = re.compile(r"async thread was blocked for ([\d.]+)")
+WAYS = {
+    "deferred": "deferred",
+    "killed": "deferred, triggerer killed",
+    "rescheduled": '`mode="reschedule"`',
+}
+COLUMNS = [
+    "sensors", "clips", "all waiting after s", "calls", "worker CPU s each", "slot s each",
+    "noticed p50 s", "p99 s", "max s", "succeeded p50 s", "max s ", "lost",
+]  # fmt: skip
 
 
 def measure(options: argparse.Namespace, folder: Path) -> tuple[list[list[Any]], list[str]]:
-    """Run both ways in one cluster; return the table's rows and notes."""
+    """Run every way in one cluster; return the table's rows and notes."""
     with Simulator(render="fast", speed=1e-3, submit_seconds=0.0) as simulator:
-        ways = {"deferred": options.waiting, "rescheduled": options.rescheduled}
+        ways = {"deferred": options.waiting, "killed": options.killed, "rescheduled": options.rescheduled}
         requests = {way: queue.create(simulator, count) for way, count in ways.items() if count}
         asked: dict[str, Any] = {way: [] for way in ways} | {
             "model": queue.MODEL,
@@ -61,6 +72,8 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[list[Any]],
                 "Noticed: from the end in the queue to the trigger's event; ours.",
                 "Succeeded: from the end in the queue to the task's end in the database.",
                 "Worker CPU: of the scheduler and everything it started, for the whole run, per clip.",
+                "Slot: the time for which a task of the clip was running, and held a worker's slot.",
+                "Lost: clips that ended, and whose task did not succeed.",
             ]
     return rows, notes
 
@@ -72,22 +85,62 @@ def _row(
     api, run, database = cluster.api, f"bench-{way}", Database(cluster.database.url)
     until(lambda: _there(api, way), 180)
     api.unpause(way)
-    before, began = cpu_of(cluster), time.time()
+    before, began, slots = cpu_of(cluster), time.time(), Slots(database, way)
     api.start(way, run, {})
-    waits = "deferred" if way == "deferred" else "up_for_reschedule"
-    until(lambda: database.count(way, waits) >= 0.9 * len(requests), options.patience)
+    slots.start()
+    if way == "rescheduled":  # while some of them sleep, others look
+        until(lambda: database.started(way) == len(requests), options.patience)
+    else:
+        until(lambda: database.count(way, "deferred") >= 0.9 * len(requests), options.patience)
     started = time.time() - began
     ends = queue.begin(simulator, requests, options.first, options.last)
     calls = sum(simulator.calls().values())
-    until(lambda: database.count(way, "success") == len(requests), options.last + options.patience)
+    if way == "killed":
+        half = sorted(ends.values())[len(ends) // 2]
+        until(lambda: time.time() > half, options.last)
+        (triggerer,) = cluster.triggerers.values()
+        triggerer.kill()
+        triggerer.start()
+    until(lambda: api.run_state(way, run) in {"success", "failed"}, options.last + options.patience)
+    slots.stop()
     spent = cpu_of(cluster) - before
     done = database.ends(way)
-    late = [at - ends[request.request_id] for request, at in zip(requests, done, strict=True)]
-    noticed = events(cluster.home / "airflow" / "logs", ends) if way == "deferred" else {}
+    late = sorted(done[at] - ends[request.request_id] for at, request in enumerate(requests) if at in done)
+    noticed = sorted(events(cluster.home / "airflow" / "logs", ends).values()) if way != "rescheduled" else []
     return [
-        way, len(requests), round(started), sum(simulator.calls().values()) - calls, spent / len(requests),
-        _middle(list(noticed.values())), max(noticed.values(), default=None), _middle(late), max(late),
+        WAYS[way], len(requests), round(started), sum(simulator.calls().values()) - calls,
+        spent / len(requests), slots.seconds / len(requests),
+        _part(noticed, 0.5), _part(noticed, 0.99), _part(noticed, 1), _part(late, 0.5), _part(late, 1),
+        len(requests) - len(late),
     ]  # fmt: skip
+
+
+class Slots(threading.Thread):
+    """Adds up for how long a run's tasks hold workers' slots, by a look four times a second.
+
+    :param database: where Airflow keeps their states.
+    :param dag_id: whose tasks.
+    """
+
+    def __init__(self, database: Database, dag_id: str) -> None:
+        super().__init__(daemon=True)
+        self.seconds = 0.0
+        self._database = database
+        self._dag_id = dag_id
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        last = time.monotonic()
+        while not self._over.wait(0.25):
+            running, now = self._database.count(self._dag_id, "running"), time.monotonic()
+            self.seconds += running * (now - last)
+            last = now
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._over.set()
+        self.join()
 
 
 class Database:
@@ -106,13 +159,18 @@ class Database:
         query = "select count(*) from task_instance where dag_id = :d and state = :s"
         return int(self._rows(query, dag_id, state)[0][0])
 
-    def ends(self, dag_id: str) -> list[float]:
-        """Return when each ended, by map index, in Unix seconds."""
-        rows = self._rows(
-            "select extract(epoch from end_date) from task_instance where dag_id = :d order by map_index",
-            dag_id,
+    def started(self, dag_id: str) -> int:
+        """Return how many mapped sensors have looked at least once."""
+        query = "select count(*) from task_instance where dag_id = :d and start_date is not null"
+        return int(self._rows(query, dag_id)[0][0])
+
+    def ends(self, dag_id: str) -> dict[int, float]:
+        """Return when each that has succeeded ended, by map index, in Unix seconds."""
+        query = (
+            "select map_index, extract(epoch from end_date) from task_instance"
+            " where dag_id = :d and state = 'success'"
         )
-        return [float(row[0]) for row in rows]
+        return {int(row[0]): float(row[1]) for row in self._rows(query, dag_id)}
 
     def _rows(self, query: str, dag_id: str, state: str = "") -> list[Any]:
         from sqlalchemy import text
@@ -161,6 +219,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_triggerer", description=__doc__)
     parser.add_argument("--waiting", type=int, default=300, help="deferred sensors (default 300)")
+    parser.add_argument("--killed", type=int, default=60, help="deferred ones, triggerer killed (default 60)")
     parser.add_argument("--rescheduled", type=int, default=50, help="rescheduled sensors (default 50)")
     parser.add_argument("--interval", type=float, default=10.0)
     parser.add_argument("--first", type=float, default=15.0, help="seconds until the first clip is done")
@@ -173,17 +232,7 @@ def main() -> None:
     publish(
         "triggerer",
         f"A real triggerer: a look every {options.interval:g} s, ends over {options.last:g} s",
-        [
-            "sensors",
-            "clips",
-            "all waiting after s",
-            "calls",
-            "worker CPU s each",
-            "noticed p50 s",
-            "max s",
-            "succeeded p50 s",
-            "max s ",
-        ],
+        COLUMNS,
         rows,
         notes=notes,
     )
@@ -201,8 +250,9 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _middle(values: list[float]) -> float | None:
-    return sorted(values)[len(values) // 2] if values else None
+def _part(values: list[float], part: float) -> float | None:
+    """Return the value that so large a part of sorted ones doesn't exceed."""
+    return values[min(len(values) - 1, int(len(values) * part))] if values else None
 
 
 def _text(file: Path) -> str:

@@ -49,6 +49,7 @@ class AsyncGMIClient:
         self.retries = retries or Retries()
         self._connections = connections
         self._kept: aiohttp.ClientSession | None = None
+        self._proxies: dict[str, str | None] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,6 +143,13 @@ class AsyncGMIClient:
             self._kept = _session(connections=self._connections)
         return self._kept
 
+    def _proxy(self, url: str) -> str | None:
+        """Ask the environment once for each server: a poll asks the same one all day."""
+        server = "/".join(url.split("/", 3)[:3])
+        if server not in self._proxies:
+            self._proxies[server] = environment.proxy_for(url)
+        return self._proxies[server]
+
     async def _send(self, call: Call, session: aiohttp.ClientSession) -> Answer:
         timeouts = call.timeouts
         try:
@@ -151,7 +159,7 @@ class AsyncGMIClient:
                 params=call.params,
                 data=call.body,
                 headers=self.protocol.headers(call),
-                proxy=environment.proxy_for(call.url),
+                proxy=self._proxy(call.url),
                 timeout=aiohttp.ClientTimeout(
                     total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read
                 ),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from kling_airflow.gmi.kling import price_usd
 
@@ -163,7 +163,13 @@ class Page:
         return self.rows >= limit
 
 
+_NOTHING: Final = Outcome()
+_TELLING: Final = ("outcome", "error", "error_message", "reason")
+
+
 def _outcome(data: Mapping[str, Any]) -> Outcome:
+    if not any(map(data.get, _TELLING)):
+        return _NOTHING  # most rows of a list have none yet
     raw = data.get("outcome")
     outcome: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
     return Outcome(

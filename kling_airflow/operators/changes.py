@@ -1,4 +1,4 @@
-"""A task that asks for something else than before: what it bought stays bought, what is lost is looked for."""
+"""A task that asks for something else than before: what it bought stays, what it lost is looked for."""
 
 from __future__ import annotations
 

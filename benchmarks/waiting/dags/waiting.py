@@ -1,4 +1,4 @@
-"""The DAGs of ``bench_triggerer``: one mapped sensor that waits for every request of a file, in two modes."""
+"""The DAGs of ``bench_triggerer``: one mapped sensor that waits for every request of a file, in each way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from kling_airflow.sensors.request import KlingRequestSensor
 
 ASKED = json.loads(Path(os.environ["BENCH_REQUESTS"]).read_text())
 
-WAYS = {"deferred": {"deferrable": True}, "rescheduled": {"deferrable": False, "mode": "reschedule"}}
+WAYS = {
+    "deferred": {"deferrable": True},
+    "killed": {"deferrable": True},
+    "rescheduled": {"deferrable": False, "mode": "reschedule"},
+}
 
 for name, options in WAYS.items():
     with DAG(dag_id=name, schedule=None, catchup=False, max_active_tasks=2000) as dag:
