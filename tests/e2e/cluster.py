@@ -106,6 +106,10 @@ class ClusterAPI(AirflowAPI):
         parts = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, *mapped)
         self._send("PATCH", *parts, json={"new_state": state})
 
+    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a whole run failed or success, as the button in the UI does."""
+        self._send("PATCH", "dags", dag_id, "dagRuns", run_id, json={"state": state})
+
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Clear a task and what follows it, as the button in the UI does."""
         chosen = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
@@ -116,7 +120,7 @@ class ClusterAPI(AirflowAPI):
         )
 
     def delete_run(self, dag_id: str, run_id: str) -> None:
-        """Delete a run with everything in it."""
+        """Delete a run with everything in it; Airflow refuses while it is running."""
         self._send("DELETE", "dags", dag_id, "dagRuns", run_id)
 
     def set_slots(self, pool: str, slots: int) -> None:

@@ -169,10 +169,20 @@ def test_marked_while_it_is_deferred_is_cancelled(world: World, state: str) -> N
     require_cancelled(run, entry.request_id)
 
 
-def test_deleted_with_its_run_the_request_goes_on_and_a_ledger_in_a_folder_knows_it(world: World) -> None:
+def test_marked_failed_with_its_whole_run_it_is_cancelled(world: World) -> None:
+    run = world.start("deferred", "run-given-up", duration=LONG)
+    entry = wait_in_a_triggerer(run)
+    world.cluster.api.mark_run(run.dag_id, run.name, "failed")
+    require_cancelled(run, entry.request_id)
+
+
+def test_a_ledger_in_a_folder_outlives_the_run_that_was_deleted(world: World) -> None:
+    """Airflow deletes no run that is running: it was marked failed, and its request was to go on all the same."""
+    api = world.cluster.api
     run = world.start("remembered", "deleted", duration=LONG)
     entry = wait_in_a_triggerer(run)
-    world.cluster.api.delete_run(run.dag_id, run.name)
+    api.mark_run(run.dag_id, run.name, "failed")
+    api.delete_run(run.dag_id, run.name)
     world.wait_for(lambda: run.orders()[0].billed, "its request has ended, with nobody to wait for it")
     again = world.start("remembered", "deleted", duration=LONG)
     billed = again.require_one_landed()

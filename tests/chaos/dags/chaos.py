@@ -84,7 +84,7 @@ with DAG("peer", schedule=None, catchup=False, max_active_tasks=4, default_args=
             extra_options={"timeout": 60},
             mode="reschedule",
             poke_interval=30,
-            timeout=3600,
+            timeout=600,  # a clip takes less than a minute here
             retries=3,
         )
 

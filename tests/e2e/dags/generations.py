@@ -95,7 +95,9 @@ ASKED: dict[str, Any] = {
 deferred = generation_dag("deferred", KlingImageToVideoOperator)
 synchronous = generation_dag("synchronous", KlingImageToVideoOperator, deferrable=False)
 held = generation_dag("held_back", KlingImageToVideoOperator, pool=HELD)
-remembered = generation_dag("remembered", KlingImageToVideoOperator, ledger=f"file://{FOLDER}/ledger")
+remembered = generation_dag(
+    "remembered", KlingImageToVideoOperator, ledger=f"file://{FOLDER}/ledger", cancel_on_kill=False
+)
 pausing = generation_dag("pausing", PausingOperator, pause_at="{{ params.line }}")
 
 with DAG(dag_id="twins", schedule=None, catchup=False, params=PARAMS) as twins:
