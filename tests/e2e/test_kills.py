@@ -177,7 +177,7 @@ def test_marked_failed_with_its_whole_run_it_is_cancelled(world: World) -> None:
 
 
 def test_a_ledger_in_a_folder_outlives_the_run_that_was_deleted(world: World) -> None:
-    """Airflow deletes no run that is running: it was marked failed, and its request was to go on all the same."""
+    """Airflow deletes no run that is running: it was marked failed, and its request was to go on."""
     api = world.cluster.api
     run = world.start("remembered", "deleted", duration=LONG)
     entry = wait_in_a_triggerer(run)
