@@ -21,6 +21,8 @@ CONCURRENCY: Final = 8
 BREATH: Final = 250
 """Looks taken in before the event loop gets a turn: ten thousand at once held it up for 0.2 s."""
 _UNPROVEN_LEFT_ALONE = 60.0
+_WASTE = 0.1
+"""The part of what asking by id costs that lists may cost besides while they prove nothing."""
 
 Saw = Callable[[Tracked, "Request | GMIError", "float | None"], None]
 """Takes a look in: the request, what was seen, and the queue's clock at that moment."""
@@ -106,7 +108,7 @@ class Round:
                 if number % BREATH == BREATH - 1:
                     await asyncio.sleep(0)
         if due_before - len(self._left) < PAGE_COST * scan.pages:
-            longest = {} if proven else {"longest": _UNPROVEN_LEFT_ALONE}
+            longest = {} if proven else {"longest": _patience(scan, interval)}
             habit.went_badly(self._now(), interval, **longest)
         else:
             habit.went_well(scan.deepest)
@@ -234,6 +236,15 @@ def is_whole(row: Request) -> bool:
         return True
     told = row.outcome.video_url if row.status is Status.SUCCESS else row.outcome.error
     return bool(told and row.payload)
+
+
+def _patience(scan: Scan, interval: float) -> float:
+    """Return for how long to leave a list alone that proves nothing now: with the next end it may.
+
+    Where thousands wait, a reading weighs little against asking for each by id, and is tried at every round.
+    """
+    waste = PAGE_COST * scan.pages / max(1, scan.wanted)
+    return min(_UNPROVEN_LEFT_ALONE, interval * waste / _WASTE)
 
 
 def _not_listed(one: Tracked, number: int) -> None:

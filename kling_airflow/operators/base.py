@@ -152,12 +152,15 @@ class GenerationOperator(BaseOperator):
         until: float,
         earlier: int = 0,
         in_doubt: str | None = None,
+        **tolerated: Any,
     ) -> Any:
         """Submit, at first or after a pause that gave the worker slot back.
 
         :param until: until when to keep trying while the queue says "not now", in Unix seconds.
         :param earlier: how many requests of this order have failed before, as far as this try knows.
         :param in_doubt: the fingerprint of the order whose answer this try has lost and still looks for.
+        :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: its
+            undoing fails no task that waits.
         """
         with airflow_errors():
             client = self._hook.get_conn()
@@ -169,7 +172,7 @@ class GenerationOperator(BaseOperator):
             return submitted.request_id
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, *, earlier: int = 0
+        self, context: Context, event: dict[str, Any] | None = None, *, earlier: int = 0, **tolerated: Any
     ) -> dict[str, Any]:
         """Read the trigger's event: return the clip, buy again what failed for a passing reason, or raise.
 

@@ -119,6 +119,18 @@ def queue_of(count: int = 20, **fields: Any) -> Queue:
     return Queue(**({"by_id": {row.request_id: row for row in rows}, "listed": rows} | fields))
 
 
+@pytest.mark.parametrize(("waiting", "read_next_time"), [(5, False), (20, False), (300, True)])
+def test_a_list_that_proves_nothing_is_tried_again_sooner_the_less_its_reading_weighs(
+    waiting: int, read_next_time: bool
+) -> None:
+    """Nothing has happened for a while: everyone is asked by id, until the list can prove itself again."""
+    queue = queue_of(waiting, listed=[record(name, updated=NOW - 100) for name in names(waiting)])
+    played = play(queue)
+    assert len(queue.asked) == waiting
+    assert played.habit.worth_reading(waiting, time.monotonic() + 9) is read_next_time
+    assert played.habit.worth_reading(waiting, time.monotonic() + 61)
+
+
 def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedule:
     """Return a schedule of all in the queue; the young were just asked, and are likely not over yet."""
     schedule = Schedule()

@@ -114,3 +114,12 @@ class TestWhileAnAnswerIsLookedFor:
         assert deferred.kwargs is not None
         del deferred.kwargs["in_doubt"]
         assert resume(operator(rocket), context(store), deferred)
+
+    def test_a_pause_of_a_later_release_is_come_back_from(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """Nor must undoing the upgrade."""
+        store, deferred = lost
+        queue.faults.clear()
+        deferred.kwargs = (deferred.kwargs or {}) | {"of_a_later_release": 1}
+        assert resume(operator(rocket), context(store), deferred)
