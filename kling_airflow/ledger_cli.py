@@ -295,7 +295,7 @@ _HARMLESS: Final = dict.fromkeys([*range(32), *range(127, 160)], "\N{REPLACEMENT
 
 
 def _time(seconds: float | None) -> str:
-    from kling_airflow.submission.folder import clock
+    from kling_airflow.submission.record import clock
 
     return clock(seconds).removesuffix(" UTC")
 

@@ -177,17 +177,18 @@ class Poller:
 
     def _saw(self, one: Tracked, seen: Request | GMIError, served_at: float | None) -> None:
         """Take a look in, and decide when the next one is due."""
+        unripe = 0.0
         if isinstance(seen, Request):
             if seen.status.terminal:
                 self._note_end(one, seen, served_at)
             elif served_at is not None and seen.created_at is not None:
                 kind = (seen.model or one.model, seen.duration)
                 age = served_at - seen.created_at
-                one.ripe_at = self._began + self._lately.unripe_for(kind, age, one.interval, self._began)
+                unripe = self._lately.unripe_for(kind, age, one.interval, self._began)
             one.was_active = one.was_active or not seen.status.terminal
         watches = self._watches.get(one.request_id, [])
         until = min((self._clocked(watch.wait.deadline) for watch in watches), default=self._began)
-        self._schedule.looked(one, self._began, one.interval * self._share, until=until)
+        self._schedule.looked(one, self._began, one.interval * self._share, until=until, unripe=unripe)
         self._inform(one, seen)
 
     def _inform(self, one: Tracked, seen: Request | GMIError) -> None:

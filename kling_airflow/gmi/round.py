@@ -20,6 +20,8 @@ CONCURRENCY: Final = 8
 """Reads by id under way at once."""
 BREATH: Final = 250
 """Looks taken in before the event loop gets a turn: ten thousand at once held it up for 0.2 s."""
+_LEAST_ROOM = 1.0
+"""Seconds that a round has for those who stand back, at least: each round asks for somebody."""
 _UNPROVEN_LEFT_ALONE = 60.0
 _WASTE = 0.1
 """The part of what asking by id costs that lists may cost besides while they prove nothing."""
@@ -63,6 +65,7 @@ class Round:
         self._saw = saw
         self._number = number
         self._left: dict[str, Tracked] = {}
+        self._checking = asyncio.Lock()
         self.stopped_by: GMIError | None = None
         """The error that ended the round early: the connection is at fault, not a request."""
 
@@ -108,7 +111,7 @@ class Round:
                 if number % BREATH == BREATH - 1:
                     await asyncio.sleep(0)
         if due_before - len(self._left) < PAGE_COST * scan.pages:
-            longest = {} if proven else {"longest": _patience(scan, interval)}
+            longest = {} if proven else {"longest": self._patience(scan, interval)}
             habit.went_badly(self._now(), interval, **longest)
         else:
             habit.went_well(scan.deepest)
@@ -171,16 +174,17 @@ class Round:
     async def _read_by_id(self) -> None:
         """Ask in turn for whoever was not asked for longest; stop when the connection fails.
 
-        Who is likely not over yet comes last. A round that takes longer than their interval leaves them to
-        the next one, so that they hold up nobody who may be over.
+        Who is likely not over yet comes last. A round that takes longer than an interval leaves them to the
+        next one, so that they hold up nobody who may be over.
         """
         began = self._now()
+        room = max(_LEAST_ROOM, min((one.interval for one in self._left.values()), default=0.0))
         queue = sorted(
             self._left.values(), key=lambda one: (one.stands_back(began), one.asked_at), reverse=True
         )
 
         def has_room(one: Tracked) -> bool:
-            return not one.stands_back(began) or self._now() - began < one.interval
+            return not one.stands_back(began) or self._now() - began < room
 
         async def worker() -> None:
             while queue and self.stopped_by is None and has_room(queue[-1]):
@@ -216,14 +220,23 @@ class Round:
             return
         self._saw(one, error, None)
         if isinstance(error, Unauthorized):
-            if self.stopped_by is None and await self._calls.refuses_the_key():
-                self.stopped_by = error
+            async with self._checking:
+                if self.stopped_by is None and await self._calls.refuses_the_key():
+                    self.stopped_by = error
         else:
             self._stop_if_paused(error)
 
     def _stop_if_paused(self, error: GMIError) -> None:
         if self._calls.pace.paused(self._now()):
             self.stopped_by = error
+
+    def _patience(self, scan: Scan, interval: float) -> float:
+        """Return for how long to leave a list alone that proves nothing now: with the next end it may.
+
+        Where hundreds wait, a reading weighs little against what is asked by id, and is tried each round.
+        """
+        by_id = max(1.0, min(scan.wanted, self._calls.pace.rate * interval))
+        return min(_UNPROVEN_LEFT_ALONE, interval * PAGE_COST * scan.pages / by_id / _WASTE)
 
     @staticmethod
     def _now() -> float:
@@ -236,15 +249,6 @@ def is_whole(row: Request) -> bool:
         return True
     told = row.outcome.video_url if row.status is Status.SUCCESS else row.outcome.error
     return bool(told and row.payload)
-
-
-def _patience(scan: Scan, interval: float) -> float:
-    """Return for how long to leave a list alone that proves nothing now: with the next end it may.
-
-    Where thousands wait, a reading weighs little against asking for each by id, and is tried at every round.
-    """
-    waste = PAGE_COST * scan.pages / max(1, scan.wanted)
-    return min(_UNPROVEN_LEFT_ALONE, interval * waste / _WASTE)
 
 
 def _not_listed(one: Tracked, number: int) -> None:

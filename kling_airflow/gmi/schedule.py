@@ -44,7 +44,7 @@ class Tracked:
 
     def stands_back(self, now: float) -> bool:
         """Whether others are asked first: it was asked not long ago, and is likely not over yet."""
-        return now < self.ripe_at and now - self.asked_at < LONGEST_UNRIPE
+        return not self.over and now < self.ripe_at and now - self.asked_at < LONGEST_UNRIPE
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class Schedule:
         if found is not None:
             found.interval = min(found.interval, interval)
             found.due_at = min(found.due_at, now + interval, until)
+            found.ripe_at = min(found.ripe_at, until)
         else:
             soon = now + min(interval * _SETTLE, _SETTLE_MAX)
             # With others, it waits for their next round: its own call is saved, and it is no later than
@@ -88,12 +89,14 @@ class Schedule:
         """Return what is to be looked at in a round that begins now."""
         return [one for one in self.tracked.values() if one.due_at <= now + one.interval * EARLY]
 
-    def looked(self, one: Tracked, began: float, pause: float, *, until: float) -> None:
+    def looked(self, one: Tracked, began: float, pause: float, *, until: float, unripe: float = 0.0) -> None:
         """Note a look; the next one is due after the pause.
 
         :param began: when the round began: what was seen is at least as new.
-        :param until: as in :meth:`add`, the earliest of its waiters.
+        :param until: as in :meth:`add`, the earliest of its waiters: the last look stands back for nobody.
+        :param unripe: seconds for which it is likely not over yet.
         """
+        one.ripe_at = min(began + unripe, until)
         one.due_at = began + pause if until <= began else min(began + pause, until)
 
     def round_begins(self, now: float) -> None:

@@ -151,14 +151,14 @@ class GenerationOperator(BaseOperator):
         *,
         until: float,
         earlier: int = 0,
-        in_doubt: str | None = None,
+        in_doubt: list[Any] | None = None,
         **tolerated: Any,
     ) -> Any:
         """Submit, at first or after a pause that gave the worker slot back.
 
         :param until: until when to keep trying while the queue says "not now", in Unix seconds.
         :param earlier: how many requests of this order have failed before, as far as this try knows.
-        :param in_doubt: the fingerprint of the order whose answer this try has lost and still looks for.
+        :param in_doubt: fingerprint and take of the order that this try paused over, its answer lost perhaps.
         :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: its
             undoing fails no task that waits.
         """
@@ -211,7 +211,7 @@ class GenerationOperator(BaseOperator):
         )
 
     def _submit(
-        self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: str | None
+        self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
         from kling_airflow.submission.order import ComeBack
@@ -219,10 +219,10 @@ class GenerationOperator(BaseOperator):
         submitter = self._submitter(context, client, until)
         with reminding(submitter):
             order = self._order(client)
-        refuse_while_in_doubt(submitter, order, in_doubt)
-        heed_changed_request(submitter, order, self.on_changed_request, self.log)
         # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
         adopt = None if earlier else text_or_none(self.adopt_request_id)
+        refuse_while_in_doubt(submitter, order, in_doubt)
+        heed_changed_request(submitter, order, self.on_changed_request, None if adopt else self.log)
         try:
             while True:
                 try:
@@ -230,11 +230,11 @@ class GenerationOperator(BaseOperator):
                     return replace(found, earlier=max(found.earlier, earlier))
                 except ComeBack as pause:
                     self.log.info("%s", pause)
-                    self._pause(pause.seconds, until, earlier, in_doubt=order.fingerprint)
+                    self._pause(pause.seconds, until, earlier, in_doubt=[order.fingerprint, order.take])
         except Stopped:
             raise TaskStopped.while_submitting(durable=self.durable) from None
 
-    def _pause(self, pause: float, until: float, earlier: int, *, in_doubt: str | None = None) -> None:
+    def _pause(self, pause: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None) -> None:
         """Stay away for a while: in the triggerer, if that is allowed, long enough, and nothing is lost."""
         if not self.deferrable or not self.durable or pause < _DEFER_FROM:
             self._stopping.sleep(pause)
@@ -244,7 +244,7 @@ class GenerationOperator(BaseOperator):
         self.defer(
             trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=pause)),
             method_name="resume_submission",
-            kwargs={"until": until, "earlier": earlier, "in_doubt": in_doubt},
+            kwargs={"until": until, "earlier": earlier} | ({"in_doubt": in_doubt} if in_doubt else {}),
         )
 
     def _heed_stop(self, context: Context, client: GMIClient, request_id: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from kling_airflow.gmi.errors import InvalidPayload, UnresolvedSubmission
-from kling_airflow.submission.record import State
+from kling_airflow.submission.record import State, clock
 
 if TYPE_CHECKING:
     from kling_airflow.submission.order import Log, Order
@@ -13,36 +14,47 @@ if TYPE_CHECKING:
     from kling_airflow.submission.submit import Submitter
 
 
-def refuse_while_in_doubt(submitter: Submitter, order: Order, in_doubt: str | None) -> None:
+def refuse_while_in_doubt(submitter: Submitter, order: Order, in_doubt: Sequence[Any] | None) -> None:
     """Refuse an order that became another while its own answer was looked for, within one try.
 
     Templates are rendered anew after each pause. One that tells the time, or reads a variable, would order
     a second clip while nobody looks for the first any more.
 
-    :param in_doubt: the fingerprint of what this try asked for before the pause; None without a pause.
-    :raises UnresolvedSubmission: if that was another, and nobody knows yet whether the queue has it.
+    :param in_doubt: fingerprint and take of what this try asked for before the pause; None without a pause.
+    :raises UnresolvedSubmission: if that was another, and nobody knows yet whether the queue has it; or if
+        its record, which was there before the pause, is gone.
     """
-    if in_doubt is None or in_doubt == order.fingerprint:
+    if in_doubt is None:
         return
-    lost = [
-        record
-        for record in submitter.others(order)
-        if record.fingerprint == in_doubt and record.state is State.SENDING
-    ]
-    if lost:
+    fingerprint, take = in_doubt
+    record = submitter.book.recall(fingerprint, take)
+    if record is None:
         raise UnresolvedSubmission(
-            "While the lost answer to a submission was looked for, the task began to ask for something else:"
-            f" its prompt, a frame or an option is rendered differently now (marker {lost[0].marker})."
-            " The new order was not sent.",
-            todo="Make the templates give the same in every try, put the old values back, and clear the task:"
-            " it finds the lost request. Cleared as it is, it orders the new clip and leaves the old one.",
+            "The record of what this task asked for before it paused is gone from the ledger. Nothing was"
+            " sent now.",
+            todo="Look for the request in the GMI Cloud console. Is it there: set `adopt_request_id` to its"
+            " id. Is it surely not: clear the task. And see that `ledger` is the same in every try.",
         )
+    if _same(record, order) or record.state is not State.SENDING:
+        return
+    marker = "" if record.marker is None else f" (marker {record.marker})"
+    raise UnresolvedSubmission(
+        "While the lost answer to a submission was looked for, the task began to ask for something else: its"
+        " prompt, a frame, an option or `take` is rendered differently now. The lost one left at"
+        f" {clock(record.sent_at)}{marker}. The new order was not sent.",
+        todo="Make the templates give the same in every try, put the old values back, and clear the task: it"
+        " finds the lost request. Or look for it in the GMI Cloud console, and set `adopt_request_id` to its"
+        " id. Cleared as it is, the task orders the new clip and leaves the lost one.",
+    )
 
 
-def heed_changed_request(submitter: Submitter, order: Order, on_changed_request: str, log: Log) -> None:
+def heed_changed_request(
+    submitter: Submitter, order: Order, on_changed_request: str, log: Log | None
+) -> None:
     """Refuse what differs from what this task instance asked for before, or say that it is one more clip.
 
     :param on_changed_request: ``fail`` or ``submit``.
+    :param log: is told; None where nothing is bought.
     :raises InvalidPayload: under ``fail``.
     """
     if on_changed_request == "fail":
@@ -56,10 +68,10 @@ def heed_changed_request(submitter: Submitter, order: Order, on_changed_request:
     known = submitter.remembered()
     mine = [record for record in known if _same(record, order)]
     others = [record for record in known if record.state is not State.NOT_SENT and not _same(record, order)]
-    if others and not mine:
+    if others and not mine and log is not None:
         log.warning(
-            "This task has asked for something else before (%s), and asks for another clip now. It is bought"
-            ' besides; `on_changed_request="fail"` would refuse it.',
+            "This task has asked for something else before (%s), which is paid for or may be. It asks for"
+            ' another clip now, and that is bought besides; `on_changed_request="fail"` would refuse it.',
             _ids(others),
         )
 

@@ -45,11 +45,18 @@ class Book:
 
         :raises UnresolvedSubmission: if there is one that can't be read.
         """
-        with _told():
-            record = self.ledger.read(order.fingerprint, order.take)
+        record = self.recall(order.fingerprint, order.take)
         if record is not None:
             return record
         return SubmissionRecord(order.fingerprint, order.take, order.model, State.NOT_SENT)
+
+    def recall(self, fingerprint: str, take: int) -> SubmissionRecord | None:
+        """Return the record of what was once asked for; None where there surely is none.
+
+        :raises UnresolvedSubmission: if there is one that can't be read.
+        """
+        with _told():
+            return self.ledger.read(fingerprint, take)
 
     def write(self, record: SubmissionRecord) -> None:
         """Write a record, at once or not at all: the fence before a POST.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.submission.record import Fenced, SubmissionRecord, UnreadableRecord
+from kling_airflow.submission.record import Fenced, SubmissionRecord, UnreadableRecord, clock
 from kling_airflow.submission.scope import Scope
 from kling_airflow.submission.steps import Step, Steps, step_key
 from kling_airflow.submission.store import Store, open_store
@@ -168,8 +168,3 @@ def _trial() -> bytes:
     return (
         f"Of the trial that this store creates files exclusively. Keep it. {secrets.token_hex(8)}\n".encode()
     )
-
-
-def clock(seconds: float | None) -> str:
-    """Return a time as people read it, UTC."""
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

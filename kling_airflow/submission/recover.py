@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -12,7 +11,7 @@ from kling_airflow.gmi.wait import NOT_FOUND_GRACE
 from kling_airflow.submission.book import Book
 from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
 from kling_airflow.submission.reconcile import Sighting, find, look
-from kling_airflow.submission.record import SubmissionRecord
+from kling_airflow.submission.record import SubmissionRecord, clock
 
 LOOKS: Final = (0.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 """Seconds before each look through the list that is made here; further ones are the caller's."""
@@ -175,7 +174,7 @@ class Recovery:
         raise self._unresolved(record, f"In {self.grace:.0f} s of looking: {sighting.summary}.")
 
     def _unresolved(self, record: SubmissionRecord, why: str) -> UnresolvedSubmission:
-        window = f"between {_clock(record.sent_at)} and {_clock(record.arrives_by)}"
+        window = f"between {clock(record.sent_at)} and {clock(record.arrives_by)}"
         return UnresolvedSubmission(
             f"The answer to a submission was lost; it reached the queue {window}, if ever"
             f" (marker {record.marker}). {why}",
@@ -200,7 +199,3 @@ def _rank(request: Request) -> int:
 
 def _ids(requests: list[Request]) -> str:
     return ", ".join(request.request_id for request in requests[:10])
-
-
-def _clock(seconds: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds or 0.0))

@@ -142,10 +142,10 @@ def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedul
 
 
 def test_where_calls_are_scarce_the_young_stand_back_for_those_who_may_be_over() -> None:
-    queue = queue_of(200, listed=Unreachable("refused"), takes=0.02)
-    young = names(190)
+    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
+    young = names(590)
     played = play(queue, schedule=young_and_old(queue, young, interval=0.1))
-    assert set(queue.asked[:10]) == set(names(200)) - set(young), "those who may be over come first"
+    assert set(queue.asked[:10]) == set(names(600)) - set(young), "those who may be over come first"
     assert played.left, "a round that takes longer than an interval leaves the young to the next one"
     assert set(played.left) < set(young)
     assert played.round.stopped_by is None
@@ -158,9 +158,25 @@ def test_where_there_is_room_the_young_are_asked_too() -> None:
     assert played.left == []
 
 
+def test_an_interval_of_nothing_stops_nobody() -> None:
+    queue = queue_of(20, listed=Unreachable("refused"))
+    schedule = young_and_old(queue, names(20), interval=10.0)
+    schedule.tracked["r0"].interval = 0.0
+    assert play(queue, schedule=schedule).left == []
+
+
+def test_who_is_known_to_be_over_stands_back_for_nobody() -> None:
+    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
+    schedule = young_and_old(queue, names(600), interval=0.1)
+    schedule.tracked["r7"].over = True
+    played = play(queue, schedule=schedule)
+    assert queue.asked[0] == "r7"
+    assert played.left
+
+
 def test_nobody_stands_back_for_long() -> None:
-    queue = queue_of(20, listed=Unreachable("refused"), takes=0.02)
-    schedule = young_and_old(queue, names(20), interval=0.01)
+    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
+    schedule = young_and_old(queue, names(600), interval=0.01)
     for one in schedule.tracked.values():
         one.asked_at -= LONGEST_UNRIPE
     assert play(queue, schedule=schedule).left == []

@@ -90,6 +90,34 @@ class TestWhileAnAnswerIsLookedFor:
         found = operator(rocket).execute(context(store))
         assert [entry.request_id for entry in queue.ledger()] == [found]
 
+    def test_nor_is_another_take(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="`take` is rendered differently"):
+            resume(operator(rocket, take=2), context(store), deferred)
+        assert posts(queue) == 1
+
+    def test_a_record_that_is_gone_is_not_taken_for_nothing_bought(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        _, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="gone from the ledger"):
+            resume(operator(rocket), context(TaskStateStore()), deferred)
+        assert posts(queue) == 1
+
+    def test_the_lost_request_can_be_given_to_the_new_order(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred], told: list[str]
+    ) -> None:
+        """Who can't put the prompt back has a way on, too."""
+        store, _ = lost
+        queue.faults.clear()
+        (entry,) = queue.ledger()
+        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id)
+        assert made.execute(context(store)) == entry.request_id
+        assert posts(queue) == 1
+        assert not any(BESIDES in line for line in told), "nothing is bought besides"
+
     def test_the_same_order_is_looked_for_on(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:

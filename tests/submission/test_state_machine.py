@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from kling_airflow.gmi.retries import Retries
 from kling_airflow.gmi.wait import Wait, to_event
 from kling_airflow.operators import watch
 from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.operators.stopping import TaskStopped
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import ComeBack
@@ -71,11 +72,13 @@ class Mortal:
 
     :param ledger: any.
     :param crash: where it dies; None for nowhere.
+    :param before_the_post: called between the intent and the POST.
     """
 
-    def __init__(self, ledger: Ledger, crash: str | None) -> None:
+    def __init__(self, ledger: Ledger, crash: str | None, before_the_post: Callable[[], None]) -> None:
         self.ledger = ledger
         self.crash = crash
+        self.before_the_post = before_the_post
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
@@ -85,6 +88,8 @@ class Mortal:
         self._die("after the POST", record.state is State.SUBMITTED)
         self.ledger.write(record)
         self._die("after the intent", record.state is State.SENDING)
+        if record.state is State.SENDING:
+            self.before_the_post()
         self._die("after the id is stored", record.state is State.SUBMITTED)
 
     def _die(self, where: str, here: bool) -> None:
@@ -132,12 +137,13 @@ class SubmitOnce(RuleBasedStateMachine):
         world.simulator.reset()
         self.store = TaskStateStore()
         self.prompt, self.take, self.skew = PROMPTS[0], 1, 0.0
-        self.next_prompt: str | None = None
+        self.next_order: tuple[str, int] | None = None
         self.orders: dict[tuple[str, int], set[str]] = {}
         self.known: set[str] = set()
         self.strangers = 0
         self.crash: str | None = None
         self.sleeps_left: int | None = None
+        self.ends_in_the_post = False
 
     def ledger(self) -> str | None:
         """Return the folder that remembers; None for the task state store."""
@@ -151,7 +157,7 @@ class SubmitOnce(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(READ_FAULTS),
-        call=st.sampled_from(["GET /requests", "GET /requests/{id}", "POST /upload-url"]),
+        call=st.sampled_from(["GET /requests", "GET /requests/{id}", "POST /upload-url", "PUT upload"]),
         times=st.integers(1, 8),
     )
     def a_call_will_go_wrong(self, name: str, call: str, times: int) -> None:
@@ -197,10 +203,10 @@ class SubmitOnce(RuleBasedStateMachine):
     def the_prompt_is_changed(self, prompt: str) -> None:
         self.prompt = prompt
 
-    @rule(prompt=st.sampled_from(PROMPTS))
-    def the_prompt_will_be_rendered_differently_after_a_pause(self, prompt: str) -> None:
-        """A template that reads a variable, or the clock."""
-        self.next_prompt = prompt
+    @rule(prompt=st.sampled_from(PROMPTS), take=st.integers(1, 2))
+    def templates_will_be_rendered_differently_after_a_pause(self, prompt: str, take: int) -> None:
+        """They read a variable, or the clock."""
+        self.next_order = prompt, take
 
     @rule(take=st.integers(1, 2))
     def another_take_is_asked_for(self, take: int) -> None:
@@ -219,25 +225,44 @@ class SubmitOnce(RuleBasedStateMachine):
     def the_task_runs(self, crash: str | None, *, wait: bool, cancel: bool) -> None:
         self.run_try(crash=crash, wait_for_completion=wait, cancel_on_timeout=cancel)
 
-    @rule(sleeps=st.integers(0, 6), by_its_user=st.booleans())
-    def the_task_runs_and_is_told_to_end(self, sleeps: int, *, by_its_user: bool) -> None:
-        """A SIGTERM, while it submits, looks for a lost answer, or waits on its worker."""
-        self.sleeps_left = sleeps
-        with patch.object(watch, "task_is_over", lambda ti: by_its_user):
-            self.run_try(wait_for_completion=True, deferrable=False)
-        self.sleeps_left = None
+    @rule(
+        sleeps=st.none() | st.integers(0, 15),
+        by_its_user=st.booleans(),
+        wait=st.booleans(),
+        deferrable=st.booleans(),
+    )
+    def the_task_runs_and_is_told_to_end(
+        self, sleeps: int | None, *, by_its_user: bool, wait: bool, deferrable: bool
+    ) -> None:
+        """A SIGTERM: while a POST is on its way, while a lost answer is looked for, while it waits.
 
-    def run_try(self, *, crash: str | None = None, **fields: Any) -> Any:
-        self.known, before = self.created(), self.created()
+        :param sleeps: after so many pauses; None for in the middle of a POST, and at the first pause.
+        """
+        self.sleeps_left, self.ends_in_the_post = sleeps or 0, sleeps is None
+        with patch.object(watch, "task_is_over", lambda ti: by_its_user):
+            self.run_try(may_cancel=by_its_user, wait_for_completion=wait, deferrable=deferrable and not wait)
+        self.sleeps_left, self.ends_in_the_post = None, False
+
+    def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
+        self.known, before, cancelled = self.created(), self.created(), self.ended_as("cancelled")
         self.crash = None if crash == "while waiting" else crash
         try:
             return self.attempt(dies_waiting=crash == "while waiting", **fields)
+        except TaskStopped as stopped:
+            self.require_given_up(stopped)
+            return None
         except (Crash, AirflowException):
             return None
         finally:
             self.note_what_is_new()
             alive = self.live() & (self.created() - before)
             assert len(alive) <= 1, f"one try bought {len(alive)}"
+            if not may_cancel and not fields.get("cancel_on_timeout"):
+                assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
+
+    def require_given_up(self, stopped: TaskStopped) -> None:
+        """What its user gave up does not go on."""
+        assert not stopped.over or stopped.request_id in self.ended_as("success", "failed", "cancelled")
 
     def note_what_is_new(self) -> None:
         """Book what has been created since the last look on what is asked for now."""
@@ -265,10 +290,10 @@ class SubmitOnce(RuleBasedStateMachine):
     def resume(self, task: KlingImageToVideoOperator, given: Any, due: TaskDeferred) -> Any:
         kwargs = due.kwargs or {}
         if due.method_name == "resume_submission":
-            if self.next_prompt is not None:
+            if self.next_order is not None:
                 self.note_what_is_new()
-                self.prompt = task.prompt = self.next_prompt
-                self.next_prompt = None
+                self.prompt, self.take = task.prompt, task.take = self.next_order
+                self.next_order = None
             world.clock.advance(due.trigger.moment.timestamp() - time.time())
             return task.resume_submission(given, **kwargs)
         return task.execute_complete(given, self.triggered(due.trigger.wait), **kwargs)
@@ -301,7 +326,9 @@ class SubmitOnce(RuleBasedStateMachine):
             def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
                 client.retries = Retries(attempts=2, base=0.0)
                 submitter = super()._submitter(context, client, machine.now() + 3600)
-                submitter.book.ledger = Mortal(submitter.book.ledger, machine.crash)  # type: ignore[assignment]
+                submitter.book.ledger = Mortal(  # type: ignore[assignment]
+                    submitter.book.ledger, machine.crash, lambda: machine.in_the_post(self)
+                )
                 submitter.book.now, submitter.book.sleep = machine.now, machine.pass_time
                 for part in (submitter, submitter.recovery):
                     part.now, part.sleep = machine.now, self._stopping.sleep
@@ -341,7 +368,7 @@ class SubmitOnce(RuleBasedStateMachine):
         if not hasattr(self, "orders"):
             return
         world.simulator.faults.clear()
-        self.skew, self.next_prompt = 0.0, None
+        self.skew, self.next_order = 0.0, None
         for _ in range(2):
             world.clock.advance(4000)
             self.a_stranger_submits()
@@ -364,13 +391,19 @@ class SubmitOnce(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         world.clock.advance(seconds)
 
+    def in_the_post(self, task: KlingImageToVideoOperator) -> None:
+        if self.ends_in_the_post:
+            task.on_kill()
+
+    def ended_as(self, *outcomes: str) -> set[str]:
+        return {entry.request_id for entry in world.simulator.ledger() if entry.outcome in outcomes}
+
     def created(self) -> set[str]:
         return {entry.request_id for entry in world.simulator.ledger()}
 
     def live(self) -> set[str]:
         """Return what costs money, or may come to."""
-        ended = {"failed", "cancelled"}
-        return {entry.request_id for entry in world.simulator.ledger() if entry.outcome not in ended}
+        return self.created() - self.ended_as("failed", "cancelled")
 
     def client(self) -> GMIClient:
         return GMIClient(world.simulator.api_key, world.simulator.base_url, retries=Retries(attempts=1))
