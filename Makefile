@@ -65,7 +65,7 @@ bench: venv ## print each short benchmark's table and write benchmarks/out/*.jso
 bench-waiting: venv ## what thousands of waiting requests cost, beside what peers do (35 min); shorter: make bench-waiting ARGS="--waiting 100 1000 --window 30"
 	@$(RUN)/python -m benchmarks.bench_waiting $(ARGS)
 
-bench-triggerer: venv ## the same in a real triggerer on PostgreSQL (an hour); shorter: make bench-triggerer ARGS="--waiting 60 --rescheduled 10"
+bench-triggerer: venv ## the same in a real triggerer on PostgreSQL (ten minutes); shorter: make bench-triggerer ARGS="--waiting 60 --rescheduled 10"
 	@$(RUN)/python -m benchmarks.bench_triggerer $(ARGS)
 
 docs: venv ## serve the docs while you write them

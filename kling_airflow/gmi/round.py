@@ -179,9 +179,8 @@ class Round:
         """
         began = self._now()
         room = max(_LEAST_ROOM, min((one.interval for one in self._left.values()), default=0.0))
-        queue = sorted(
-            self._left.values(), key=lambda one: (one.stands_back(began), one.asked_at), reverse=True
-        )
+        queue = sorted(self._left.values(), key=lambda one: (one.stands_back(began), one.asked_at))
+        queue.reverse()  # it is taken from the end; of those never asked the oldest comes first
 
         def has_room(one: Tracked) -> bool:
             return not one.stands_back(began) or self._now() - began < room

@@ -22,6 +22,7 @@ class Tracked:
     :param interval: seconds between two looks, the shortest that a waiter asked for.
     :param due_at: when it is to be looked at next.
     :param asked_at: when it was last asked by id.
+    :param looked_at: when it was last looked at, by id or in a list.
     :param ripe_at: from when on it can be expected to be over; before, it stands back where calls are scarce.
     :param row: what the list of the round under way shows of it.
     :param over: whether the list has said that it is over, but not how: it is read by id.
@@ -35,6 +36,7 @@ class Tracked:
     interval: float
     due_at: float
     asked_at: float = -math.inf
+    looked_at: float = -math.inf
     ripe_at: float = -math.inf
     row: Request | None = None
     over: bool = False
@@ -43,8 +45,8 @@ class Tracked:
     was_active: bool = False
 
     def stands_back(self, now: float) -> bool:
-        """Whether others are asked first: it was asked not long ago, and is likely not over yet."""
-        return not self.over and now < self.ripe_at and now - self.asked_at < LONGEST_UNRIPE
+        """Whether others are asked first: it was seen not long ago, and is likely not over yet."""
+        return not self.over and now < self.ripe_at and now - self.looked_at < LONGEST_UNRIPE
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Schedule:
         :param until: as in :meth:`add`, the earliest of its waiters: the last look stands back for nobody.
         :param unripe: seconds for which it is likely not over yet.
         """
-        one.ripe_at = min(began + unripe, until)
+        one.looked_at, one.ripe_at = began, min(began + unripe, until)
         one.due_at = began + pause if until <= began else min(began + pause, until)
 
     def round_begins(self, now: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import InvalidPayload, UnresolvedSubmission
-from kling_airflow.submission.record import State, clock
+from kling_airflow.gmi.errors import InvalidPayload, Money, UnresolvedSubmission
+from kling_airflow.submission.record import clock
 
 if TYPE_CHECKING:
     from kling_airflow.submission.order import Log, Order
@@ -35,7 +35,7 @@ def refuse_while_in_doubt(submitter: Submitter, order: Order, in_doubt: Sequence
             todo="Look for the request in the GMI Cloud console. Is it there: set `adopt_request_id` to its"
             " id. Is it surely not: clear the task. And see that `ledger` is the same in every try.",
         )
-    if _same(record, order) or record.state is not State.SENDING:
+    if _same(record, order) or not record.in_doubt:
         return
     marker = "" if record.marker is None else f" (marker {record.marker})"
     raise UnresolvedSubmission(
@@ -54,24 +54,27 @@ def heed_changed_request(
     """Refuse what differs from what this task instance asked for before, or say that it is one more clip.
 
     :param on_changed_request: ``fail`` or ``submit``.
-    :param log: is told; None where nothing is bought.
+    :param log: is told; None where a request is adopted, and nothing is bought.
     :raises InvalidPayload: under ``fail``.
     """
+    if log is None:
+        return
     if on_changed_request == "fail":
         if others := submitter.others(order):
             raise InvalidPayload(
                 f"`on_changed_request` is fail, and this task has asked for something else before:"
                 f" {_ids(others)}.",
+                money=Money.UNKNOWN,
                 todo="Put the prompt, frames and options back to get that clip, or allow `submit`.",
             )
         return
     known = submitter.remembered()
     mine = [record for record in known if _same(record, order)]
-    others = [record for record in known if record.state is not State.NOT_SENT and not _same(record, order)]
-    if others and not mine and log is not None:
+    others = [record for record in known if record.may_have_bought and not _same(record, order)]
+    if others and not mine:
         log.warning(
-            "This task has asked for something else before (%s), which is paid for or may be. It asks for"
-            ' another clip now, and that is bought besides; `on_changed_request="fail"` would refuse it.',
+            "This task has asked for something else before (%s), which is paid for unless it failed. It asks"
+            ' for another clip now, and that is bought besides; `on_changed_request="fail"` would refuse it.',
             _ids(others),
         )
 

@@ -16,7 +16,6 @@ from kling_airflow.gmi.errors import (
     UnresolvedSubmission,
 )
 from kling_airflow.media.errors import MediaError
-from kling_airflow.submission.record import State
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -73,7 +72,7 @@ def reminding(submitter: Submitter) -> Iterator[None]:
     try:
         yield
     except (InvalidPayload, MediaError) as error:
-        live = [record for record in submitter.remembered() if record.state is not State.NOT_SENT]
+        live = [record for record in submitter.remembered() if record.may_have_bought]
         if not live:
             raise
         ids = ", ".join(record.request_id or "one whose answer was lost" for record in live)

@@ -77,8 +77,7 @@ class Book:
         return [
             record
             for record in records
-            if record.state is not State.NOT_SENT
-            and (record.fingerprint, record.take) != (order.fingerprint, order.take)
+            if record.may_have_bought and (record.fingerprint, record.take) != (order.fingerprint, order.take)
         ]
 
     def write_down(self, record: SubmissionRecord) -> None:

@@ -75,6 +75,18 @@ class SubmissionRecord:
     earlier: tuple[str, ...] = ()
     reason: str | None = None
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if the queue has a request of this order, of its last POST or one before."""
+        if self.state is State.NOT_SENT:
+            return self.doubted_since is not None
+        return self.state is State.SENDING
+
+    @property
+    def may_have_bought(self) -> bool:
+        """Whether the queue has, or may have, a request of this order."""
+        return self.state is not State.NOT_SENT or self.in_doubt
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, without what isn't known."""
         fields = {name: value for name, value in asdict(self).items() if value not in (None, (), {})}

@@ -137,7 +137,7 @@ def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedul
     for name in queue.by_id:
         one = schedule.add(name, "m", interval, 0.0, until=1e9)
         if name in young:
-            one.asked_at, one.ripe_at = time.monotonic(), time.monotonic() + 60
+            one.looked_at, one.ripe_at = time.monotonic(), time.monotonic() + 60
     return schedule
 
 
@@ -149,6 +149,13 @@ def test_where_calls_are_scarce_the_young_stand_back_for_those_who_may_be_over()
     assert played.left, "a round that takes longer than an interval leaves the young to the next one"
     assert set(played.left) < set(young)
     assert played.round.stopped_by is None
+
+
+def test_of_those_never_asked_by_id_the_oldest_comes_first() -> None:
+    """As when a list that served everyone is refused from one round to the next."""
+    queue = queue_of(20, listed=Unreachable("refused"))
+    play(queue)
+    assert queue.asked == names(20)
 
 
 def test_where_there_is_room_the_young_are_asked_too() -> None:
@@ -178,7 +185,7 @@ def test_nobody_stands_back_for_long() -> None:
     queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
     schedule = young_and_old(queue, names(600), interval=0.01)
     for one in schedule.tracked.values():
-        one.asked_at -= LONGEST_UNRIPE
+        one.looked_at -= LONGEST_UNRIPE
     assert play(queue, schedule=schedule).left == []
 
 

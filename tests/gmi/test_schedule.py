@@ -126,7 +126,6 @@ def test_a_list_call_names_one_model() -> None:
 def test_the_last_look_before_a_deadline_stands_back_for_nobody() -> None:
     schedule = Schedule()
     one = schedule.add("a", "m", 10.0, 0.0, until=25.0)
-    one.asked_at = 20.0
     schedule.looked(one, 20.0, 10.0, until=25.0, unripe=60.0)
     assert one.stands_back(24.0)
     assert not one.stands_back(25.0)

@@ -151,3 +151,30 @@ class TestWhileAnAnswerIsLookedFor:
         queue.faults.clear()
         deferred.kwargs = (deferred.kwargs or {}) | {"of_a_later_release": 1}
         assert resume(operator(rocket), context(store), deferred)
+
+    def test_an_earlier_post_in_doubt_counts_though_the_last_was_refused(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """On the user's word it was sent again, and the queue said "not now"; the first may be there yet."""
+        store, deferred = lost
+        queue.faults.add("rate-limited", call="POST /requests", retry_after=120)
+        again = operator(rocket, on_unresolved="resubmit", reconcile_grace=0)
+        (key,) = store.records
+        record = store.get(key)
+        store.set(key, record | {"arrives_by": record["sent_at"]})
+        deferred = deferral(lambda: again.resume_submission(context(store), **deferred.kwargs))
+        assert store.get(key)["state"] == "not_sent"
+        with pytest.raises(exceptions.UnresolvedSubmission, match="rendered differently"):
+            resume(operator(rocket, prompt="fall"), context(store), deferred)
+
+    def test_adopting_is_allowed_where_another_order_is_not(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, _ = lost
+        queue.faults.clear()
+        (entry,) = queue.ledger()
+        fields: dict[str, Any] = {"prompt": "fall", "on_changed_request": "fail"}
+        with pytest.raises(exceptions.InvalidPayload, match="may have been paid for"):
+            operator(rocket, **fields).execute(context(store))
+        found = operator(rocket, adopt_request_id=entry.request_id, **fields).execute(context(store))
+        assert found == entry.request_id

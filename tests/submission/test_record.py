@@ -113,3 +113,14 @@ def test_the_fingerprint_is_of_what_is_asked() -> None:
 )
 def test_anything_else_is_another_order(changed: dict[str, Any]) -> None:
     assert fingerprint(**(PRINT | changed)) != fingerprint(**PRINT)
+
+
+def test_what_the_queue_may_have_is_in_doubt_until_it_is_known() -> None:
+    new = SubmissionRecord("f" * 64, 1, "m", State.NOT_SENT)
+    sent = new.sending(now=100.0, within=180.0, marker=None, frames={})
+    again = sent.sending(now=300.0, within=180.0, marker=None, frames={})
+    submitted = sent.submitted("a", now=101.0)
+    told = [(one.in_doubt, one.may_have_bought) for one in (new, sent, sent.not_sent("no"))]
+    assert told == [(False, False), (True, True), (False, False)]
+    assert again.not_sent("not now").in_doubt, "the first may still be there"
+    assert (submitted.in_doubt, submitted.may_have_bought) == (False, True)

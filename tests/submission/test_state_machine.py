@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kling_airflow.gmi.client import GMIClient
-from kling_airflow.gmi.errors import GMIError
+from kling_airflow.gmi.errors import GMIError, Money
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.gmi.wait import Wait, to_event
 from kling_airflow.operators import watch
@@ -155,6 +155,11 @@ class SubmitOnce(RuleBasedStateMachine):
     def a_submission_will_go_wrong(self, name: str) -> None:
         world.simulator.faults.add(name, call="POST /requests")
 
+    @rule(name=st.sampled_from(["rate-limited", "capacity"]))
+    def the_queue_will_say_not_now_for_a_while(self, name: str) -> None:
+        """So long that the task defers over it."""
+        world.simulator.faults.add(name, call="POST /requests", retry_after=120)
+
     @rule(
         name=st.sampled_from(READ_FAULTS),
         call=st.sampled_from(["GET /requests", "GET /requests/{id}", "POST /upload-url", "PUT upload"]),
@@ -261,8 +266,10 @@ class SubmitOnce(RuleBasedStateMachine):
                 assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
 
     def require_given_up(self, stopped: TaskStopped) -> None:
-        """What its user gave up does not go on."""
-        assert not stopped.over or stopped.request_id in self.ended_as("success", "failed", "cancelled")
+        """What is said to be cancelled is; one that the console hides can't be, and that is said, too."""
+        if stopped.money is Money.CANCELLED:
+            assert stopped.over
+            assert stopped.request_id in self.ended_as("cancelled")
 
     def note_what_is_new(self) -> None:
         """Book what has been created since the last look on what is asked for now."""
