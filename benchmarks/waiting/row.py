@@ -76,7 +76,6 @@ async def wait_for_all(
     async def one(request_id: str) -> None:
         async for _ in make(request_id).run():
             seen[request_id] = time.time()
-            return
 
     tasks: list[asyncio.Task[None]] = []
     turns = max(1, round(ramp / TURN))

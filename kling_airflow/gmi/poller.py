@@ -85,6 +85,7 @@ class Poller:
         self._watches: dict[str, list[Watch]] = {}
         self._rounds = 0
         self._began = 0.0
+        self._ahead = 0.0
         self._share = 1.0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -98,9 +99,9 @@ class Poller:
         watch = Watch(wait, interval, self._let_go)
         self._watches.setdefault(wait.request_id, []).append(watch)
         before = self._schedule.next_at()
-        one = self._schedule.add(
-            wait.request_id, model, interval, self._now(), until=self._clocked(wait.deadline)
-        )
+        now = self._now()
+        until = now + wait.deadline - time.time()
+        one = self._schedule.add(wait.request_id, model, interval, now, until=until)
         watch.next_look_at = one.due_at
         if self._schedule.next_at() < before:
             self._news.set()
@@ -157,6 +158,7 @@ class Poller:
     async def _round(self) -> None:
         self._rounds += 1
         self._began = self._now()
+        self._ahead = self._began - time.time()
         self._share = 1.0 - random.uniform(0, JITTER)  # noqa: S311 -- spreads load, hides nothing
         due = self._schedule.due(self._began)
         self._schedule.round_begins(self._began)
@@ -181,15 +183,19 @@ class Poller:
         if isinstance(seen, Request):
             if seen.status.terminal:
                 self._note_end(one, seen, served_at)
-            elif served_at is not None and seen.created_at is not None:
-                kind = (seen.model or one.model, seen.duration)
-                age = served_at - seen.created_at
-                unripe = self._lately.unripe_for(kind, age, one.interval, self._began)
-            one.was_active = one.was_active or not seen.status.terminal
-        watches = self._watches.get(one.request_id, [])
-        until = min((self._clocked(watch.wait.deadline) for watch in watches), default=self._began)
+            else:
+                one.was_active = True
+                unripe = self._unripe(one, seen, served_at)
+        deadlines = [watch.wait.deadline for watch in self._watches.get(one.request_id, ())]
+        until = min(deadlines) + self._ahead if deadlines else self._began
         self._schedule.looked(one, self._began, one.interval * self._share, until=until, unripe=unripe)
         self._inform(one, seen)
+
+    def _unripe(self, one: Tracked, request: Request, served_at: float | None) -> float:
+        if served_at is None or request.created_at is None:
+            return 0.0
+        kind = (request.model or one.model, request.duration)
+        return self._lately.unripe_for(kind, served_at - request.created_at, one.interval, self._began)
 
     def _inform(self, one: Tracked, seen: Request | GMIError) -> None:
         watches = self._watches.get(one.request_id, [])
@@ -212,10 +218,6 @@ class Poller:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-    def _clocked(self, at: float) -> float:
-        """Return a Unix time in seconds of the event loop's clock."""
-        return self._now() + at - time.time()
 
 
 def _own(error: GMIError, request_id: str) -> GMIError:

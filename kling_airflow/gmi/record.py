@@ -81,22 +81,21 @@ class Request:
 
         :param data: a record of ``GET /requests/{id}``, a row of the list, or the answer to a submission.
         """
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             return None
-        request_id = data.get("request_id")
+        request_id, status, payload = data.get("request_id"), data.get("status"), data.get("payload")
         if not isinstance(request_id, str) or not request_id.strip():
             return None
-        payload = data.get("payload")
         return cls(
-            request_id=request_id.strip(),
-            model=str(data.get("model") or ""),
-            status=Status.read(data.get("status")),
-            status_text=str(data.get("status") or ""),
-            payload=payload if isinstance(payload, Mapping) else {},
-            outcome=_outcome(data),
-            created_at=_seconds(data.get("created_at")),
-            updated_at=_seconds(data.get("updated_at")),
-            queued_at=_seconds(data.get("queued_at")),
+            request_id.strip(),
+            str(data.get("model") or ""),
+            Status.read(status),
+            str(status or ""),
+            payload if isinstance(payload, dict) else {},
+            _outcome(data),
+            _seconds(data.get("created_at")),
+            _seconds(data.get("updated_at")),
+            _seconds(data.get("queued_at")),
         )
 
     @property
@@ -164,64 +163,61 @@ class Page:
 
 
 _NOTHING: Final = Outcome()
-_TELLING: Final = ("outcome", "error", "error_message", "reason")
+_NUMBERS: Final = (int, float)
+_NO_DATE: Final = 253_402_300_800
+"""The year 10000 in Unix seconds; what claims to be later, milliseconds too, is no time that can be told."""
 
 
-def _outcome(data: Mapping[str, Any]) -> Outcome:
-    if not any(map(data.get, _TELLING)):
-        return _NOTHING  # most rows of a list have none yet
-    raw = data.get("outcome")
-    outcome: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+def _outcome(data: dict[str, Any]) -> Outcome:
+    raw, error = data.get("outcome"), _reason(data)
+    if not raw or not isinstance(raw, dict):
+        return Outcome(error=error) if error else _NOTHING  # as for most rows of a list
     return Outcome(
-        video_url=_first_media(outcome.get("media_urls")) or _url(outcome.get("video_url")),
-        thumbnail_url=_url(outcome.get("thumbnail_image_url")),
-        error=_reason(data, outcome),
+        video_url=_first_media(raw.get("media_urls")) or _url(raw.get("video_url")),
+        thumbnail_url=_url(raw.get("thumbnail_image_url")),
+        error=error_text(raw.get("error")) or error or error_text(raw.get("message")),
     )
 
 
 def _first_media(media: object) -> str | None:
     """``media_urls`` holds objects with a ``url`` (doc), with siblings plain strings (seen)."""
-    if not isinstance(media, list):
-        return None
-    urls = (_url(item.get("url") if isinstance(item, Mapping) else item) for item in media)
-    return next((url for url in urls if url), None)
+    if isinstance(media, list):
+        for item in media:
+            if url := _url(item.get("url") if isinstance(item, dict) else item):
+                return url
+    return None
 
 
 def _url(value: object) -> str | None:
-    if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+    if isinstance(value, str) and value[:8].lower().startswith(("http://", "https://")):
         return value
     return None
 
 
-def _reason(data: Mapping[str, Any], outcome: Mapping[str, Any]) -> str | None:
-    """Look for the reason in the order of the wire contract (seen)."""
-    for value in (
-        outcome.get("error"),
-        data.get("error"),
-        data.get("error_message"),
-        data.get("reason"),
-        outcome.get("message"),
-    ):
-        if text := error_text(value):
-            return text
-    return None
+def _reason(data: dict[str, Any]) -> str | None:
+    """Look for the reason beside the outcome; before these comes its own, behind them its message (seen)."""
+    return (
+        error_text(data.get("error")) or error_text(data.get("error_message")) or error_text(data.get("reason"))
+    )
 
 
 def error_text(value: object) -> str | None:
     """Return the words of an error: a string, or an object with ``message`` and ``details`` (seen)."""
-    if isinstance(value, Mapping):
+    if not value:
+        return None
+    if isinstance(value, dict):
         parts = [value.get("message"), value.get("details")]
         text = ": ".join(str(part) for part in parts if part) or str(value.get("code") or "")
         return text or None
-    if isinstance(value, str) and value.strip():
-        return value.strip()
+    if isinstance(value, str):
+        return value.strip() or None
     return None
 
 
 def _seconds(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        return None
-    return int(value)
+    if isinstance(value, _NUMBERS) and 0 < value < _NO_DATE and not isinstance(value, bool):
+        return int(value)
+    return None
 
 
 def _iso(seconds: int | None) -> str | None:

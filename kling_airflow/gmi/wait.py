@@ -75,6 +75,8 @@ class Wait:
         return (self.submitted_at if self.submitted_at is not None else self.started_at) + NOT_FOUND_GRACE
 
     def _ended(self, request: Request) -> Request | GMIError | None:
+        if not request.status.terminal:
+            return None
         reason = request.outcome.error or "the queue gave no reason"
         match request.status:
             case Status.SUCCESS if request.outcome.video_url:

@@ -20,10 +20,25 @@ _UNASKED = 1.5
 class Watch:
     """One waiter's hold on the poller. Use it in `with`: it is let go of without an await.
 
+    Ten thousand may be held at once: whatever it keeps, the garbage collector walks through.
+
     :param wait: what is waited for, and until when.
     :param interval: seconds between two looks.
     :param let_go: called once when the waiter is done with it, however it ends.
     """
+
+    __slots__ = (
+        "_crash",
+        "_end",
+        "_future",
+        "_let_go",
+        "_silent_until",
+        "interval",
+        "next_look_at",
+        "seen",
+        "since",
+        "wait",
+    )
 
     def __init__(self, wait: Wait, interval: float, let_go: Callable[[Watch], None]) -> None:
         self.wait = wait
@@ -55,15 +70,13 @@ class Watch:
         loop = asyncio.get_running_loop()
         until_deadline = self.wait.deadline + GRACE - time.time()
         if self._end is None and self._crash is None:
-            # A new future each time: a timeout cancels what it interrupts.
             self._future = loop.create_future()
             self._silent_until = time.time() + within
+            alarm = loop.call_later(max(0.0, min(within * _UNASKED, until_deadline)), self._wake)
             try:
-                async with asyncio.timeout_at(loop.time() + max(0.0, min(within * _UNASKED, until_deadline))):
-                    await self._future
-            except TimeoutError:
-                pass
+                await self._future
             finally:
+                alarm.cancel()
                 self._future = None
         if self._crash is not None:
             raise self._crash

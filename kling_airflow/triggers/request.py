@@ -84,9 +84,10 @@ class KlingRequestTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until there is an end to tell, then tell it once."""
-        self.log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
+        log = self.logger()
+        log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
         end = await self._end()
-        self.log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
+        log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
         self._fired = True
         yield TriggerEvent(to_event(end))
 
@@ -95,13 +96,13 @@ class KlingRequestTrigger(BaseTrigger):
         if self.cancel_on_kill and not self._fired:
             from kling_airflow.triggers.guard import cancel_if_over
 
-            await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.log)
+            await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
 
     async def _end(self) -> Request | GMIError:
         from kling_airflow.triggers.connect import connect
 
         for crash in range(1, _CRASHES + 1):
-            poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.log)
+            poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.logger())
             if isinstance(poller, GMIError):
                 return poller
             try:
@@ -109,7 +110,7 @@ class KlingRequestTrigger(BaseTrigger):
             except PollerCrashed:
                 if crash == _CRASHES:
                     raise
-                self.log.exception("Waiting on with a new poll")
+                self.logger().exception("Waiting on with a new poll")
                 await asyncio.sleep(self.poll_interval)
         raise AssertionError("unreachable")
 
@@ -118,7 +119,7 @@ class KlingRequestTrigger(BaseTrigger):
         with poller.watch(self.wait, model=self.model, interval=self.poll_interval) as watch:
             while (end := await watch.end(within=_LOG_EVERY)) is None:
                 next_look = max(0.0, (watch.next_look_at or 0.0) - loop.time())
-                self.log.info(
+                self.logger().info(
                     "%s: %s; next look in %.0f s", self.wait.request_id, _summary(watch.seen), next_look
                 )
         return end
