@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from kling_airflow.gmi.call import Call, Kind
 from kling_airflow.gmi.errors import (
     AmbiguousSubmission,
@@ -81,7 +83,7 @@ class Answer:
         text = self.body[:20_000].decode("utf-8", errors="replace")
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return "" if self.is_html else _shorten(text.strip().partition("\n")[0])
         if isinstance(data, Mapping):
             return _shorten(error_text(data.get("error")) or error_text(data.get("message")) or "")
@@ -103,9 +105,17 @@ def read_json(call: Call, answer: Answer) -> Any:
     if answer.status not in {200, 201, 202}:
         raise refusal(call, answer)
     try:
-        return json.loads(answer.body)
-    except ValueError:
+        return _parsed(answer.body)
+    except (ValueError, RecursionError):
         raise unreadable(call, answer, "is an HTML page" if answer.is_html else "is not JSON") from None
+
+
+def _parsed(body: bytes) -> Any:
+    """Read JSON; what only a lenient parser takes (NaN, UTF-16, half a surrogate pair) is read, too."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return json.loads(body)
 
 
 def refusal(call: Call, answer: Answer) -> GMIError:

@@ -26,6 +26,8 @@ class Lately:
 
     def __init__(self) -> None:
         self._ends: OrderedDict[Kind, deque[tuple[float, float]]] = OrderedDict()
+        self._known: dict[Kind, float | None] = {}
+        self._known_at = 0.0
 
     def note(self, kind: Kind, seconds: float, now: float) -> None:
         """Remember an end.
@@ -37,13 +39,18 @@ class Lately:
             return
         self._ends.setdefault(kind, deque(maxlen=_KEPT_SAMPLES)).append((now, seconds))
         self._ends.move_to_end(kind)
+        self._known.pop(kind, None)
         while len(self._ends) > _KEPT_KINDS:
             self._ends.popitem(last=False)
 
     def shortest(self, kind: Kind, now: float) -> float | None:
         """Return the shortest time of late, in seconds; None where too little is known."""
-        recent = [seconds for at, seconds in self._ends.get(kind, ()) if now - at <= _FORGOTTEN_AFTER]
-        return min(recent) if len(recent) >= MIN_SAMPLES else None
+        if now != self._known_at:
+            self._known, self._known_at = {}, now
+        if kind not in self._known:  # a round asks for thousands of one kind at one moment
+            recent = [seconds for at, seconds in self._ends.get(kind, ()) if now - at <= _FORGOTTEN_AFTER]
+            self._known[kind] = min(recent) if len(recent) >= MIN_SAMPLES else None
+        return self._known[kind]
 
     def unripe_for(self, kind: Kind, age: float, interval: float, now: float) -> float:
         """Return the seconds until a request that is still active can be expected to end; 0 for now.

@@ -65,15 +65,17 @@ class Scan:
         """Take a page in; return the rows that this reading shows for the first time."""
         self.pages += 1
         fresh = [request for request in page.requests if request.request_id not in self._seen]
-        self._seen.update(request.request_id for request in fresh)
+        repeats = not fresh and page.unread.keys() <= self._seen
+        ids = {request.request_id for request in fresh}
+        self._seen.update(ids, page.unread)
         self._note_times(page)
-        if found := self.missing & {request.request_id for request in fresh}:
+        if found := self.missing & ids:
             self.missing -= found
             self.deepest = self.pages
         if offset == 0:
             self._step = self._asked = page.rows or self._limit
         self._total = page.total
-        self._decide(page, offset, repeats=not fresh)
+        self._decide(page, offset, repeats=repeats)
         return fresh
 
     def give_up(self) -> None:
@@ -96,8 +98,8 @@ class Scan:
         return self.wanted - len(self.missing) - PAGE_COST * self.pages
 
     def _note_times(self, page: Page) -> None:
-        stamps = [max(request.created_at or 0, request.updated_at or 0) for request in page.requests]
-        self.newest = max([self.newest or 0, *stamps]) or None
+        stamps = [request.stamp for request in page.requests]
+        self.newest = max([self.newest or 0, *stamps, *page.unread.values()]) or None
         if self.served_at is None:
             self.served_at = page.served_at
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from kling_airflow.gmi.answers import Answer, read_json
@@ -48,11 +49,13 @@ class PacedCalls:
             "id", call, lambda call, answer: (self._protocol.read_get(call, answer), answer.served_at)
         )
 
-    async def list_page(self, model: str, offset: int, interval: float, limit: int = PAGE_SIZE) -> Page:
-        """Return one page of a model's requests, newest first."""
-        call = self._protocol.list_page(model, limit=limit, offset=offset)
+    async def list_page(
+        self, model: str, offset: int, interval: float, *, only: Container[str] | None = None
+    ) -> Page:
+        """Return one page of a model's requests, newest first; `only` as in :meth:`Page.read`."""
+        call = self._protocol.list_page(model, limit=PAGE_SIZE, offset=offset)
         call = replace(_within(call, interval), max_bytes=LIST_MAX_BYTES)
-        return await self._make("list", call, self._protocol.read_list_page)
+        return await self._make("list", call, partial(self._protocol.read_list_page, only=only))
 
     async def refuses_the_key(self) -> bool:
         """Ask whether the queue refuses the key as such, and not only one request."""

@@ -198,12 +198,11 @@ class Poller:
         return self._lately.unripe_for(kind, served_at - request.created_at, one.interval, self._began)
 
     def _inform(self, one: Tracked, seen: Request | GMIError) -> None:
-        watches = self._watches.get(one.request_id, [])
-        for watch in watches:
+        over = True
+        for watch in self._watches.get(one.request_id, ()):
             watch.next_look_at = one.due_at
-            if not watch.over:
-                watch.look(seen, self._calls.last_answer_at)
-        if all(watch.over for watch in watches):
+            over = (watch.over or watch.look(seen, self._calls.last_answer_at)) and over
+        if over:
             self._schedule.drop(one.request_id)
 
     def _note_end(self, one: Tracked, request: Request, served_at: float | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -102,21 +102,14 @@ class Protocol:
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(Kind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
-    def read_list_page(self, call: Call, answer: answers.Answer) -> Page:
-        """Return the page; rows without a readable id are counted but left out."""
+    def read_list_page(
+        self, call: Call, answer: answers.Answer, *, only: Container[str] | None = None
+    ) -> Page:
+        """Return the page, `only` as in :meth:`Page.read`."""
         data = answers.read_json(call, answer)
-        rows = data.get("requests") if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(rows, list | None):
+        if not isinstance(data, Mapping) or not isinstance(data.get("requests"), list | None):
             raise answers.unreadable(call, answer, "has no list `requests`")
-        rows = rows or []
-        total, has_more = data.get("total"), data.get("has_more")
-        return Page(
-            requests=tuple(request for row in rows if (request := Request.read(row)) is not None),
-            rows=len(rows),
-            total=total if isinstance(total, int) and not isinstance(total, bool) else None,
-            has_more=has_more if isinstance(has_more, bool) else None,
-            served_at=answer.served_at,
-        )
+        return Page.read(data, served_at=answer.served_at, only=only)
 
     def cancel(self, request_id: str) -> Call:
         """``DELETE /requests/{id}`` (once, undocumented)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -81,13 +81,11 @@ class Request:
 
         :param data: a record of ``GET /requests/{id}``, a row of the list, or the answer to a submission.
         """
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or (request_id := _request_id(data)) is None:
             return None
-        request_id, status, payload = data.get("request_id"), data.get("status"), data.get("payload")
-        if not isinstance(request_id, str) or not request_id.strip():
-            return None
+        status, payload = data.get("status"), data.get("payload")
         return cls(
-            request_id.strip(),
+            request_id,
             str(data.get("model") or ""),
             Status.read(status),
             str(status or ""),
@@ -97,6 +95,11 @@ class Request:
             _seconds(data.get("updated_at")),
             _seconds(data.get("queued_at")),
         )
+
+    @property
+    def stamp(self) -> int:
+        """The latest time in the record, in Unix seconds; 0 where it says none."""
+        return max(self.created_at or 0, self.updated_at or 0)
 
     @property
     def duration(self) -> int | None:
@@ -134,11 +137,12 @@ class Request:
 class Page:
     """One page of the list, newest first.
 
-    :param requests: its readable rows.
+    :param requests: its readable rows, or those of them that were asked for.
     :param rows: how many rows it had, readable or not.
     :param total: how many there are in all; None where the queue doesn't say.
     :param has_more: whether there are older ones; None where the queue doesn't say.
     :param served_at: the queue's own clock when it answered, in Unix seconds; None where it doesn't say.
+    :param unread: the latest times in the other rows, by their ids, in Unix seconds.
     """
 
     requests: tuple[Request, ...]
@@ -146,6 +150,33 @@ class Page:
     total: int | None = None
     has_more: bool | None = None
     served_at: float | None = None
+    unread: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls, data: Mapping[str, Any], *, served_at: float | None, only: Container[str] | None = None
+    ) -> Page:
+        """Return the page in a JSON object; rows without a readable id are counted but left out.
+
+        :param only: ids of the requests to read: of thousands of rows a poll needs few. None reads all.
+        """
+        rows = data.get("requests") or []
+        requests, unread = [], {}
+        for row in rows:
+            if only is None or (request_id := _request_id(row)) in only:
+                if (request := Request.read(row)) is not None:
+                    requests.append(request)
+            elif request_id is not None:
+                unread[request_id] = _stamp(row)
+        total, has_more = data.get("total"), data.get("has_more")
+        return cls(
+            requests=tuple(requests),
+            rows=len(rows),
+            total=total if isinstance(total, int) and not isinstance(total, bool) else None,
+            has_more=has_more if isinstance(has_more, bool) else None,
+            served_at=served_at,
+            unread=unread,
+        )
 
     def continues(self, offset: int, limit: int) -> bool:
         """Return whether there are older requests behind this page, as far as the queue lets us know.
@@ -197,7 +228,9 @@ def _url(value: object) -> str | None:
 def _reason(data: dict[str, Any]) -> str | None:
     """Look for the reason beside the outcome; before these comes its own, behind them its message (seen)."""
     return (
-        error_text(data.get("error")) or error_text(data.get("error_message")) or error_text(data.get("reason"))
+        error_text(data.get("error"))
+        or error_text(data.get("error_message"))
+        or error_text(data.get("reason"))
     )
 
 
@@ -212,6 +245,15 @@ def error_text(value: object) -> str | None:
     if isinstance(value, str):
         return value.strip() or None
     return None
+
+
+def _request_id(data: object) -> str | None:
+    request_id = data.get("request_id") if isinstance(data, dict) else None
+    return (request_id.strip() or None) if isinstance(request_id, str) else None
+
+
+def _stamp(row: dict[str, Any]) -> int:
+    return max(_seconds(row.get("created_at")) or 0, _seconds(row.get("updated_at")) or 0)
 
 
 def _seconds(value: object) -> int | None:

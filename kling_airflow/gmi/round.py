@@ -120,7 +120,7 @@ class Round:
 
     async def _scan(self, model: str, scan: Scan, shown: Shown, interval: float) -> None:
         while offsets := scan.next():
-            calls = [self._calls.list_page(model, offset, interval) for offset in offsets]
+            calls = [self._calls.list_page(model, offset, interval, only=self._tracked) for offset in offsets]
             pages = await asyncio.gather(*calls, return_exceptions=True)
             for offset, page in zip(offsets, pages, strict=True):
                 if isinstance(page, BaseException):

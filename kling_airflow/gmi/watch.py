@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 from typing import Self
@@ -15,6 +16,8 @@ GRACE = 15.0
 """Seconds after the deadline in which the last look may still bring a clip."""
 _UNASKED = 1.5
 """How much longer than it asked a waiter is left alone when no look comes to wake it."""
+_NOBODYS = contextvars.Context()
+"""For alarms, which read nothing of it: else each keeps a copy of its own."""
 
 
 class Watch:
@@ -72,7 +75,8 @@ class Watch:
         if self._end is None and self._crash is None:
             self._future = loop.create_future()
             self._silent_until = time.time() + within
-            alarm = loop.call_later(max(0.0, min(within * _UNASKED, until_deadline)), self._wake)
+            silence = max(0.0, min(within * _UNASKED, until_deadline))
+            alarm = loop.call_later(silence, self._wake, context=_NOBODYS)
             try:
                 await self._future
             finally:

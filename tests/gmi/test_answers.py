@@ -126,6 +126,35 @@ def test_a_refused_look_says_that_the_request_lives_on(status: int, body: str, k
     assert error.request_id == "5fad3c36"
 
 
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'{"a": 1.5, "b": "\xc3\xa9"}', {"a": 1.5, "b": "\xe9"}),
+        (b'{"a": Infinity}', {"a": float("inf")}),
+        (b'{"a": 1e400}', {"a": float("inf")}),
+        (b'{"a": "\\ud800"}', {"a": "\ud800"}),
+        (b"\xef\xbb\xbf{}", {}),
+        ('{"a": "\xe9"}'.encode("utf-16"), {"a": "\xe9"}),
+        (b'{"a": 123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
+    ],
+)
+def test_whatever_a_lenient_parser_takes_is_read(body: bytes, value: object) -> None:
+    assert answers.read_json(GET, said(200, body)) == value
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1} x', b'{"a": "\xff"}', b"[" * 100_000])
+def test_what_is_no_json_is_an_error_of_its_own_kind(body: bytes) -> None:
+    with pytest.raises(Unreachable, match="not JSON") as looked:
+        answers.read_json(GET, said(200, body))
+    assert looked.value.money is Money.HELD
+    with pytest.raises(AmbiguousSubmission, match="not JSON"):
+        answers.read_json(SUBMIT, said(200, body))
+
+
+def test_a_refusal_in_words_that_are_no_json_is_one_still() -> None:
+    assert type(answers.refusal(SUBMIT, said(400, b"[" * 100_000))) is Rejected
+
+
 def test_the_queues_words_are_quoted() -> None:
     error = answers.refusal(SUBMIT, said(400, '{"error": "invalid payload parameters: image"}'))
     assert "invalid payload parameters: image" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,20 @@ def test_a_refusal_ends_it() -> None:
     assert scan.next() == []
 
 
+def leaving_unread(answer: Answer, only: set[str]) -> Answer:
+    """The same pages, read as the poll reads them: rows that nobody waits for are left unread."""
+
+    def leave(offset: int) -> Page:
+        page = answer(offset)
+        return replace(
+            page,
+            requests=tuple(one for one in page.requests if one.request_id in only),
+            unread={one.request_id: one.stamp for one in page.requests if one.request_id not in only},
+        )
+
+    return leave
+
+
 @st.composite
 def lists(draw: st.DrawFn) -> tuple[list[str], Answer, set[str]]:
     wanted = [f"w{number}" for number in range(draw(st.integers(1, 120)))]
@@ -208,3 +223,19 @@ def test_one_that_only_could_not_prove_itself_is_soon_tried_again() -> None:
         now = habit.left_until
     habit.went_badly(now, 10.0, longest=60.0)
     assert habit.left_until - now == 60.0
+
+
+@given(lists(), st.integers(1, 30))
+def test_what_is_left_unread_makes_no_difference(
+    given: tuple[list[str], Answer, set[str]], expected: int
+) -> None:
+    wanted, answer, _ = given
+    whole, sparing = Scan(wanted, expected=expected), Scan(wanted, expected=expected)
+    assert read(whole, answer) == read(sparing, leaving_unread(answer, set(wanted)))
+    assert (whole.missing, whole.newest, whole.deepest) == (sparing.missing, sparing.newest, sparing.deepest)
+
+
+def test_the_same_page_of_others_again_ends_it() -> None:
+    scan = Scan(["w", *(f"v{number}" for number in range(50))])
+    answer = queue(NAMES, ignores_offset=True, has_more=False, total=False)
+    assert read(scan, leaving_unread(answer, {"w"})) == [0, 100]

@@ -110,7 +110,27 @@ def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
     assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (None, None, None)
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)))
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (1_700_000_000, 1_700_000_000),
+        (1_700_000_000.9, 1_700_000_000),
+        (0, None),
+        (-1, None),
+        (True, None),
+        ("1700000000", None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (1_700_000_000_000_000, None),
+    ],
+)
+def test_a_time_that_is_none_is_not_told(told: object, seconds: int | None) -> None:
+    request = read(status="success", created_at=told, updated_at=told)
+    assert (request.created_at, request.updated_at) == (seconds, seconds)
+    assert (request.clip()["finished_at"] is None) == (seconds is None)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON) | {"request_id": st.just("a") | JSON}))
 def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]) -> None:
     request = Request.read(data)
     assert (request is not None) == (
@@ -124,6 +144,27 @@ def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]
 def test_what_is_no_record_is_none(data: Any) -> None:
     if not isinstance(data, dict):
         assert Request.read(data) is None
+
+
+def test_a_page_is_read_as_far_as_it_is_asked_for() -> None:
+    rows = [
+        {"request_id": "a", "status": "queued", "created_at": 5, "updated_at": 9},
+        {"request_id": " b ", "status": "success", "created_at": 7},
+        {"request_id": "c", "created_at": "today"},
+        {"request_id": ""},
+        "no row",
+    ]
+    whole = Page.read({"requests": rows}, served_at=10.0)
+    assert [(request.request_id, request.stamp) for request in whole.requests] == [
+        ("a", 9),
+        ("b", 7),
+        ("c", 0),
+    ]
+    assert (whole.rows, whole.unread) == (5, {})
+
+    sparing = Page.read({"requests": rows}, served_at=10.0, only={"b"})
+    assert [request.request_id for request in sparing.requests] == ["b"]
+    assert (sparing.rows, sparing.unread) == (5, {"a": 9, "c": 0})
 
 
 @pytest.mark.parametrize(

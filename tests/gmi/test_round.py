@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,12 +66,18 @@ class Queue:
         self.pace.answered()
         return found, float(NOW)
 
-    async def list_page(self, model: str, offset: int, interval: float) -> Page:
+    async def list_page(self, model: str, offset: int, interval: float, *, only: Container[str]) -> Page:
         self.pages += 1
         if isinstance(self.listed, GMIError):
             raise self.listed
         rows = self.listed[offset : offset + 100]
-        return Page(tuple(rows), rows=len(rows), total=len(self.listed), served_at=float(NOW))
+        return Page(
+            tuple(row for row in rows if row.request_id in only),
+            rows=len(rows),
+            total=len(self.listed),
+            served_at=float(NOW),
+            unread={row.request_id: row.stamp for row in rows if row.request_id not in only},
+        )
 
     async def refuses_the_key(self) -> bool:
         self.checks += 1

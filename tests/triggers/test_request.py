@@ -69,7 +69,7 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         warning = exception = info
 
-    monkeypatch.setattr(KlingRequestTrigger, "log", property(lambda _: Log()))
+    monkeypatch.setattr(KlingRequestTrigger, "logger", lambda _: Log())
     return lines
 
 
