@@ -212,11 +212,6 @@ def money(record: SubmissionRecord) -> str:
             return (
                 f"Its request {record.request_id} is not cancelled, and is paid for once it succeeds. {anew}"
             )
-        case State.FINISHED:
-            return (
-                f"Its request {record.request_id} has ended ({record.reason or 'how is not recorded'}), and"
-                f" is paid for if it succeeded. {anew}"
-            )
         case State.NOT_SENT:
             return "It has bought nothing."
 

@@ -6,38 +6,46 @@ import asyncio
 import gc
 import json
 import os
+import selectors
 import sys
 import time
 from typing import Any, TextIO
 
 from benchmarks.waiting.ways import Make, way
 
-TICK = 0.1
-"""Seconds between two looks at the event loop, as in Airflow's own watch over it."""
 TURN = 1.0
 """Seconds between two turns of the triggerer's loop, each of which starts the triggers that are new."""
 WARM_UP = 1.0
 
 
-class Delay:
-    """The largest delay of the event loop, in seconds.
+class Watched(selectors.DefaultSelector):
+    """The event loop's selector, which sees how long the loop works between two times that it is free.
 
-    :param largest: as a clock on the wall sees it, so other processes' work is in it.
-    :param own: as far as this process was working meanwhile.
+    A clock that ticks, as Airflow's own watch over its loop, would wake the process more often than what is
+    measured here does.
     """
 
     def __init__(self) -> None:
-        self.largest = 0.0
-        self.own = 0.0
+        super().__init__()
+        self.forget()
 
-    async def measure(self) -> None:
-        """Sleep and see how late it gets."""
-        while True:
-            before, worked = time.perf_counter(), time.process_time()
-            await asyncio.sleep(TICK)
-            late = time.perf_counter() - before - TICK
-            self.largest = max(self.largest, late)
-            self.own = max(self.own, min(late, time.process_time() - worked))
+    def forget(self) -> None:
+        """Begin anew."""
+        self.largest = 0.0
+        """The longest block in seconds as a clock on the wall sees it, so other processes' work is in it."""
+        self.own = 0.0
+        """The longest in seconds of this process' work."""
+        self._free_until = time.perf_counter(), time.process_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what happens next."""
+        since, worked = self._free_until
+        self.largest = max(self.largest, time.perf_counter() - since)
+        self.own = max(self.own, time.process_time() - worked)
+        try:
+            return super().select(timeout)
+        finally:
+            self._free_until = time.perf_counter(), time.process_time()
 
 
 async def warm_up(make: Make, request_id: str) -> None:
@@ -61,17 +69,13 @@ def log_as_a_triggerer_does() -> None:
     configure_logging(json_output=True, output=nowhere, sending_to_supervisor=True)
 
 
-async def wait_for_all(
-    make: Make, ids: list[str], ramp: float, until: float
-) -> tuple[dict[str, float], Delay]:
+async def wait_for_all(make: Make, ids: list[str], ramp: float, until: float) -> dict[str, float]:
     """Start triggers for all requests over the ramp, in turns as a triggerer does; return when each ended.
 
     :param ramp: seconds.
     :param until: when to stop, Unix seconds.
     """
     seen: dict[str, float] = {}
-    delay = Delay()
-    meter = asyncio.create_task(delay.measure())
 
     async def one(request_id: str) -> None:
         async for _ in make(request_id).run():
@@ -87,17 +91,13 @@ async def wait_for_all(
     if tasks:
         await asyncio.wait(tasks, timeout=max(0.1, until - time.time()))
     await asyncio.sleep(max(0.0, until - time.time()))
-    meter.cancel()
     failed = [task for task in tasks if task.done() and task.exception() is not None]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     if failed:
         print(f"{len(failed)} triggers failed, one with {failed[0].exception()!r}", file=sys.stderr)
-    return seen, delay
+    return seen
 
 
-async def measure(plan: dict[str, Any], answers: TextIO) -> dict[str, Any]:
+async def measure(plan: dict[str, Any], answers: TextIO, loop: Watched) -> dict[str, Any]:
     """Warm up, say when ready, wait for the word, run; return what was measured."""
     make = way(plan["way"], plan["interval"], plan["window"], plan["model"])
     if plan["ids"]:
@@ -105,14 +105,10 @@ async def measure(plan: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     gc.collect()
     print("ready", file=answers)
     await asyncio.to_thread(sys.stdin.readline)
+    loop.forget()
     cpu = time.process_time()
-    seen, delay = await wait_for_all(make, plan["ids"], plan["ramp"], time.time() + plan["window"])
-    return {
-        "seen": seen,
-        "cpu": time.process_time() - cpu,
-        "largest_delay": delay.largest,
-        "own_delay": delay.own,
-    }
+    seen = await wait_for_all(make, plan["ids"], plan["ramp"], time.time() + plan["window"])
+    return {"seen": seen, "cpu": time.process_time() - cpu, "block": loop.largest, "own": loop.own}
 
 
 def main() -> None:
@@ -121,7 +117,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     log_as_a_triggerer_does()
     plan: dict[str, Any] = json.loads(sys.stdin.readline())
-    print(json.dumps(asyncio.run(measure(plan, answers))), file=answers)
+    loop = Watched()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(loop)) as runner:
+        print(json.dumps(runner.run(measure(plan, answers, loop))), file=answers)
 
 
 if __name__ == "__main__":

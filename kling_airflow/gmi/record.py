@@ -6,13 +6,23 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kling_airflow.gmi.kling import price_usd
 
 
 class Status(StrEnum):
     """The statuses of the queue (doc: the SDK's enum), and one for whatever it may think of next."""
+
+    terminal: bool
+    """Whether the request will not change any more."""
+
+    def __new__(cls, value: str) -> Self:
+        """Know from the start what is terminal: a poll asks it of thousands of rows."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.terminal = value in {"success", "failed", "cancelled"}
+        return made
 
     CREATED = "created"
     QUEUED = "queued"
@@ -28,14 +38,8 @@ class Status(StrEnum):
         """Return the status a record names, whatever its case; an unknown one counts as pending."""
         return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
 
-    @property
-    def terminal(self) -> bool:
-        """Whether the request will not change any more."""
-        return self in _TERMINAL
-
 
 _STATUSES = {str(status): status for status in Status}
-_TERMINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ class Wait:
         :param last_answer_at: when the queue last gave a good answer in this wait; None if it never did.
         """
         if isinstance(seen, Request):
-            return self._ended(seen) or self._timed_out(now, f"it is `{seen.status_text}`")
+            if seen.status.terminal:
+                return self._ended(seen)
+            return self._timed_out(now, f"it is `{seen.status_text}`") if now >= self.deadline else None
         if isinstance(seen, Unauthorized | InvalidPayload):
             return seen
         if isinstance(seen, NotFound) and now >= self._tolerated_until():
@@ -74,9 +76,7 @@ class Wait:
     def _tolerated_until(self) -> float:
         return (self.submitted_at if self.submitted_at is not None else self.started_at) + NOT_FOUND_GRACE
 
-    def _ended(self, request: Request) -> Request | GMIError | None:
-        if not request.status.terminal:
-            return None
+    def _ended(self, request: Request) -> Request | GMIError:
         reason = request.outcome.error or "the queue gave no reason"
         match request.status:
             case Status.SUCCESS if request.outcome.video_url:
@@ -96,13 +96,12 @@ class Wait:
                     todo=_AGAIN if retryable else _CHANGE,
                     request_id=self.request_id,
                 )
-            case Status.CANCELLED:
+            case _:
                 return GenerationCancelled(
                     f"Request {self.request_id} was cancelled in the queue.",
                     todo=_AGAIN,
                     request_id=self.request_id,
                 )
-        return None
 
     def _timed_out(self, now: float, last: str) -> GenerationTimeout | None:
         if now < self.deadline:

@@ -53,6 +53,8 @@ def heed_changed_request(
 ) -> None:
     """Refuse what differs from what this task instance asked for before, or say that it is one more clip.
 
+    What has failed does not count: it isn't billed, and another prompt is what its error asks for.
+
     :param on_changed_request: ``fail`` or ``submit``.
     :param log: is told; None where a request is adopted, and nothing is bought.
     :raises InvalidPayload: under ``fail``.
@@ -60,7 +62,7 @@ def heed_changed_request(
     if log is None:
         return
     if on_changed_request == "fail":
-        if others := submitter.others(order):
+        if others := submitter.not_failed(submitter.others(order)):
             raise InvalidPayload(
                 f"`on_changed_request` is fail, and this task has asked for something else before:"
                 f" {_ids(others)}.",
@@ -69,12 +71,12 @@ def heed_changed_request(
             )
         return
     known = submitter.remembered()
-    mine = [record for record in known if _same(record, order)]
-    others = [record for record in known if record.may_have_bought and not _same(record, order)]
-    if others and not mine:
+    if any(_same(record, order) for record in known):
+        return
+    if others := submitter.not_failed([record for record in known if record.may_have_bought]):
         log.warning(
-            "This task has asked for something else before (%s), which is paid for unless it failed. It asks"
-            ' for another clip now, and that is bought besides; `on_changed_request="fail"` would refuse it.',
+            "This task has asked for something else before (%s). It asks for another clip now, and that is"
+            ' bought besides; `on_changed_request="fail"` would refuse it.',
             _ids(others),
         )
 

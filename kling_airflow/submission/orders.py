@@ -181,4 +181,4 @@ class Orders:
 
 
 def _has_request(record: SubmissionRecord) -> bool:
-    return record.state in {State.SUBMITTED, State.FINISHED}
+    return record.state is State.SUBMITTED

@@ -22,9 +22,7 @@ class State(StrEnum):
     NOT_SENT = "not_sent"
     """The queue surely has nothing: it refused, or was never reached."""
     SUBMITTED = "submitted"
-    """The queue has it, and we have its id."""
-    FINISHED = "finished"
-    """Its request has ended."""
+    """The queue has it, and we have its id. How it ends is not written down: the queue says that."""
 
 
 class UnreadableRecord(Exception):
@@ -57,7 +55,7 @@ class SubmissionRecord:
     :param request_id: the queue's id.
     :param submitted_at: when the queue took it, in Unix seconds.
     :param earlier: ids of this order's requests that failed or were cancelled before.
-    :param reason: why it is ``not_sent``, or how it ended.
+    :param reason: why it is ``not_sent``.
     """
 
     fingerprint: str
@@ -113,7 +111,7 @@ class SubmissionRecord:
             record = cls(**known)
         except (KeyError, TypeError, ValueError) as error:
             raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
-        if record.state in {State.SUBMITTED, State.FINISHED} and not record.request_id:
+        if record.state is State.SUBMITTED and not record.request_id:
             raise UnreadableRecord(f"it is `{record.state}` without a request id")
         return record
 
@@ -155,10 +153,6 @@ class SubmissionRecord:
             doubted_since=None,
             reason=None,
         )
-
-    def finished(self, reason: str) -> SubmissionRecord:
-        """Return the record of a request that has ended."""
-        return replace(self, state=State.FINISHED, reason=reason)
 
 
 def fingerprint(

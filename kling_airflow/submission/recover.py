@@ -83,6 +83,12 @@ class Recovery:
                 return None
             raise
 
+    def _if_known(self, model: str, request_id: str) -> Request | None:
+        try:
+            return self.ask(model, request_id)
+        except NotFound:
+            return None
+
     def ask(self, model: str, request_id: str) -> Request:
         """Return a request, out of the list where it can't be had by its id (seen of the console's own).
 
@@ -95,6 +101,19 @@ class Recovery:
             if listed is None:
                 raise
             return listed
+
+    def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
+        """Leave out whose request has failed; what can't be asked stays in."""
+        failed: set[str | None] = set()
+        try:
+            for record in records:
+                if record.request_id is not None:
+                    request = self._if_known(record.model, record.request_id)
+                    if request is not None and request.status is Status.FAILED:
+                        failed.add(record.request_id)
+        except GMIError as error:
+            self.log.warning("What became of earlier requests can't be asked: %s", error.what)
+        return [record for record in records if record.request_id not in failed]
 
     def resolve(self, order: Order, record: SubmissionRecord) -> Submitted | None:
         """Find the lost request; None where it is proven, or the user's word, that it may be sent again.

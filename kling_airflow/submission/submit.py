@@ -131,10 +131,14 @@ class Submitter:
         """Return what this task instance has asked for besides: orders that the queue has, or may have."""
         return self.book.others(order)
 
+    def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
+        """Ask the queue, and leave out what has failed and so isn't billed; what can't be asked stays in."""
+        return self.recovery.not_failed(records)
+
     def _recovered(self, order: Order) -> Submitted | None:
         record = self.book.read(order)
         match record.state:
-            case State.SUBMITTED | State.FINISHED:
+            case State.SUBMITTED:
                 return self.recovery.reattach(record)
             case State.SENDING:
                 return self.recovery.resolve(order, record)

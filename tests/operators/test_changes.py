@@ -52,6 +52,28 @@ class TestInAnotherTry:
         operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
         assert len(queue.ledger()) == 1
 
+    @pytest.mark.parametrize("on_changed_request", ["submit", "fail"])
+    def test_what_has_failed_does_not_count(
+        self, queue: Simulator, rocket: str, told: list[str], on_changed_request: str
+    ) -> None:
+        """It isn't billed, and another prompt is just what its error asks for."""
+        store = TaskStateStore()
+        queue.faults.add("failed-rate-limit")
+        waits = {"wait_for_completion": True, "deferrable": False, "resubmit_on": "never"}
+        with pytest.raises(exceptions.GenerationFailedForNow):
+            operator(rocket, **waits).execute(context(store))
+        operator(rocket, prompt="fall", on_changed_request=on_changed_request).execute(context(store))
+        assert posts(queue) == 2
+        assert not any(BESIDES in line for line in told)
+
+    def test_what_can_not_be_asked_counts(self, queue: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        queue.faults.add("http-error", call="GET /requests/{id}", status=403, message="no")
+        with pytest.raises(exceptions.InvalidPayload, match=first):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 1
+
     def test_one_more_clip_is_told_once(self, queue: Simulator, rocket: str, told: list[str]) -> None:
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))

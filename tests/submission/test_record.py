@@ -44,7 +44,7 @@ records = st.builds(
     fingerprint=text,
     take=st.just(1),
     model=text,
-    state=st.sampled_from([State.SUBMITTED, State.FINISHED]),
+    state=st.just(State.SUBMITTED),
     request_id=text,
     submitted_at=times,
 )

@@ -226,9 +226,28 @@ class SubmitOnce(RuleBasedStateMachine):
 
     # The task runs: first, again, or cleared: to the operator these are all the same.
 
-    @rule(crash=st.sampled_from([None, None, *CRASHES]), wait=st.booleans(), cancel=st.booleans())
-    def the_task_runs(self, crash: str | None, *, wait: bool, cancel: bool) -> None:
-        self.run_try(crash=crash, wait_for_completion=wait, cancel_on_timeout=cancel)
+    @rule(
+        crash=st.sampled_from([None, None, *CRASHES]),
+        wait=st.booleans(),
+        cancel=st.booleans(),
+        on_changed_request=st.sampled_from(["submit", "submit", "fail"]),
+    )
+    def the_task_runs(self, crash: str | None, *, wait: bool, cancel: bool, on_changed_request: str) -> None:
+        self.run_try(
+            crash=crash,
+            wait_for_completion=wait,
+            cancel_on_timeout=cancel,
+            on_changed_request=on_changed_request,
+        )
+
+    @precondition(lambda self: self.orders.get((self.prompt, self.take), set()) & self.live())
+    @rule(crash=st.sampled_from([None, *CRASHES]), wait=st.booleans())
+    def the_user_names_the_orders_own_request(self, crash: str | None, *, wait: bool) -> None:
+        """Whether its task knows it already, or lost the answer."""
+        request_id = min(self.orders[self.prompt, self.take] & self.live())
+        self.next_order, before = None, self.live()
+        self.run_try(crash=crash, wait_for_completion=wait, adopt_request_id=request_id)
+        assert self.live() <= before or request_id not in self.live(), "what is there is not bought again"
 
     @rule(
         sleeps=st.none() | st.integers(0, 15),
@@ -250,6 +269,7 @@ class SubmitOnce(RuleBasedStateMachine):
 
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
         self.known, before, cancelled = self.created(), self.created(), self.ended_as("cancelled")
+        live = self.live()
         self.crash = None if crash == "while waiting" else crash
         try:
             return self.attempt(dies_waiting=crash == "while waiting", **fields)
@@ -264,6 +284,14 @@ class SubmitOnce(RuleBasedStateMachine):
             assert len(alive) <= 1, f"one try bought {len(alive)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
                 assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
+            if fields.get("on_changed_request") == "fail":
+                self.require_refused(bought=self.created() - before, live=live & self.live())
+
+    def require_refused(self, *, bought: set[str], live: set[str]) -> None:
+        """Nothing is bought beside another order of this task that has not failed."""
+        for order, requests in self.orders.items():
+            others = set().union(*(ids for other, ids in self.orders.items() if other != order))
+            assert not (requests & bought and others & live), f"{order} was bought beside another"
 
     def require_given_up(self, stopped: TaskStopped) -> None:
         """What is said to be cancelled is; one that the console hides can't be, and that is said, too."""
