@@ -24,7 +24,7 @@ WAYS = {
     "bare": "floor: bare GETs",
 }
 COLUMNS = [
-    "waiting", "way", "calls", "CPU s", "peak MB", "KB each", "sockets", "block s", "own s",
+    "waiting", "way", "calls", "CPU s", "peak MB", "KB each", "sockets", "block s",
     "lag p50 s", "p99 s", "max s", "missed", "late",
 ]  # fmt: skip
 Cost = dict[str, tuple[int, float]]
@@ -88,7 +88,6 @@ def measure(way: str, count: int, options: argparse.Namespace) -> dict[str, Any]
         "each": (peak.resident - before) / 1e3 / max(1, count),
         "sockets": peak.sockets,
         "block": result["block"],
-        "own": result["own"],
         "lags": lags,
         "missed": count - len(lags),
         "late": sum(lag > options.interval + 1 for lag in lags),
@@ -101,7 +100,9 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, nargs="+", default=[100, 1000, 10_000], metavar="N")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two looks (default 10)")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="runs of each (default 1)")
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="runs, one after the other (default 1)"
+    )
     parser.add_argument("--window", type=float, default=120.0, help="seconds measured (default 120)")
     options = parser.parse_args()
     if options.window < 2 * options.interval + 5:
@@ -125,7 +126,7 @@ def main() -> None:
         rows,
         notes=[
             "Calls: HTTP calls the queue got. CPU: of the waiting process; the queue runs on another core.",
-            "Block: the longest time the event loop was not free; own: this process' work in one such time.",
+            "Block: the longest time between two looks of the event loop at what has happened.",
             "Lag: from the end in the queue to the event.",
             "Late: noticed more than an interval and 1 s after the end. Missed: not noticed in the window.",
             f"Triggers start over the first {options.interval:g} s, a turn each second; no ceiling of calls.",
@@ -150,7 +151,7 @@ def _row(count: int, way: str, got: dict[str, Any]) -> list[Any]:
     p50, p99 = lags[len(lags) // 2], lags[min(len(lags) - 1, int(len(lags) * 0.99))]
     return [
         count, WAYS[way], got["calls"], f"{got['cpu']:.2f}", got["peak"], got["each"], got["sockets"],
-        f"{got['block']:.2f}", f"{got['own']:.2f}", p50, p99, lags[-1], got["missed"], got["late"],
+        f"{got['block']:.2f}", p50, p99, lags[-1], got["missed"], got["late"],
     ]  # fmt: skip
 
 

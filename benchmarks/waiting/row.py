@@ -19,7 +19,7 @@ WARM_UP = 1.0
 
 
 class Watched(selectors.DefaultSelector):
-    """The event loop's selector, which sees how long the loop works between two times that it is free.
+    """The event loop's selector, which sees how long the loop takes between two looks at what has happened.
 
     A clock that ticks, as Airflow's own watch over its loop, would wake the process more often than what is
     measured here does.
@@ -31,21 +31,19 @@ class Watched(selectors.DefaultSelector):
 
     def forget(self) -> None:
         """Begin anew."""
-        self.largest = 0.0
-        """The longest block in seconds as a clock on the wall sees it, so other processes' work is in it."""
-        self.own = 0.0
-        """The longest in seconds of this process' work."""
-        self._free_until = time.perf_counter(), time.process_time()
+        self.longest = 0.0
+        """Seconds of the longest block, by a clock on the wall: what other processes do is in it."""
+        self._looked = time.perf_counter()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for what happens next."""
-        since, worked = self._free_until
-        self.largest = max(self.largest, time.perf_counter() - since)
-        self.own = max(self.own, time.process_time() - worked)
-        try:
-            return super().select(timeout)
-        finally:
-            self._free_until = time.perf_counter(), time.process_time()
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._looked)
+        happened = super().select(timeout)
+        self._looked = time.perf_counter()
+        if timeout is not None and not happened:  # overslept: its threads did not let it wake
+            self.longest = max(self.longest, self._looked - now - max(0.0, timeout))
+        return happened
 
 
 async def warm_up(make: Make, request_id: str) -> None:
@@ -88,8 +86,7 @@ async def wait_for_all(make: Make, ids: list[str], ramp: float, until: float) ->
             tasks.append(asyncio.create_task(one(request_id)))
             await asyncio.sleep(0)
         await asyncio.sleep(TURN)
-    if tasks:
-        await asyncio.wait(tasks, timeout=max(0.1, until - time.time()))
+    await asyncio.wait(tasks, timeout=max(0.1, until - time.time()))
     await asyncio.sleep(max(0.0, until - time.time()))
     failed = [task for task in tasks if task.done() and task.exception() is not None]
     if failed:
@@ -97,18 +94,17 @@ async def wait_for_all(make: Make, ids: list[str], ramp: float, until: float) ->
     return seen
 
 
-async def measure(plan: dict[str, Any], answers: TextIO, loop: Watched) -> dict[str, Any]:
+async def measure(plan: dict[str, Any], answers: TextIO, watched: Watched) -> dict[str, Any]:
     """Warm up, say when ready, wait for the word, run; return what was measured."""
     make = way(plan["way"], plan["interval"], plan["window"], plan["model"])
-    if plan["ids"]:
-        await warm_up(make, plan["ids"][0])
+    await warm_up(make, plan["ids"][0])
     gc.collect()
     print("ready", file=answers)
     await asyncio.to_thread(sys.stdin.readline)
-    loop.forget()
+    watched.forget()
     cpu = time.process_time()
     seen = await wait_for_all(make, plan["ids"], plan["ramp"], time.time() + plan["window"])
-    return {"seen": seen, "cpu": time.process_time() - cpu, "block": loop.largest, "own": loop.own}
+    return {"seen": seen, "cpu": time.process_time() - cpu, "block": watched.longest}
 
 
 def main() -> None:
@@ -117,9 +113,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     log_as_a_triggerer_does()
     plan: dict[str, Any] = json.loads(sys.stdin.readline())
-    loop = Watched()
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(loop)) as runner:
-        print(json.dumps(runner.run(measure(plan, answers, loop))), file=answers)
+    watched = Watched()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
+        print(json.dumps(runner.run(measure(plan, answers, watched))), file=answers)
 
 
 if __name__ == "__main__":

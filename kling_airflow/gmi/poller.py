@@ -89,6 +89,8 @@ class Poller:
         self._share = 1.0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # Of its own: else what it logs lands in the first waiter's task log.
+        self._context = contextvars.Context()
 
     def watch(self, wait: Wait, *, model: str, interval: float) -> Watch:
         """Begin to look at a request; use what is returned in `with`, which ends it.
@@ -96,7 +98,7 @@ class Poller:
         :param model: the request's model: list calls need it.
         :param interval: seconds between two looks.
         """
-        watch = Watch(wait, interval, self._let_go)
+        watch = Watch(wait, interval, self._let_go, self._context)
         self._watches.setdefault(wait.request_id, []).append(watch)
         before = self._schedule.next_at()
         now = self._now()
@@ -106,9 +108,8 @@ class Poller:
         if self._schedule.next_at() < before:
             self._news.set()
         if self._task is None:
-            # A context of its own: else what it logs lands in the first waiter's task log.
             self._task = asyncio.get_running_loop().create_task(
-                self._run(), name="kling-poller", context=contextvars.Context()
+                self._run(), name="kling-poller", context=self._context
             )
         return watch
 

@@ -109,9 +109,10 @@ class Request:
     def duration(self) -> int | None:
         """Seconds that were asked for; None where the echo doesn't say."""
         try:
-            return int(self.payload["duration"])
-        except (KeyError, TypeError, ValueError):
+            seconds = int(self.payload["duration"])
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return seconds if 0 < seconds < _LONGEST_CLIP else None
 
     @property
     def sound(self) -> bool | None:
@@ -199,6 +200,8 @@ class Page:
 
 _NOTHING: Final = Outcome()
 _NUMBERS: Final = (int, float)
+_LONGEST_CLIP: Final = 100_000
+"""Seconds; an echo that says more says nothing."""
 _NO_DATE: Final = 253_402_300_800
 """The year 10000 in Unix seconds; what claims to be later, milliseconds too, is no time that can be told."""
 
@@ -244,11 +247,17 @@ def error_text(value: object) -> str | None:
         return None
     if isinstance(value, dict):
         parts = [value.get("message"), value.get("details")]
-        text = ": ".join(str(part) for part in parts if part) or str(value.get("code") or "")
-        return text or None
+        return ": ".join(filter(None, map(_words, parts))) or _words(value.get("code")) or None
     if isinstance(value, str):
         return value.strip() or None
     return None
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value) if value else ""
+    except RecursionError:
+        return ""  # so deeply nested that nobody has written it for people
 
 
 def _request_id(data: object) -> str | None:
@@ -261,7 +270,7 @@ def _stamp(row: dict[str, Any]) -> int:
 
 
 def _seconds(value: object) -> int | None:
-    if isinstance(value, _NUMBERS) and 0 < value < _NO_DATE and not isinstance(value, bool):
+    if isinstance(value, _NUMBERS) and 1 <= value < _NO_DATE and not isinstance(value, bool):
         return int(value)
     return None
 

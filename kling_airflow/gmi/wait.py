@@ -59,7 +59,7 @@ class Wait:
         if isinstance(seen, Request):
             if seen.status.terminal:
                 return self._ended(seen)
-            return self._timed_out(now, f"it is `{seen.status_text}`") if now >= self.deadline else None
+            return None if now < self.deadline else self._timed_out(f"it is `{seen.status_text}`")
         if isinstance(seen, Unauthorized | InvalidPayload):
             return seen
         if isinstance(seen, NotFound) and now >= self._tolerated_until():
@@ -67,7 +67,7 @@ class Wait:
         since = self.started_at if last_answer_at is None else last_answer_at
         if not isinstance(seen, NotFound) and now - since >= self.unreachable_after:
             return self._unreachable(now - since, seen)
-        return self._timed_out(now, f"the last look failed: {seen.what}")
+        return None if now < self.deadline else self._timed_out(f"the last look failed: {seen.what}")
 
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
         """Return the seconds until the next look: the interval, but never past the deadline."""
@@ -103,9 +103,7 @@ class Wait:
                     request_id=self.request_id,
                 )
 
-    def _timed_out(self, now: float, last: str) -> GenerationTimeout | None:
-        if now < self.deadline:
-            return None
+    def _timed_out(self, last: str) -> GenerationTimeout:
         return GenerationTimeout(
             f"Request {self.request_id} did not end within {self.deadline - self.started_at:.0f} s; {last}.",
             todo="Run this task again to wait on: it waits for the same request and buys nothing."

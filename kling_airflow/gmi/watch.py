@@ -16,8 +16,6 @@ GRACE = 15.0
 """Seconds after the deadline in which the last look may still bring a clip."""
 _UNASKED = 1.5
 """How much longer than it asked a waiter is left alone when no look comes to wake it."""
-_NOBODYS = contextvars.Context()
-"""For alarms, which read nothing of it: else each keeps a copy of its own."""
 
 
 class Watch:
@@ -28,9 +26,11 @@ class Watch:
     :param wait: what is waited for, and until when.
     :param interval: seconds between two looks.
     :param let_go: called once when the waiter is done with it, however it ends.
+    :param context: for its alarm, which reads nothing of it; else each keeps a copy of its own.
     """
 
     __slots__ = (
+        "_context",
         "_crash",
         "_end",
         "_future",
@@ -43,7 +43,9 @@ class Watch:
         "wait",
     )
 
-    def __init__(self, wait: Wait, interval: float, let_go: Callable[[Watch], None]) -> None:
+    def __init__(
+        self, wait: Wait, interval: float, let_go: Callable[[Watch], None], context: contextvars.Context
+    ) -> None:
         self.wait = wait
         self.interval = interval
         self.since = time.time()
@@ -51,6 +53,7 @@ class Watch:
         self.next_look_at: float | None = None
         """When the next look is due, in seconds of the event loop's clock."""
         self._let_go = let_go
+        self._context = context
         self._end: Request | GMIError | None = None
         self._crash: PollerCrashed | None = None
         self._future: asyncio.Future[None] | None = None
@@ -76,7 +79,7 @@ class Watch:
             self._future = loop.create_future()
             self._silent_until = time.time() + within
             silence = max(0.0, min(within * _UNASKED, until_deadline))
-            alarm = loop.call_later(silence, self._wake, context=_NOBODYS)
+            alarm = loop.call_later(silence, self._wake, context=self._context)
             try:
                 await self._future
             finally:

@@ -57,7 +57,7 @@ class GenerationOperator(BaseOperator):
     :param reconcile_grace: seconds to look for a request whose answer was lost, before ``on_unresolved``.
     :param on_unresolved: ``fail`` and leave it to a person, or ``resubmit``: may buy twice; templated.
     :param on_changed_request: when this task instance has asked for something else before: ``submit`` that
-        too, or ``fail``.
+        too, or ``fail``. What has failed does not count, as it isn't billed; what was cancelled does.
     :param resubmit_on: which failed generations are bought again while waiting: ``passing`` reasons (rate
         limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
     :param max_resubmissions: how often, at most, over all tries.

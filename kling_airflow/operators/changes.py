@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import InvalidPayload, Money, UnresolvedSubmission
+from kling_airflow.gmi.errors import InvalidPayload, Money, Unreachable, UnresolvedSubmission
 from kling_airflow.submission.record import clock
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def heed_changed_request(
     :param on_changed_request: ``fail`` or ``submit``.
     :param log: is told; None where a request is adopted, and nothing is bought.
     :raises InvalidPayload: under ``fail``.
+    :raises Unreachable: under ``fail``, if it can't be asked whether the other has failed.
     """
     if log is None:
         return
@@ -73,7 +75,10 @@ def heed_changed_request(
     known = submitter.remembered()
     if any(_same(record, order) for record in known):
         return
-    if others := submitter.not_failed([record for record in known if record.may_have_bought]):
+    others = [record for record in known if record.may_have_bought]
+    with suppress(Unreachable):
+        others = submitter.not_failed(others)
+    if others:
         log.warning(
             "This task has asked for something else before (%s). It asks for another clip now, and that is"
             ' bought besides; `on_changed_request="fail"` would refuse it.',

@@ -83,12 +83,6 @@ class Recovery:
                 return None
             raise
 
-    def _if_known(self, model: str, request_id: str) -> Request | None:
-        try:
-            return self.ask(model, request_id)
-        except NotFound:
-            return None
-
     def ask(self, model: str, request_id: str) -> Request:
         """Return a request, out of the list where it can't be had by its id (seen of the console's own).
 
@@ -103,17 +97,22 @@ class Recovery:
             return listed
 
     def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
-        """Leave out whose request has failed; what can't be asked stays in."""
-        failed: set[str | None] = set()
+        """Leave out whose requests have all failed; what the queue does not know of stays in.
+
+        :raises Unreachable: if the queue can't be asked now.
+        """
+        return [record for record in records if not self._has_failed(record)]
+
+    def _has_failed(self, record: SubmissionRecord) -> bool:
+        if record.request_id is None:
+            return False
         try:
-            for record in records:
-                if record.request_id is not None:
-                    request = self._if_known(record.model, record.request_id)
-                    if request is not None and request.status is Status.FAILED:
-                        failed.add(record.request_id)
-        except GMIError as error:
-            self.log.warning("What became of earlier requests can't be asked: %s", error.what)
-        return [record for record in records if record.request_id not in failed]
+            requests = [self.ask(record.model, each) for each in (record.request_id, *record.earlier)]
+        except Unreachable:
+            raise
+        except GMIError:
+            return False
+        return all(request.status is Status.FAILED for request in requests)
 
     def resolve(self, order: Order, record: SubmissionRecord) -> Submitted | None:
         """Find the lost request; None where it is proven, or the user's word, that it may be sent again.

@@ -132,7 +132,10 @@ class Submitter:
         return self.book.others(order)
 
     def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
-        """Ask the queue, and leave out what has failed and so isn't billed; what can't be asked stays in."""
+        """Ask the queue, and leave out what has failed and so isn't billed.
+
+        :raises Unreachable: if the queue can't be asked now.
+        """
         return self.recovery.not_failed(records)
 
     def _recovered(self, order: Order) -> Submitted | None:

@@ -84,7 +84,7 @@ class KlingRequestTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until there is an end to tell, then tell it once."""
-        log = self.logger()
+        log = self.logger()  # the class' one: ten thousand of their own are objects that a collection walks
         log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
         end = await self._end()
         log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))

@@ -62,3 +62,10 @@ def test_it_stays_small() -> None:
 
 def test_clocks_that_disagree_teach_nothing() -> None:
     assert lately(*[-5.0] * 10).shortest(KIND, 1000.0) is None
+
+
+def test_a_quicker_one_counts_at_once() -> None:
+    made = lately(*[100] * MIN_SAMPLES)
+    assert made.shortest(KIND, 1000.0) == 100
+    made.note(KIND, 60.0, 1000.0)
+    assert made.shortest(KIND, 1000.0) == 60

@@ -13,6 +13,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
+NUMBERS = (
+    st.integers() | st.floats() | st.sampled_from([10**400, -1, "5", "five", float("inf"), float("nan")])
+)
+ECHOES = st.fixed_dictionaries({}, optional={"duration": NUMBERS | JSON, "sound": JSON, "prompt": JSON})
+TIMES = dict.fromkeys(["created_at", "updated_at", "queued_at"], NUMBERS | JSON)
 KEYS = [
     "request_id",
     "status",
@@ -117,6 +122,7 @@ def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
         (1_700_000_000.9, 1_700_000_000),
         (0, None),
         (-1, None),
+        (0.5, None),
         (True, None),
         ("1700000000", None),
         (float("inf"), None),
@@ -130,7 +136,18 @@ def test_a_time_that_is_none_is_not_told(told: object, seconds: int | None) -> N
     assert (request.clip()["finished_at"] is None) == (seconds is None)
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON) | {"request_id": st.just("a") | JSON}))
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(KEYS, JSON)
+        | TIMES
+        | {
+            "request_id": st.just("a") | JSON,
+            "model": st.just("kling-v3-image-to-video") | JSON,
+            "payload": ECHOES | JSON,
+        },
+    )
+)
 def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]) -> None:
     request = Request.read(data)
     assert (request is not None) == (
@@ -138,6 +155,16 @@ def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]
     )
     if request is not None:
         assert request.clip()["request_id"] == request.request_id
+        assert request.duration is None or request.duration > 0
+
+
+def test_a_reason_nested_without_end_is_none() -> None:
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    assert read(status="failed", error={"message": nested}).outcome.error is None
+    assert read(status="failed", error={"message": nested, "details": "why"}).outcome.error == "why"
+    assert read(status="failed", error={"code": nested}).outcome.error is None
 
 
 @given(JSON)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
+from kling_airflow.gmi.client import GMIClient
+from kling_airflow.gmi.errors import Unreachable
+from kling_airflow.submission.recover import Recovery
 from tests.airflow_context import TaskStateStore, context
 from tests.operators.tasks import deferral, operator, posts, resume
 
@@ -31,6 +34,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("kling_airflow.operators.base.GenerationOperator.log", Log())
     return lines
+
+
+def out_of_reach(*_: object) -> None:
+    """Stand for an outage that outlasts the client's own retries."""
+    raise Unreachable("The queue can't be reached.")
 
 
 class TestInAnotherTry:
@@ -65,6 +73,40 @@ class TestInAnotherTry:
         operator(rocket, prompt="fall", on_changed_request=on_changed_request).execute(context(store))
         assert posts(queue) == 2
         assert not any(BESIDES in line for line in told)
+
+    def test_where_the_queue_is_out_of_reach_a_retry_asks_again(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = TaskStateStore()
+        operator(rocket).execute(context(store))
+        monkeypatch.setattr(Recovery, "ask", out_of_reach)
+        with pytest.raises(exceptions.Unreachable):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 1
+
+    def test_who_only_wants_to_be_told_is_not_held_up(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch, told: list[str]
+    ) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        monkeypatch.setattr(Recovery, "ask", out_of_reach)
+        operator(rocket, prompt="fall").execute(context(store))
+        assert posts(queue) == 2
+        assert any(BESIDES in line and first in line for line in told)
+
+    def test_a_cancelled_one_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
+        """Whether a cancelled request is billed nobody knows."""
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        with GMIClient(queue.api_key, queue.base_url) as client:
+            assert client.cancel(first)
+        queue.faults.add("failed-rate-limit")
+        waits = {"wait_for_completion": True, "deferrable": False, "resubmit_on": "never"}
+        with pytest.raises(exceptions.GenerationFailedForNow):
+            operator(rocket, **waits).execute(context(store))
+        with pytest.raises(exceptions.InvalidPayload, match="asked for something else"):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 2
 
     def test_what_can_not_be_asked_counts(self, queue: Simulator, rocket: str) -> None:
         store = TaskStateStore()
