@@ -89,15 +89,15 @@ class Request:
             return None
         status, payload = data.get("status"), data.get("payload")
         return cls(
-            request_id,
-            str(data.get("model") or ""),
-            Status.read(status),
-            str(status or ""),
-            payload if isinstance(payload, dict) else {},
-            _outcome(data),
-            _seconds(data.get("created_at")),
-            _seconds(data.get("updated_at")),
-            _seconds(data.get("queued_at")),
+            request_id=request_id,
+            model=str(data.get("model") or ""),
+            status=Status.read(status),
+            status_text=str(status or ""),
+            payload=payload if isinstance(payload, dict) else {},
+            outcome=_outcome(data),
+            created_at=_seconds(data.get("created_at")),
+            updated_at=_seconds(data.get("updated_at")),
+            queued_at=_seconds(data.get("queued_at")),
         )
 
     @property

@@ -110,6 +110,28 @@ def test_the_clip_says_what_was_asked_and_what_it_costs() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("5", 5),
+        (5, 5),
+        (5.0, 5),
+        (0, None),
+        (-5, None),
+        ("five", None),
+        (None, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (10**400, None),
+    ],
+)
+def test_an_echoed_duration_without_measure_is_unknown(told: object, seconds: int | None) -> None:
+    """One that raised would end every wait of its connection."""
+    request = read(model="kling-v3-image-to-video", payload={"duration": told, "sound": "off"})
+    assert request.duration == seconds
+    assert (request.clip()["cost_usd"] is None) == (seconds is None)
+
+
 def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
     clip = read(status="success", model="kling-v3-image-to-video", payload={}).clip()
     assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (None, None, None)
