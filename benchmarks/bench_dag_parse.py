@@ -23,15 +23,15 @@ HEAVY = (
     "boto3",
     "botocore",
     "httpx",
-    "kling_airflow.gmi.payload",
+    "kling_airflow.payloads",
 )
 CASES = {
-    "kling_airflow operators": ("kling_airflow.operators.frames", "kling_airflow.operators.generate"),
+    "kling_airflow operators": ("kling_airflow.operators.frames", "kling_airflow.operators.image_to_video"),
     "kling_airflow sensor": ("kling_airflow.sensors.request",),
     "kling_airflow transfer": ("kling_airflow.transfers.clip_to_storage",),
     "kling_airflow, all of it": (
         "kling_airflow.operators.frames",
-        "kling_airflow.operators.generate",
+        "kling_airflow.operators.image_to_video",
         "kling_airflow.sensors.request",
         "kling_airflow.transfers.clip_to_storage",
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from benchmarks._table import publish
-from kling_airflow.media.frames import prepare_frame
+from kling_airflow.media.frame import prepare_frame
 
 PHOTO = Path(__file__).parents[1] / "kling_airflow" / "demo" / "frames" / "hubble_deep_field.jpg"
 SIZE = (6000, 4000)

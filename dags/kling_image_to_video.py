@@ -23,8 +23,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, Param
 
 from kling_airflow.operators.frames import PrepareFrameOperator
-from kling_airflow.operators.generate import KlingImageToVideoOperator
-from kling_airflow.sensors.request import KlingRequestSensor
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 
@@ -91,7 +91,7 @@ with DAG(
         take="{{ params.take }}",
         trigger_rule="none_failed",
     )
-    wait = KlingRequestSensor(task_id="wait", request_id=submit.output)
+    wait = GMICloudRequestSensor(task_id="wait", request_id=submit.output)
     land = ClipToObjectStorageOperator(
         task_id="land",
         clip=wait.output,

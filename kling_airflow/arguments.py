@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from kling_airflow.media.errors import InvalidArgument
+from kling_airflow.errors import InvalidArgument
 
 _YES = ("true", "on", "yes", "1")
 _NO = ("false", "off", "no", "0")
@@ -18,15 +20,49 @@ def is_literal(value: object) -> bool:
     return value is None or isinstance(value, int | float | bool)
 
 
-def whole_number(field: str, value: object) -> int:
+def whole_number(field: str, value: object, *, least: int | None = None) -> int:
     """Read 720, 720.0 or "720".
 
-    :raises InvalidArgument: anything else.
+    :param least: the smallest number that is allowed; None for any.
+    :raises InvalidArgument: for anything else.
     """
     number = number_or_none(field, value)
-    if number is None or number != int(number):
-        raise InvalidArgument(f"{field} is {value!r}; it must be a whole number.")
+    if number is None or number != int(number) or (least is not None and number < least):
+        least_text = "" if least is None else f", {least} or more"
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a whole number{least_text}.")
     return int(number)
+
+
+def seconds(field: str, value: object) -> float:
+    """Read a length of time: a number of seconds, its text, or a timedelta.
+
+    :raises InvalidArgument: for anything else, and for a negative one.
+    """
+    number = amount_or_none(field, value.total_seconds() if isinstance(value, timedelta) else value)
+    if number is None:
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number of seconds.")
+    return number
+
+
+def amount_or_none(field: str, value: object) -> float | None:
+    """Read a number that is 0 or more, its text, or None and what templates make of it.
+
+    :raises InvalidArgument: for anything else.
+    """
+    number = number_or_none(field, value)
+    if number is not None and number < 0:
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be 0 or more.")
+    return number
+
+
+def one_of(field: str, value: object, words: Sequence[str]) -> None:
+    """Refuse any but these words.
+
+    :raises InvalidArgument: for any other.
+    """
+    if value not in words:
+        known = " or ".join(f"`{word}`" for word in words)
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be {known}.")
 
 
 def number_or_none(field: str, value: object) -> float | None:
@@ -37,13 +73,13 @@ def number_or_none(field: str, value: object) -> float | None:
     if _is_nothing(value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidArgument(f"{field} is {value!r}; it must be a number.")
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number.")
     try:
         number = float(value)
     except ValueError:
-        raise InvalidArgument(f"{field} is {value!r}; it must be a number.") from None
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number.") from None
     if number - number != 0:  # NaN and the infinities
-        raise InvalidArgument(f"{field} is {value!r}; it must be a finite number.")
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a finite number.")
     return number
 
 
@@ -59,7 +95,7 @@ def switch_or_none(field: str, value: object) -> bool | None:
         return True
     if text in _NO:
         return False
-    raise InvalidArgument(f"{field} is {value!r}; it must be True or False.")
+    raise InvalidArgument(f"`{field}` is {value!r}; it must be True or False.")
 
 
 def text_or_none(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """The border to Airflow: each error of the package as an Airflow exception of the same name.
 
-An error is an ``AirflowFailException`` only where no retry can help; a retry policy never sees those.
+An error is an ``AirflowFailException`` only if no retry can help; a retry policy never sees those.
 Everything else is an ``AirflowException``, which the task's ``retries`` and retry policy act upon.
 """
 
@@ -11,102 +11,131 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from kling_airflow.gmi import errors as gmi
-from kling_airflow.media import errors as media
+from kling_airflow import errors
 
 
-class InvalidPayload(gmi.InvalidPayload, AirflowFailException):
-    """The input breaks a limit; nothing was sent."""
+class KlingError(errors.KlingError, AirflowException):
+    """Any error of this package."""
 
 
-class Unauthorized(gmi.Unauthorized, AirflowFailException):
+class InvalidArgument(errors.InvalidArgument, AirflowFailException):
+    """A value can't be used; nothing was sent."""
+
+
+class GMIError(errors.GMIError, AirflowException):
+    """Any error of the request queue."""
+
+
+class Unauthorized(errors.Unauthorized, AirflowFailException):
     """The key is wrong, revoked, or of another organization."""
 
 
-class InsufficientCredits(gmi.InsufficientCredits, AirflowFailException):
+class InsufficientCredits(errors.InsufficientCredits, AirflowFailException):
     """The account has no credit left."""
 
 
-class NotFound(gmi.NotFound, AirflowFailException):
-    """No such request or model for this key."""
+class NotFound(errors.NotFound, AirflowFailException):
+    """The queue has no such request or model for this key."""
 
 
-class Rejected(gmi.Rejected, AirflowFailException):
+class Rejected(errors.Rejected, AirflowFailException):
     """The queue refused the payload for good."""
 
 
-class WrongService(gmi.WrongService, AirflowFailException):
-    """Whatever answered is not the request queue."""
+class WrongService(errors.WrongService, AirflowFailException):
+    """The answer is not one of the request queue."""
 
 
-class NotAccepted(gmi.NotAccepted, AirflowException):
+class NotAccepted(errors.NotAccepted, AirflowException):
     """The queue did not take the request now; it is safe to send again."""
 
 
-class AmbiguousSubmission(gmi.AmbiguousSubmission, AirflowException):
+class AmbiguousSubmission(errors.AmbiguousSubmission, AirflowException):
     """The answer to the submission was lost; a retry looks for the request before it sends another."""
 
 
-class UnresolvedSubmission(gmi.UnresolvedSubmission, AirflowFailException):
-    """A lost submission could be neither found nor ruled out; a person decides."""
-
-
-class Unreachable(gmi.Unreachable, AirflowException):
+class Unreachable(errors.Unreachable, AirflowException):
     """The queue gave no readable answer; a retry asks again."""
 
 
-class AnswerTooLarge(gmi.AnswerTooLarge, AirflowException):
-    """An answer of the queue is larger than is read."""
+class ResponseTooLarge(errors.ResponseTooLarge, AirflowException):
+    """An answer of the queue is larger than the client reads."""
 
 
-class GenerationFailed(gmi.GenerationFailed, AirflowFailException):
+class GenerationFailed(errors.GenerationFailed, AirflowFailException):
     """The generation failed for a reason that another try would meet again."""
 
 
-class GenerationFailedForNow(gmi.GenerationFailed, AirflowException):
+class GenerationFailedForNow(errors.GenerationFailed, AirflowException):
     """The generation failed for a passing reason; another submission may succeed."""
 
 
-class GenerationCancelled(gmi.GenerationCancelled, AirflowFailException):
+class GenerationCancelled(errors.GenerationCancelled, AirflowFailException):
     """The request was cancelled in the queue."""
 
 
-class GenerationTimeout(gmi.GenerationTimeout, AirflowException):
+class GenerationTimeout(errors.GenerationTimeout, AirflowException):
     """The wait ended before the request did; a retry waits for the same request again."""
 
 
-class RequestSensorTimeout(gmi.GenerationTimeout, AirflowSensorTimeout):
+class RequestSensorTimeout(errors.GenerationTimeout, AirflowSensorTimeout):
     """The sensor's wait ended before the request did."""
 
 
-class InvalidArgument(media.InvalidArgument, AirflowFailException):
-    """A parameter can't be used as it stands."""
+class UnresolvedSubmission(errors.UnresolvedSubmission, AirflowFailException):
+    """A lost submission was neither found nor ruled out; a person decides."""
 
 
-class InvalidFrame(media.InvalidFrame, AirflowFailException):
+class LedgerError(errors.LedgerError, AirflowException):
+    """Any error of the submission ledger; nothing was sent."""
+
+
+class UnreadableRecord(errors.UnreadableRecord, AirflowException):
+    """A record of the ledger can't be read; a retry reads it again."""
+
+
+class Fenced(errors.Fenced, AirflowException):
+    """A newer try of the same task has written to the ledger; this try sends nothing."""
+
+
+class LedgerUnavailable(errors.LedgerUnavailable, AirflowException):
+    """The ledger's store can't be reached; a retry asks again."""
+
+
+class PollerCrashed(errors.PollerCrashed, AirflowException):
+    """The shared poll broke down; a retry waits for the same request again."""
+
+
+class MediaError(errors.MediaError, AirflowException):
+    """Any error of a frame, a clip, or the way to them."""
+
+
+class InvalidFrame(errors.InvalidFrame, AirflowFailException):
     """The image can't be made a frame that the queue takes."""
 
 
-class InvalidClip(media.InvalidClip, AirflowException):
+class InvalidClip(errors.InvalidClip, AirflowException):
     """The clip that was downloaded isn't what was asked for."""
 
 
-class DownloadFailed(media.DownloadFailed, AirflowException):
-    """The bytes didn't arrive whole; a retry downloads again."""
+class DownloadFailed(errors.DownloadFailed, AirflowException):
+    """The bytes did not arrive whole; a retry downloads again."""
 
 
-class DownloadRefused(media.DownloadFailed, AirflowFailException):
+class DownloadRefused(errors.DownloadFailed, AirflowFailException):
     """A download that no retry can help: over the size limit, or not http(s)."""
 
 
-class StorageFailed(media.StorageFailed, AirflowException):
+class StorageFailed(errors.StorageFailed, AirflowException):
     """The store did not do what it was asked; a retry asks again."""
 
 
-_BORDER: dict[type[Exception], type[Exception]] = {
-    border.__mro__[1]: border
-    for border in (
-        InvalidPayload,
+_TWINS: dict[type[errors.KlingError], type[errors.KlingError]] = {
+    twin.__mro__[1]: twin
+    for twin in (
+        KlingError,
+        InvalidArgument,
+        GMIError,
         Unauthorized,
         InsufficientCredits,
         NotFound,
@@ -114,13 +143,18 @@ _BORDER: dict[type[Exception], type[Exception]] = {
         WrongService,
         NotAccepted,
         AmbiguousSubmission,
-        UnresolvedSubmission,
         Unreachable,
-        AnswerTooLarge,
+        ResponseTooLarge,
         GenerationFailed,
         GenerationCancelled,
         GenerationTimeout,
-        InvalidArgument,
+        UnresolvedSubmission,
+        LedgerError,
+        UnreadableRecord,
+        Fenced,
+        LedgerUnavailable,
+        PollerCrashed,
+        MediaError,
         InvalidFrame,
         InvalidClip,
         DownloadFailed,
@@ -132,19 +166,19 @@ _BORDER: dict[type[Exception], type[Exception]] = {
 def as_airflow(error: Exception) -> Exception:
     """Return the Airflow exception of the same name, with the same text and attributes.
 
-    :param error: any exception; one that has no counterpart comes back as it is.
+    :param error: any exception; one that has no twin comes back as it is.
     """
-    border = next((_BORDER[kind] for kind in type(error).__mro__ if kind in _BORDER), None)
-    if isinstance(error, gmi.GenerationFailed) and error.retryable:
-        border = GenerationFailedForNow
-    if isinstance(error, media.DownloadFailed) and not error.retryable:
-        border = DownloadRefused
-    if border is None or isinstance(error, AirflowException):
+    if not isinstance(error, errors.KlingError) or isinstance(error, AirflowException):
         return error
-    twin = border.__new__(border)
-    twin.__dict__.update(error.__dict__)
-    twin.args = error.args
-    return twin
+    twin = next(_TWINS[kind] for kind in type(error).__mro__ if kind in _TWINS)
+    if isinstance(error, errors.GenerationFailed) and error.retryable:
+        twin = GenerationFailedForNow
+    if isinstance(error, errors.DownloadFailed) and not error.retryable:
+        twin = DownloadRefused
+    made = twin.__new__(twin)
+    made.__dict__.update(error.__dict__)
+    made.args = error.args
+    return made
 
 
 @contextmanager
@@ -152,7 +186,7 @@ def airflow_errors() -> Iterator[None]:
     """Turn every error of the package that leaves the block into its Airflow twin."""
     try:
         yield
-    except (gmi.GMIError, media.MediaError) as error:
+    except errors.KlingError as error:
         twin = as_airflow(error)
         if twin is error:
             raise

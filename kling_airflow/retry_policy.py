@@ -10,10 +10,8 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from kling_airflow.gmi import errors as gmi
-from kling_airflow.media import errors as media
-from kling_airflow.operators.stopping import TaskStopped
-from kling_airflow.submission.record import Fenced, LedgerUnavailable, UnreadableRecord
+from kling_airflow import errors
+from kling_airflow.task.stop import TaskStopped
 
 try:
     from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
@@ -43,16 +41,18 @@ class _Passing(NamedTuple):
 
 
 _PASSING: Final = (
-    _Passing((gmi.NotAccepted,), 300, "the queue is full, or the hourly limit reached; nothing was bought"),
-    _Passing((gmi.GenerationFailed,), 300, "it failed for a passing reason, which is not billed"),
-    _Passing((gmi.AmbiguousSubmission,), 60, "the lost request is looked for before anything is sent"),
-    _Passing((gmi.GenerationTimeout, TaskStopped), 10, _PATIENCE),
-    _Passing((gmi.Unreachable,), 60, "the queue gives no answer now; nothing is bought by asking"),
-    _Passing((LedgerUnavailable, Fenced), 30, "nothing is sent without the ledger"),
-    _Passing((media.DownloadFailed, media.InvalidClip), 60, "the clip is downloaded again; it is paid for"),
-    _Passing((media.StorageFailed,), 60, "the store is asked again"),
+    _Passing(
+        (errors.NotAccepted,), 300, "the queue is full, or the hourly limit reached; nothing was bought"
+    ),
+    _Passing((errors.GenerationFailed,), 300, "it failed for a passing reason, which is not billed"),
+    _Passing((errors.AmbiguousSubmission,), 60, "the lost request is looked for before anything is sent"),
+    _Passing((errors.GenerationTimeout, TaskStopped), 10, _PATIENCE),
+    _Passing((errors.Unreachable,), 60, "the queue gives no answer now; nothing is bought by asking"),
+    _Passing((errors.LedgerUnavailable, errors.Fenced), 30, "nothing is sent without the ledger"),
+    _Passing((errors.DownloadFailed, errors.InvalidClip), 60, "the clip is downloaded again; it is paid for"),
+    _Passing((errors.StorageFailed,), 60, "the store is asked again"),
 )
-_PERMANENT: Final = (gmi.GMIError, media.MediaError, UnreadableRecord)
+_PERMANENT: Final = (errors.GMIError, errors.MediaError, errors.UnreadableRecord)
 
 
 class KlingRetryPolicy(RetryPolicy):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from kling_airflow import errors as gmi
 from kling_airflow import exceptions
 from kling_airflow.exceptions import airflow_errors, as_airflow
-from kling_airflow.gmi import errors as gmi
 from kling_airflow.media import errors as media
 
 
@@ -36,7 +36,7 @@ def test_every_error_has_a_twin_with_the_same_text(kind: type[Exception]) -> Non
 @pytest.mark.parametrize(
     ("error", "retried"),
     [
-        (gmi.InvalidPayload("x"), False),
+        (gmi.InvalidArgument("x"), False),
         (gmi.Unauthorized("x"), False),
         (gmi.InsufficientCredits("x"), False),
         (gmi.Rejected("x"), False),

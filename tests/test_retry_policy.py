@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryPolicy
 
+from kling_airflow import errors as gmi
 from kling_airflow import exceptions
-from kling_airflow.gmi import errors as gmi
+from kling_airflow.errors import Fenced, LedgerUnavailable, UnreadableRecord
 from kling_airflow.media import errors as media
-from kling_airflow.operators.stopping import TaskStopped
 from kling_airflow.retry_policy import KlingRetryPolicy, kling_retry_policy
-from kling_airflow.submission.record import Fenced, LedgerUnavailable, UnreadableRecord
+from kling_airflow.task.stop import TaskStopped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ PASSING: list[tuple[Exception, float]] = [
     (gmi.AmbiguousSubmission("lost"), 60),
     (gmi.Unreachable("down"), 60),
     (gmi.Unreachable("down", retry_after=120), 120),
-    (gmi.AnswerTooLarge("large"), 60),
+    (gmi.ResponseTooLarge("large"), 60),
     (gmi.GenerationTimeout("slow"), 10),
     (TaskStopped.while_submitting(durable=True), 10),
     (LedgerUnavailable("away"), 30),
@@ -46,7 +46,7 @@ PASSING: list[tuple[Exception, float]] = [
     (media.StorageFailed("denied"), 60),
 ]
 PERMANENT: list[Exception] = [
-    gmi.InvalidPayload("p"),
+    gmi.InvalidArgument("p"),
     gmi.Unauthorized("k"),
     gmi.InsufficientCredits("c"),
     gmi.NotFound("n"),
@@ -131,8 +131,8 @@ def test_it_can_be_one_of_a_chain() -> None:
 
 DAG = """
 from airflow.sdk import dag, task
-from kling_airflow.gmi.errors import Rejected
-from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.errors import Rejected
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.retry_policy import kling_retry_policy
 
 @dag(default_args={"retries": 5, "retry_policy": kling_retry_policy()})

@@ -103,15 +103,15 @@ def ours(interval: float, window: float, model: str, *, share: bool) -> Make:
 
     :param share: whether list calls are used.
     """
-    from kling_airflow.gmi.listing import Habit
-    from kling_airflow.triggers.request import KlingRequestTrigger
+    from kling_airflow.polling.list_scan import Habit
+    from kling_airflow.triggers.request import GMICloudRequestTrigger
 
     if not share:
         Habit.worth_reading = lambda *_: False  # type: ignore[method-assign]
 
     def make(request_id: str) -> BaseTrigger:
         now = time.time()
-        return KlingRequestTrigger(
+        return GMICloudRequestTrigger(
             gmi_conn_id="bench",
             request_id=request_id,
             model=model,

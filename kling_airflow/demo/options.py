@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kling_airflow.demo.errors import DemoError
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.gmi.payload import ImageToVideo
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.payloads import ClipOptions
 
 FRAMES = Path(__file__).parent / "frames"
 START = FRAMES / "rocket.jpg"
@@ -83,12 +84,10 @@ def check_payload(*, prompt: str, duration: str, sound: bool) -> int:
     :raises DemoError: naming field, value and limit.
     """
     try:
-        payload = ImageToVideo.of(
-            prompt=prompt, duration=duration, sound=sound, image="https://example.invalid/frame.png"
-        )
-    except InvalidPayload as error:
-        raise DemoError(f"{error.what}.") from error
-    return payload.duration
+        options = ClipOptions.of(IMAGE_TO_VIDEO, prompt=prompt, duration=duration, sound=sound)
+    except InvalidArgument as error:
+        raise DemoError(f"{error.what.rstrip('.')}.") from error
+    return int(options.duration or 0)
 
 
 def require_tools() -> None:

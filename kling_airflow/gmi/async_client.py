@@ -10,12 +10,12 @@ import aiohttp
 from tenacity import AsyncRetrying
 from yarl import URL
 
-from kling_airflow.gmi import answers, environment
-from kling_airflow.gmi.answers import Answer, Lost
+from kling_airflow.errors import GMIError
+from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
-from kling_airflow.gmi.errors import GMIError
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.gmi.request import Page, Request
+from kling_airflow.gmi.response import Answer, Lost, lost, read_json, refusal, too_large
 from kling_airflow.gmi.retries import Retries
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class AsyncGMIClient:
 
     async def check(self) -> None:
         """Ask whether the queue takes this key."""
-        await self._ask(self.protocol.check(), answers.read_json)
+        await self._ask(self.protocol.check(), read_json)
 
     async def models(self) -> list[str]:
         """Return the ids of the models in the catalog."""
@@ -126,7 +126,7 @@ class AsyncGMIClient:
             put = self.protocol.put(upload, file_type, data)
             answer = await self._send(put, self._session)
             if not 200 <= answer.status < 300:
-                raise answers.refusal(put, answer)
+                raise refusal(put, answer)
             return upload.public_url
 
         return await AsyncRetrying(**self.retries.settings())(store)
@@ -147,7 +147,7 @@ class AsyncGMIClient:
         """Ask the environment once for each server: a poll asks the same one all day."""
         server = "/".join(url.split("/", 3)[:3])
         if server not in self._proxies:
-            self._proxies[server] = environment.proxy_for(url)
+            self._proxies[server] = network.proxy_for(url)
         return self._proxies[server]
 
     async def _send(self, call: Call, session: aiohttp.ClientSession) -> Answer:
@@ -168,15 +168,13 @@ class AsyncGMIClient:
                 body = await _read(call, response)
                 return self.protocol.answer(response.status, response.headers, body)
         except (aiohttp.ClientError, OSError) as error:
-            raise answers.lost(call, _how(error), _why(error)) from None
+            raise lost(call, _how(error), _why(error)) from None
 
 
 def _session(*, connections: int, force_close: bool = False) -> aiohttp.ClientSession:
     # No cookies: a load balancer's would pin every poll to one of its servers.
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections, force_close=force_close, ssl=environment.ssl_context()
-        ),
+        connector=aiohttp.TCPConnector(limit=connections, force_close=force_close, ssl=network.ssl_context()),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
@@ -186,7 +184,7 @@ async def _read(call: Call, response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > call.max_bytes:
-            raise answers.too_large(call)
+            raise too_large(call)
     return bytes(body)
 
 

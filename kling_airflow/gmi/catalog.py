@@ -1,54 +1,25 @@
-"""What the catalog (``GET /models/{id}``, doc) says of a payload: whether it fits, and what it costs."""
+"""Whether a payload fits what the catalog (``GET /models/{id}``) says of its model. Prices: ``prices.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import Any
 
-from kling_airflow.gmi.errors import InvalidPayload
-
-SOUND_FACTOR = 1.5
-"""How much dearer a clip with sound is where the catalog names one price: Kling v3's factor (doc)."""
+from kling_airflow.errors import InvalidArgument
 
 
 def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
     """Hold a payload against the catalog's schema.
 
     :param description: the catalog's entry.
-    :raises InvalidPayload: naming each key that doesn't fit, its value, and what would.
+    :raises InvalidArgument: naming each key that doesn't fit, its value, and what would.
     """
     parameters = _parameters(description)
     problems = [f"`{name}` is not a parameter" for name in payload if parameters and name not in parameters]
     for name, parameter in parameters.items():
         problems += _problems(name, parameter, payload)
     if problems:
-        raise InvalidPayload(f"The payload does not fit {model}: {'; '.join(problems)}.")
-
-
-def price_usd(description: Mapping[str, Any], payload: Mapping[str, Any]) -> float | None:
-    """Return what a payload costs by the catalog, in US dollars; None where it can't be told.
-
-    ``price_info.price`` is in micro-dollars (doc), for a second or for a request. With sound it is taken
-    times 1.5, which for a model other than Kling v3 is assumed: better too much than too little.
-    """
-    info = description.get("price_info")
-    price = info.get("price") if isinstance(info, Mapping) else None
-    if not isinstance(info, Mapping) or not isinstance(price, int | float) or isinstance(price, bool):
-        return None
-    dollars = price / 1e6
-    if str(payload.get("sound", "")).lower() == "on":
-        dollars *= SOUND_FACTOR
-    if info.get("unit") != "second":
-        return round(dollars, 6)
-    duration = payload.get("duration")
-    if duration is None:
-        duration = _parameters(description).get("duration", {}).get("default_value")
-    try:
-        cost = dollars * float(str(duration))
-    except ValueError:
-        return None
-    return round(cost, 6) if isfinite(cost) and cost >= 0 else None
+        raise InvalidArgument(f"The payload does not fit {model}: {'; '.join(problems)}.")
 
 
 def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[str]:

@@ -12,12 +12,12 @@ import requests
 import urllib3.exceptions
 from tenacity import Retrying
 
-from kling_airflow.gmi import answers, environment
-from kling_airflow.gmi.answers import Answer, Lost
+from kling_airflow.errors import GMIError
+from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
-from kling_airflow.gmi.errors import GMIError
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.gmi.request import Page, Request
+from kling_airflow.gmi.response import Answer, Lost, lost, read_json, refusal, too_large
 from kling_airflow.gmi.retries import Retries
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class GMIClient:
     :param base_url: the service; the real one by default.
     :param organization_id: for a key of several organizations.
     :param retries: how calls that change nothing are repeated.
-    :raises GMIError: each call raises the classes of :mod:`kling_airflow.gmi.errors`.
+    :raises GMIError: each call raises the classes of :mod:`kling_airflow.errors`.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class GMIClient:
 
     def check(self) -> None:
         """Ask whether the queue takes this key, without a query (seen)."""
-        self._ask(self.protocol.check(), answers.read_json)
+        self._ask(self.protocol.check(), read_json)
 
     def models(self) -> list[str]:
         """Return the ids of the models in the catalog."""
@@ -144,7 +144,7 @@ class GMIClient:
             put = self.protocol.put(upload, file_type, data)
             answer = self._send(put, self._session)
             if not 200 <= answer.status < 300:
-                raise answers.refusal(put, answer)
+                raise refusal(put, answer)
             return upload.public_url
 
         return Retrying(**self.retries.settings())(store)
@@ -171,12 +171,12 @@ class GMIClient:
                 body = _read(call, response, deadline)
                 return self.protocol.answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise answers.lost(call, _how(error), _why(error)) from None
+            raise lost(call, _how(error), _why(error)) from None
 
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.verify = environment.ca_bundle()
+    session.verify = network.ca_bundle()
     return session
 
 
@@ -191,10 +191,10 @@ def _read(call: Call, response: requests.Response, deadline: float) -> bytes:
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > call.max_bytes:
-            raise answers.too_large(call)
+            raise too_large(call)
         if time.monotonic() > deadline:
             reason = f"the answer wasn't complete within {call.timeouts.total:g} s"
-            raise answers.lost(call, Lost.AFTER_SENDING, reason)
+            raise lost(call, Lost.AFTER_SENDING, reason)
     return bytes(body)
 
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from kling_airflow import __version__
-from kling_airflow.gmi import answers
+from kling_airflow.errors import InvalidArgument, Unauthorized
 from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, Kind, Timeouts, Upload
-from kling_airflow.gmi.errors import InvalidPayload, Unauthorized
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.gmi.request import Page, Request
+from kling_airflow.gmi.response import Answer, read_json, unreadable, without_request_id
 
 DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
 QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
@@ -34,7 +34,7 @@ class Protocol:
     :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may be on it.
     :param organization_id: for a key of several organizations (doc).
     :raises Unauthorized: if there is no usable key.
-    :raises InvalidPayload: if the base URL isn't one.
+    :raises InvalidArgument: if the base URL isn't one.
     """
 
     def __init__(self, api_key: str, base_url: str | None = None, organization_id: str | None = None) -> None:
@@ -59,11 +59,11 @@ class Protocol:
                 headers["X-Organization-ID"] = self.organization_id
         return headers
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> answers.Answer:
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """Return what came back, the key blotted out should an error quote it."""
         if status >= 400:
             body = body.replace(self._key.encode(), b"***")
-        return answers.Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+        return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
 
     # The calls. Each is named after what it does; its reader stands beside it.
 
@@ -74,27 +74,27 @@ class Protocol:
             Kind.SUBMIT, "POST", "/requests", body, subject=f"model {model}", timeouts=SUBMIT_TIMEOUTS
         )
 
-    def read_submit(self, call: Call, answer: answers.Answer) -> Request:
+    def read_submit(self, call: Call, answer: Answer) -> Request:
         """Return the new request, its echo aside.
 
-        :raises GMIError: as :func:`answers.refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
+        :raises GMIError: as :func:`refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
         """
-        request = Request.read(answers.read_json(call, answer))
+        request = Request.read(read_json(call, answer))
         if request is None:
-            raise answers.without_request_id(answer)
+            raise without_request_id(answer)
         return request
 
     def get(self, request_id: str) -> Call:
         """``GET /requests/{request_id}`` (doc)."""
         if not isinstance(request_id, str) or not request_id.strip():
-            raise InvalidPayload(f"`request_id` is {request_id!r}; it must be the id of a request")
+            raise InvalidArgument(f"`request_id` is {request_id!r}; it must be the id of a request")
         return self._about(request_id.strip(), Kind.READ, "GET")
 
-    def read_get(self, call: Call, answer: answers.Answer) -> Request:
+    def read_get(self, call: Call, answer: Answer) -> Request:
         """Return the request as it stands."""
-        request = Request.read(answers.read_json(call, answer))
+        request = Request.read(read_json(call, answer))
         if request is None:
-            raise answers.unreadable(call, answer, "has no request id")
+            raise unreadable(call, answer, "has no request id")
         return request
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
@@ -102,13 +102,11 @@ class Protocol:
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(Kind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
-    def read_list_page(
-        self, call: Call, answer: answers.Answer, *, only: Container[str] | None = None
-    ) -> Page:
+    def read_list_page(self, call: Call, answer: Answer, *, only: Container[str] | None = None) -> Page:
         """Return the page, `only` as in :meth:`Page.read`."""
-        data = answers.read_json(call, answer)
+        data = read_json(call, answer)
         if not isinstance(data, Mapping) or not isinstance(data.get("requests"), list | None):
-            raise answers.unreadable(call, answer, "has no list `requests`")
+            raise unreadable(call, answer, "has no list `requests`")
         return Page.read(data, served_at=answer.served_at, only=only)
 
     def cancel(self, request_id: str) -> Call:
@@ -123,23 +121,23 @@ class Protocol:
         """``GET /models`` (doc)."""
         return self._call(Kind.READ, "GET", "/models", subject="models")
 
-    def read_models(self, call: Call, answer: answers.Answer) -> list[str]:
+    def read_models(self, call: Call, answer: Answer) -> list[str]:
         """Return the models' ids."""
-        data = answers.read_json(call, answer)
+        data = read_json(call, answer)
         ids = data.get("model_ids") if isinstance(data, Mapping) else None
         if not isinstance(ids, list):
-            raise answers.unreadable(call, answer, "has no list `model_ids`")
+            raise unreadable(call, answer, "has no list `model_ids`")
         return [str(model) for model in ids]
 
     def model(self, model: str) -> Call:
         """``GET /models/{id}``: the parameters' schema and the price (doc)."""
         return self._call(Kind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
 
-    def read_model(self, call: Call, answer: answers.Answer) -> dict[str, Any]:
+    def read_model(self, call: Call, answer: Answer) -> dict[str, Any]:
         """Return the model's description as the queue gives it."""
-        data = answers.read_json(call, answer)
+        data = read_json(call, answer)
         if not isinstance(data, dict):
-            raise answers.unreadable(call, answer, "is no description of a model")
+            raise unreadable(call, answer, "is no description of a model")
         return data
 
     def upload_url(self, file_type: str) -> Call:
@@ -148,18 +146,20 @@ class Protocol:
         :param file_type: ``png``, ``jpeg`` or ``jpg``.
         """
         if file_type not in UPLOAD_TYPES:
-            raise InvalidPayload(f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}")
+            raise InvalidArgument(
+                f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}"
+            )
         body = {"file_type": file_type}
         return self._json(Kind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame")
 
-    def read_upload_url(self, call: Call, answer: answers.Answer) -> Upload:
+    def read_upload_url(self, call: Call, answer: Answer) -> Upload:
         """Return the pair of URLs."""
-        data = answers.read_json(call, answer)
+        data = read_json(call, answer)
         if isinstance(data, Mapping):
             upload, public = data.get("upload_url"), data.get("public_url")
             if isinstance(upload, str) and isinstance(public, str) and upload and public:
                 return Upload(upload, public)
-        raise answers.unreadable(call, answer, "names no upload_url and public_url")
+        raise unreadable(call, answer, "names no upload_url and public_url")
 
     def put(self, upload: Upload, file_type: str, data: bytes) -> Call:
         """``PUT`` of the frame to its presigned URL; the key never goes there (seen)."""
@@ -221,12 +221,12 @@ def _base_url(value: str) -> str:
     url = value.strip().rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidPayload(
+        raise InvalidArgument(
             f"`base URL` is {_without_userinfo(url)!r}; it must be like {DEFAULT_BASE_URL}",
             todo="Correct the host of the connection.",
         )
     if parts.username or parts.password:
-        raise InvalidPayload(
+        raise InvalidArgument(
             f"`base URL` {_without_userinfo(url)!r} has a user or password in it",
             todo="Put the API key into the connection's field `API key` (password).",
         )

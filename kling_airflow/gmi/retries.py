@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import AnswerTooLarge, Unreachable
+from kling_airflow.errors import ResponseTooLarge, Unreachable
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -38,7 +38,7 @@ class Retries:
         }
 
     def _passing(self, error: BaseException) -> bool:
-        if isinstance(error, AnswerTooLarge) or not isinstance(error, Unreachable):
+        if isinstance(error, ResponseTooLarge) or not isinstance(error, Unreachable):
             return False
         return (error.retry_after or 0.0) <= self.longest
 

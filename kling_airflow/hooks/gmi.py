@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from kling_airflow.errors import InvalidArgument, KlingError, Unauthorized
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.gmi.errors import GMIError, InvalidPayload, Unauthorized
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from kling_airflow.gmi.async_client import AsyncGMIClient
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.gmi.poller import Poller
     from kling_airflow.gmi.retries import Retries
+    from kling_airflow.polling.poller import Poller
 
 
 class GMICloudHook(BaseHook):
@@ -42,7 +42,7 @@ class GMICloudHook(BaseHook):
         """Return the client, the same one each time.
 
         :raises Unauthorized: if the connection isn't defined or has no key.
-        :raises InvalidPayload: if its base URL isn't one.
+        :raises InvalidArgument: if its base URL isn't one.
         """
         if self._client is None:
             from kling_airflow.gmi.client import GMIClient
@@ -68,11 +68,11 @@ class GMICloudHook(BaseHook):
         """Return the running loop's poller for this connection, shared by all who wait in this process.
 
         :raises Unauthorized: if the connection isn't defined or has no key.
-        :raises InvalidPayload: if its base URL or ``max_calls_per_second`` can't be used.
+        :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.
         """
         from kling_airflow.gmi.async_client import AsyncGMIClient
-        from kling_airflow.gmi.poller import poller_of
-        from kling_airflow.metrics import AirflowMeter
+        from kling_airflow.polling.poller import poller_of
+        from kling_airflow.triggers.metrics import AirflowMeter
 
         with airflow_errors():
             connection, extra = await self._async_connection()
@@ -83,7 +83,7 @@ class GMICloudHook(BaseHook):
         """Ask the queue whether it takes the key; never raises."""
         try:
             self.get_conn().check()
-        except GMIError as error:
+        except KlingError as error:
             return False, str(error)
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
@@ -149,7 +149,7 @@ def _max_calls_per_second(extra: dict[str, Any]) -> float:
     except (TypeError, ValueError):
         ceiling = 0.0
     if not 0 < ceiling < float("inf"):
-        raise InvalidPayload(f"{where} is {value!r}; it must be a number above 0", todo="Correct it.")
+        raise InvalidArgument(f"{where} is {value!r}; it must be a number above 0", todo="Correct it.")
     return ceiling
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.media.errors import InvalidArgument, MediaError, StorageFailed, in_short
+from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -212,7 +212,7 @@ class StoredObject:
     def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except MediaError:
+        except KlingError:
             raise
         except FileNotFoundError as error:
             what = "whose bucket does" if "bucket does not exist" in _texts(error) else "which does"

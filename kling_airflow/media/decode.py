@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from kling_airflow.media.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.frame_check import check_pixels, open_image
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from kling_airflow.media.errors import DownloadFailed
+from kling_airflow.errors import DownloadFailed
 from kling_airflow.media.http_get import (
     Interrupted,
     answer,

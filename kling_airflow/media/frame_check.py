@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_airflow.media.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.geometry import MAX_SHAPE, MIN_SIDE
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 

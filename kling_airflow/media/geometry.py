@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kling_airflow.media.errors import InvalidArgument, InvalidFrame
+from kling_airflow.errors import InvalidArgument, InvalidFrame
 
 MIN_SIDE = 300
 """Shortest side the queue takes, in pixels (doc)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from kling_airflow import __version__
-from kling_airflow.media.errors import DownloadFailed
+from kling_airflow.errors import DownloadFailed
 
 if TYPE_CHECKING:
     import requests

@@ -9,51 +9,11 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from kling_airflow import __version__
-from kling_airflow.media.clips import ClipInfo
-from kling_airflow.media.errors import InvalidArgument
+from kling_airflow.clip import Clip
+from kling_airflow.media.clip_check import ClipInfo
 from kling_airflow.media.http_get import plain_url
 
 _MEASURES = ("duration_seconds", "width", "height", "fps", "has_audio")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """A clip as ``KlingRequestSensor`` returns it; what isn't known is None.
-
-    :param request_id: the queue's id.
-    :param video_url: where it can be fetched, for a while.
-    :param duration: seconds that were asked for.
-    :param sound: whether sound was asked for.
-    :param cost_usd: what it cost.
-    :param submitted_at: ISO 8601, UTC; so is ``finished_at``.
-    """
-
-    request_id: str
-    model: str | None = None
-    video_url: str | None = None
-    duration: float | None = None
-    sound: bool | None = None
-    cost_usd: float | None = None
-    submitted_at: str | None = None
-    finished_at: str | None = None
-
-    @classmethod
-    def read(cls, value: object) -> Self:
-        """Read the dict that a task handed on.
-
-        :raises InvalidArgument: it isn't one, or has no request id.
-        """
-        if not isinstance(value, Mapping):
-            raise InvalidArgument(
-                f"clip is {type(value).__name__}; it must be the dict that KlingRequestSensor returns, "
-                "for instance clip=wait.output."
-            )
-        known: dict[str, Any] = {name: value.get(name) for name in cls.__dataclass_fields__}
-        if not isinstance(known["request_id"], str) or not known["request_id"].strip():
-            raise InvalidArgument(
-                "clip has no request_id; it must be the dict that KlingRequestSensor returns."
-            )
-        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)

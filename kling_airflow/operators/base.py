@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from kling_airflow.arguments import text_or_none
+from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
+from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.operators.arguments import one_of, seconds, whole_number
-from kling_airflow.operators.changes import heed_changed_request, refuse_while_in_doubt
-from kling_airflow.operators.endings import cancelled, forgotten, is_worth_another, reminding
-from kling_airflow.operators.stopping import Stopped, Stopping, TaskStopped
+from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
+from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
+from kling_airflow.task.stop import Stopped, Stopping, TaskStopped
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.gmi.record import Request
-    from kling_airflow.gmi.wait import Wait
+    from kling_airflow.gmi.request import Request
+    from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted
     from kling_airflow.submission.submit import Submitter
 
@@ -178,12 +177,12 @@ class GenerationOperator(BaseOperator):
 
         :param earlier: how many requests of this order had failed before this one.
         """
-        from kling_airflow.gmi.wait import from_event
+        from kling_airflow.polling.decision import from_event
 
         with airflow_errors():
             try:
                 return self._finished(context, from_event(event))
-            except GMIError as error:
+            except KlingError as error:
                 return self._ended_badly(context, error, earlier)
 
     def on_kill(self) -> None:
@@ -196,9 +195,9 @@ class GenerationOperator(BaseOperator):
     # Submitting.
 
     def _submitter(self, context: Context, client: GMIClient, until: float) -> Submitter:
-        from kling_airflow.operators.ledgers import choose
         from kling_airflow.submission.order import OnUnresolved
         from kling_airflow.submission.submit import Submitter
+        from kling_airflow.task.ledger_choice import choose
 
         return Submitter(
             client,
@@ -249,7 +248,7 @@ class GenerationOperator(BaseOperator):
 
     def _heed_stop(self, context: Context, client: GMIClient, request_id: str) -> None:
         """Cancel what was submitted while its user ended the task."""
-        from kling_airflow.operators.watch import stopped
+        from kling_airflow.task.wait import stopped
 
         if self._stopping.asked:
             end = stopped(request_id, client, context, cancel=self.cancel_on_kill)
@@ -276,7 +275,7 @@ class GenerationOperator(BaseOperator):
         from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 
         if self.execution_timeout and self.execution_timeout.total_seconds() <= SUBMIT_TIMEOUTS.total:
-            raise InvalidPayload(
+            raise InvalidArgument(
                 f"`execution_timeout` is {self.execution_timeout.total_seconds():g} s; a submission may take"
                 f" {SUBMIT_TIMEOUTS.total:g} s, and ending it in between would lose its answer."
             )
@@ -284,7 +283,7 @@ class GenerationOperator(BaseOperator):
     # Waiting.
 
     def _await(self, context: Context, submitted: Submitted) -> dict[str, Any]:
-        from kling_airflow.gmi.wait import Wait
+        from kling_airflow.polling.decision import Wait
 
         started_at = time.time()
         wait = Wait(
@@ -295,13 +294,13 @@ class GenerationOperator(BaseOperator):
             submitted_at=submitted.submitted_at,
         )
         try:
-            return self._finished(context, self._watch(context, wait, submitted).clip())
-        except GMIError as error:
+            return self._finished(context, self._watch(context, wait, submitted).clip().to_json())
+        except KlingError as error:
             return self._ended_badly(context, error, submitted.earlier)
 
     def _watch(self, context: Context, wait: Wait, submitted: Submitted) -> Request:
         """Look once and defer, or look until the end."""
-        from kling_airflow.operators.watch import watch
+        from kling_airflow.task.wait import watch
 
         return watch(
             wait,
@@ -316,10 +315,10 @@ class GenerationOperator(BaseOperator):
         )
 
     def _defer_wait(self, wait: Wait, submitted: Submitted) -> None:
-        from kling_airflow.triggers.request import KlingRequestTrigger
+        from kling_airflow.triggers.request import GMICloudRequestTrigger
 
         self.defer(
-            trigger=KlingRequestTrigger(
+            trigger=GMICloudRequestTrigger(
                 gmi_conn_id=self.gmi_conn_id,
                 request_id=wait.request_id,
                 model=self._model(),
@@ -352,7 +351,7 @@ class GenerationOperator(BaseOperator):
             self.log.warning("What the clip costs can't be told: %s", type(error).__name__)
             return None
 
-    def _ended_badly(self, context: Context, error: GMIError, earlier: int) -> dict[str, Any]:
+    def _ended_badly(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         """Buy again what failed for a passing reason; cancel what timed out, if asked to; else raise."""
         if isinstance(error, GenerationTimeout) and self.cancel_on_timeout and error.request_id:
             raise cancelled(error, error.request_id, self._hook.get_conn()) from None

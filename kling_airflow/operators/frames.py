@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
+from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
-from kling_airflow.media.errors import InvalidArgument
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kling_airflow.lineage import Lineage
-    from kling_airflow.media.frames import FrameOptions
+    from kling_airflow.media.frame import FrameOptions
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
@@ -104,7 +104,7 @@ class PrepareFrameOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, prepare, store."""
-        from kling_airflow.media.frames import prepare_frame
+        from kling_airflow.media.frame import prepare_frame
         from kling_airflow.media.http_get import plain_url
 
         with airflow_errors():
@@ -149,7 +149,7 @@ class PrepareFrameOperator(BaseOperator):
         return lineage(inputs=[source], outputs=[target])
 
     def _options(self) -> FrameOptions:
-        from kling_airflow.media.frames import FrameOptions
+        from kling_airflow.media.frame import FrameOptions
 
         return FrameOptions(
             aspect_ratio=self.aspect_ratio,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.operators.arguments import whole_number
+from kling_airflow.arguments import whole_number
+from kling_airflow.errors import InvalidArgument
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.operators.orders import plain_order, price_usd
+from kling_airflow.task.plain_order import plain_order
+from kling_airflow.task.price_limit import catalog_price_usd
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -54,21 +55,21 @@ class GMICloudRequestOperator(GenerationOperator):
 
     def _model(self) -> str:
         if not isinstance(self.model, str) or not self.model.strip():
-            raise InvalidPayload(f"`model` is {self.model!r}; it must be the id of a model.")
+            raise InvalidArgument(f"`model` is {self.model!r}; it must be the id of a model.")
         return self.model.strip()
 
     def _asked(self) -> dict[str, Any]:
-        from kling_airflow.gmi.record import Request
+        from kling_airflow.gmi.request import Request
 
         request = Request("", payload=self.payload)
         return {"duration": request.duration, "sound": request.sound}
 
     def _price_usd(self, client: GMIClient) -> float | None:
-        return price_usd(client, self._model(), self.payload, self.log)
+        return catalog_price_usd(client, self._model(), self.payload, self.log)
 
     def _order(self, client: GMIClient) -> Order:
         if not isinstance(self.payload, Mapping) or not self.payload:
-            raise InvalidPayload(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
+            raise InvalidArgument(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
         model = self._model()
         return plain_order(
             client,

@@ -15,22 +15,22 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
-from kling_airflow.gmi import kling
-from kling_airflow.gmi.errors import GenerationTimeout, GMIError, InvalidPayload
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+from kling_airflow.models import IMAGE_TO_VIDEO
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from kling_airflow.gmi.record import Request
-    from kling_airflow.gmi.wait import Wait
+    from kling_airflow.gmi.request import Request
+    from kling_airflow.polling.decision import Wait
 
 _DEFERRAL_SLACK = timedelta(minutes=5)
 
 
-class KlingRequestSensor(BaseSensorOperator):
+class GMICloudRequestSensor(BaseSensorOperator):
     """Wait until a request's clip is there, and return the clip.
 
     The clip is a small dict, the same in every mode: ``request_id, model, status, video_url,
@@ -59,7 +59,7 @@ class KlingRequestSensor(BaseSensorOperator):
         self,
         *,
         request_id: str,
-        model: str = kling.IMAGE_TO_VIDEO,
+        model: str = IMAGE_TO_VIDEO,
         gmi_conn_id: str = GMICloudHook.default_conn_name,
         deferrable: bool = True,
         poke_interval: float | timedelta = 10.0,
@@ -99,11 +99,11 @@ class KlingRequestSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Read the trigger's event: return the clip, or raise what ended the wait."""
-        from kling_airflow.gmi.wait import from_event
+        from kling_airflow.polling.decision import from_event
 
         try:
             clip = from_event(event)
-        except GMIError as error:
+        except KlingError as error:
             raise _as_sensor_error(error) from None
         return self._finished(context, clip)
 
@@ -119,11 +119,11 @@ class KlingRequestSensor(BaseSensorOperator):
         return GMICloudHook(self.gmi_conn_id)
 
     def _begin(self, context: Context) -> Wait:
-        from kling_airflow.gmi.wait import Wait
+        from kling_airflow.polling.decision import Wait
 
         if not isinstance(self.request_id, str) or not self.request_id.strip():
             raise as_airflow(
-                InvalidPayload(
+                InvalidArgument(
                     f"`request_id` is {self.request_id!r}; it must be the id of a request",
                     todo="Check the template or the task it comes from.",
                 )
@@ -141,18 +141,18 @@ class KlingRequestSensor(BaseSensorOperator):
     def _look(self, context: Context) -> dict[str, Any] | None:
         """Ask the queue once: return the clip, None to wait on, or raise what ends the wait."""
         assert self._wait is not None  # noqa: S101 -- execute() comes first
-        seen: Request | GMIError
+        seen: Request | KlingError
         try:
             seen = self._hook.get_conn().get(self._wait.request_id)
-        except GMIError as error:
+        except KlingError as error:
             seen = error
         now = time.time()
         end = self._wait.decide(seen, now=now, last_answer_at=self._last_answer_at)
-        if isinstance(end, GMIError):
+        if isinstance(end, KlingError):
             raise _as_sensor_error(end) from None
         if end is not None:
-            return self._finished(context, end.clip())
-        if isinstance(seen, GMIError):
+            return self._finished(context, end.clip().to_json())
+        if isinstance(seen, KlingError):
             self.log.warning("Request %s: %s Waiting on.", self.request_id, seen.what)
         else:
             self._last_answer_at = now
@@ -160,10 +160,10 @@ class KlingRequestSensor(BaseSensorOperator):
         return None
 
     def _defer(self, wait: Wait) -> None:
-        from kling_airflow.triggers.request import KlingRequestTrigger
+        from kling_airflow.triggers.request import GMICloudRequestTrigger
 
         self.defer(
-            trigger=KlingRequestTrigger(
+            trigger=GMICloudRequestTrigger(
                 gmi_conn_id=self.gmi_conn_id,
                 request_id=wait.request_id,
                 model=self.model,
@@ -188,7 +188,7 @@ class KlingRequestSensor(BaseSensorOperator):
         return error
 
 
-def _as_sensor_error(error: GMIError) -> Exception:
+def _as_sensor_error(error: KlingError) -> Exception:
     if isinstance(error, GenerationTimeout):
         return RequestSensorTimeout(
             error.what, money=error.money, todo=error.todo, request_id=error.request_id

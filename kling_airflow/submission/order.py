@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.gmi.request import Page, Request
 
 
 class Queue(Protocol):
@@ -44,17 +44,17 @@ class Log(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveredFrames:
     """Frames brought to where the queue can read them.
 
-    :param payload: the whole payload to send.
-    :param marker: what makes the request recognizable in the queue's list; None where nothing does.
-    :param frames: the addresses of uploaded frames by field, to be used again by a repeated POST.
+    :param values: what the payload says of each frame, by field: an address, or Base64.
+    :param marker: what makes the request recognizable in the queue's list; None if nothing does.
+    :param addresses: of uploaded frames, by field, so that a repeated POST carries the same.
     """
 
-    payload: Mapping[str, Any] = field(repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
     marker: str | None = None
-    frames: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,20 @@ class Order:
     """What is asked for.
 
     :param model: the model's id.
-    :param fingerprint: tells it from any other order.
-    :param take: which take of it, 1 for the first.
-    :param deliver: brings the frames to the queue; given the last delivery's marker and addresses, it
-        makes the same again.
-    :param matches: whether the payload of a request in the list asks just what this order asks (None:
-        that and more); needed
-        where nothing marks the request.
+    :param fingerprint: tells this order from any other.
+    :param take: which take of the order, 1 for the first.
+    :param deliver: brings the frames to the queue; given the marker and the addresses of an earlier delivery,
+        it makes the same again.
+    :param payload: makes the payload that is sent, given the values of the delivered frames.
+    :param matches: whether a payload that the queue's list echoes asks just what this order asks: True or
+        False; None for that and more. Needed if nothing marks the request.
     """
 
     model: str
     fingerprint: str
     take: int
-    deliver: Callable[[str | None, Mapping[str, str]], Delivery]
+    deliver: Callable[[str | None, Mapping[str, str]], DeliveredFrames]
+    payload: Callable[[Mapping[str, str]], Mapping[str, Any]]
     matches: Callable[[Mapping[str, Any]], bool | None]
 
 
@@ -106,12 +107,12 @@ class OnUnresolved(StrEnum):
     def read(cls, value: object) -> OnUnresolved:
         """Return what a user names.
 
-        :raises InvalidPayload: for any other word.
+        :raises InvalidArgument: for any other word.
         """
         try:
             return cls(str(value).strip().lower())
         except ValueError:
-            raise InvalidPayload(f"`on_unresolved` is {value!r}; it must be `fail` or `resubmit`.") from None
+            raise InvalidArgument(f"`on_unresolved` is {value!r}; it must be `fail` or `resubmit`.") from None
 
 
 class ComeBack(Exception):

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from kling_airflow.gmi.errors import AnswerTooLarge
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.errors import ResponseTooLarge
+from kling_airflow.gmi.request import Page, Request
 from kling_airflow.submission.record import SubmissionRecord
 
 PAGES_MAX: Final = 60
@@ -190,7 +190,7 @@ class _Reader:
         while True:
             try:
                 return self.queue.list_page(self.record.model, limit=limit, offset=offset), limit
-            except AnswerTooLarge:
+            except ResponseTooLarge:
                 if limit == 1:
                     raise
                 limit = max(1, limit // 4)

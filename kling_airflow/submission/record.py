@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from kling_airflow.errors import UnreadableRecord
+
 VERSION: Final = 1
 """Of the record's format. A record of a later version is unreadable here, never overwritten."""
 
@@ -23,18 +25,6 @@ class State(StrEnum):
     """The queue surely has nothing: it refused, or was never reached."""
     SUBMITTED = "submitted"
     """The queue has it, and we have its id. How it ends is not written down: the queue says that."""
-
-
-class UnreadableRecord(Exception):
-    """A record is there, but can't be read. Not the same as no record: nothing may be sent."""
-
-
-class Fenced(Exception):
-    """Another try of this task has written to the ledger meanwhile: this one must send nothing."""
-
-
-class LedgerUnavailable(Exception):
-    """The ledger's store can't be reached, or refuses: nothing may be sent. A retry asks again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from kling_airflow.gmi.errors import GMIError, NotFound, Unauthorized, Unreachable, UnresolvedSubmission
-from kling_airflow.gmi.record import Request, Status
-from kling_airflow.gmi.wait import NOT_FOUND_GRACE
-from kling_airflow.submission.book import Book
+from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable, UnresolvedSubmission
+from kling_airflow.gmi.request import Request, Status
+from kling_airflow.polling.decision import NOT_FOUND_GRACE
+from kling_airflow.submission.ledger_access import Book
 from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
 from kling_airflow.submission.reconcile import Sighting, find, look
 from kling_airflow.submission.record import SubmissionRecord, clock

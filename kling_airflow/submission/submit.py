@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
-from kling_airflow.gmi.errors import (
+from kling_airflow.errors import (
     AmbiguousSubmission,
-    GMIError,
-    InvalidPayload,
+    InvalidArgument,
+    KlingError,
     Money,
     NotAccepted,
     UnresolvedSubmission,
 )
-from kling_airflow.submission.book import Book
+from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.submission.ledger import Ledger
+from kling_airflow.submission.ledger_access import Book
 from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.recover import Recovery, known
@@ -99,7 +99,7 @@ class Submitter:
         Once it was adopted it is like any other: when it has failed, the order is submitted anew.
 
         :raises NotFound: if the queue doesn't know it.
-        :raises InvalidPayload: if it is a request of another model.
+        :raises InvalidArgument: if it is a request of another model.
         :raises UnresolvedSubmission: if it is another order's, or this order has another request already.
         """
         record = self.book.read(order)
@@ -114,7 +114,7 @@ class Submitter:
             )
         request = self.recovery.ask(order.model, request_id)
         if request.model not in {"", order.model}:
-            raise InvalidPayload(
+            raise InvalidArgument(
                 f"`adopt_request_id` is {request_id}, a request of {request.model}; this order is one of"
                 f" {order.model}."
             )
@@ -151,26 +151,27 @@ class Submitter:
     def _send(self, order: Order, record: SubmissionRecord) -> Submitted:
         # What has ended is delivered anew: its frames may be why it failed.
         again = record.request_id is None
-        delivery = order.deliver(record.marker if again else None, record.frames if again else {})
+        frames = order.deliver(record.marker if again else None, record.frames if again else {})
+        payload = order.payload(frames.values)
         while True:
             record = record.sending(
                 now=self.now(),
                 within=SUBMIT_TIMEOUTS.total,
-                marker=delivery.marker,
-                frames=delivery.frames,
+                marker=frames.marker,
+                frames=frames.addresses,
             )
             self.book.write(record)
             if self.now() - (record.sent_at or 0.0) > STALE_AFTER:
                 continue  # this worker stood still: another try may have begun, and the next write tells
             try:
-                request = self.queue.submit(order.model, delivery.payload)
+                request = self.queue.submit(order.model, payload)
             except AmbiguousSubmission:
                 raise
             except NotAccepted as error:
                 record = record.not_sent(error.what)
                 self.book.write(record)
                 self._pause(error, record.posts)
-            except GMIError as error:
+            except KlingError as error:
                 self.book.write(record.not_sent(error.what))
                 raise
             else:

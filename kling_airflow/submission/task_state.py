@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.submission.record import SubmissionRecord, UnreadableRecord
+from kling_airflow.errors import InvalidArgument, UnreadableRecord
+from kling_airflow.submission.record import SubmissionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ class TaskStateLedger:
     stale worker sends nothing. A *read* of nothing proves nothing alone, which is why the write follows it.
 
     :param context: the task's context.
-    :raises InvalidPayload: if this Airflow has no store that would still hold a record on the next try.
+    :raises InvalidArgument: if this Airflow has no store that would still hold a record on the next try.
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
@@ -31,12 +31,12 @@ class TaskStateLedger:
 
         store = context.get("task_state_store")
         if store is None:
-            raise InvalidPayload(
+            raise InvalidArgument(
                 "This Airflow has no task state store (it came with 3.3): a submission can't be remembered.",
                 todo=f"Upgrade Airflow. {_WAY_OUT}",
             )
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
-            raise InvalidPayload(
+            raise InvalidArgument(
                 "`[state_store] clear_on_success` is on: a cleared task would forget its clip and buy again.",
                 todo=f"Turn it off. {_WAY_OUT}",
             )
@@ -77,7 +77,7 @@ class TaskStateLedger:
         try:
             return SubmissionRecord.read(data)
         except UnreadableRecord as error:
-            raise UnreadableRecord(f"`{key}` in the task state store is unreadable: {error}") from error
+            raise UnreadableRecord(f"`{key}` in the task state store is unreadable: {error.what}") from error
 
     def _set(self, key: str, value: Any) -> None:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE

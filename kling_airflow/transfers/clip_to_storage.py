@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from kling_airflow.arguments import is_literal, number_or_none, switch_or_none, text_or_none, whole_number
+from kling_airflow.errors import DownloadFailed, InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject, check_location
-from kling_airflow.media.errors import DownloadFailed, InvalidArgument
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.landing import Places
-    from kling_airflow.media.sidecar import Asked, Clip
+    from kling_airflow.media.sidecar import Asked
 
 
 class ClipToObjectStorageOperator(BaseOperator):
@@ -33,7 +34,7 @@ class ClipToObjectStorageOperator(BaseOperator):
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
     request_id``; each is an XCom of its own, too: ``land.output["uri"]``.
 
-    :param clip: the dict that ``KlingRequestSensor`` returns; templated, as are all parameters here.
+    :param clip: the dict that ``GMICloudRequestSensor`` returns; templated, as are all parameters here.
     :param destination: an object-storage URI that ends in .mp4. Poster and sidecar go beside it.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
     :param gmi_conn_id: the queue's connection, used only where the clip's address has expired.
@@ -96,9 +97,9 @@ class ClipToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
+        from kling_airflow.clip import Clip
         from kling_airflow.media.download import DownloadLimits
         from kling_airflow.media.landing import land
-        from kling_airflow.media.sidecar import Clip
 
         with airflow_errors():
             clip = Clip.read(self.clip)

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from kling_airflow.gmi import kling
-from kling_airflow.gmi.errors import GMIError, PollerCrashed
-from kling_airflow.gmi.wait import Wait, to_event
+from kling_airflow.errors import KlingError, PollerCrashed
+from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.polling.decision import Wait, to_event
 
 if TYPE_CHECKING:
-    from kling_airflow.gmi.poller import Poller
-    from kling_airflow.gmi.record import Request
+    from kling_airflow.gmi.request import Request
+    from kling_airflow.polling.poller import Poller
 
 _LOG_EVERY = 60.0
 _CRASHES = 3
 
 
-class KlingRequestTrigger(BaseTrigger):
+class GMICloudRequestTrigger(BaseTrigger):
     """Wait until a request's clip is there, or the wait is over, and fire one event saying which.
 
     Everything in it lies as plain JSON in Airflow's database: ids and times, never a key.
@@ -45,7 +45,7 @@ class KlingRequestTrigger(BaseTrigger):
         request_id: str,
         deadline: float,
         started_at: float,
-        model: str = kling.IMAGE_TO_VIDEO,
+        model: str = IMAGE_TO_VIDEO,
         poll_interval: float = 10.0,
         unreachable_after: float = 1800.0,
         cancel_on_kill: bool = False,
@@ -68,7 +68,7 @@ class KlingRequestTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and what builds the trigger again."""
         return (
-            "kling_airflow.triggers.request.KlingRequestTrigger",
+            "kling_airflow.triggers.request.GMICloudRequestTrigger",
             {
                 "gmi_conn_id": self.gmi_conn_id,
                 "request_id": self.wait.request_id,
@@ -94,16 +94,16 @@ class KlingRequestTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the request, but only if the task's state says that its user ended it."""
         if self.cancel_on_kill and not self._fired:
-            from kling_airflow.triggers.guard import cancel_if_over
+            from kling_airflow.task.state import cancel_if_over
 
             await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
 
-    async def _end(self) -> Request | GMIError:
-        from kling_airflow.triggers.connect import connect
+    async def _end(self) -> Request | KlingError:
+        from kling_airflow.triggers.poller_connection import connect
 
         for crash in range(1, _CRASHES + 1):
             poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.logger())
-            if isinstance(poller, GMIError):
+            if isinstance(poller, KlingError):
                 return poller
             try:
                 return await self._watch(poller)
@@ -114,7 +114,7 @@ class KlingRequestTrigger(BaseTrigger):
                 await asyncio.sleep(self.poll_interval)
         raise AssertionError("unreachable")
 
-    async def _watch(self, poller: Poller) -> Request | GMIError:
+    async def _watch(self, poller: Poller) -> Request | KlingError:
         loop = asyncio.get_running_loop()
         with poller.watch(self.wait, model=self.model, interval=self.poll_interval) as watch:
             while (end := await watch.end(within=_LOG_EVERY)) is None:
@@ -125,10 +125,10 @@ class KlingRequestTrigger(BaseTrigger):
         return end
 
 
-def _summary(seen: Request | GMIError | None) -> str:
+def _summary(seen: Request | KlingError | None) -> str:
     if seen is None:
         return "not looked at yet"
-    if isinstance(seen, GMIError):
+    if isinstance(seen, KlingError):
         return seen.what
     age = "" if seen.created_at is None else f", {time.time() - seen.created_at:.0f} s old"
     return f"{seen.status_text or seen.status}{age}"

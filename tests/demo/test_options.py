@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kling_airflow.demo import cli, cluster, options
+from kling_airflow.cli import demo as demo_command
+from kling_airflow.demo import cluster, options
 from kling_airflow.demo.errors import DemoError
 
 
 def checked(*arguments: str) -> options.Options:
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
-    return cli.checked(parser.parse_args(arguments))
+    demo_command.add_arguments(parser)
+    return demo_command.checked(parser.parse_args(arguments))
 
 
 def test_by_default_the_two_photographs_make_a_clip_with_sound() -> None:
@@ -90,8 +91,8 @@ def test_a_python_without_airflow_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
-    return cli.run(parser.parse_args(arguments))
+    demo_command.add_arguments(parser)
+    return demo_command.run(parser.parse_args(arguments))
 
 
 def test_the_command_prints_the_reason_and_exits_with_1(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from kling_airflow import ledger_cli
 from kling_airflow.__main__ import COMMANDS
-from kling_airflow.demo import cli as demo_cli
+from kling_airflow.cli import demo as demo_cli
+from kling_airflow.cli import ledger as ledger_command
 from kling_airflow.simulator import Simulator
 from kling_airflow.simulator import cli as simulator_cli
 
@@ -26,7 +26,7 @@ FENCE = re.compile(
 OTHERS = {"airflow", "aws", "curl", "export", "pip"}
 PARSERS = {
     "demo": demo_cli.add_arguments,
-    "ledger": ledger_cli.add_arguments,
+    "ledger": ledger_command.add_arguments,
     "simulator": simulator_cli.add_arguments,
 }
 
@@ -147,7 +147,7 @@ def test_the_readme_shows_the_two_commands_and_four_operators() -> None:
     for name in (
         "PrepareFrameOperator",
         "KlingImageToVideoOperator",
-        "KlingRequestSensor",
+        "GMICloudRequestSensor",
         "ClipToObjectStorageOperator",
     ):
         assert name in text

@@ -48,7 +48,7 @@ def test_a_clip_of_two_photographs_lands_and_is_paid_for_once(stack: Stack, tmp_
     # The sensor waited in the triggerer: a trigger of ours existed, and a triggerer ran it.
     triggers = [one["trigger"] for one in deferrals if one["trigger"]]
     assert triggers, "the task `wait` was never seen deferred with a trigger"
-    assert triggers[-1]["classpath"] == "kling_airflow.triggers.request.KlingRequestTrigger"
+    assert triggers[-1]["classpath"] == "kling_airflow.triggers.request.GMICloudRequestTrigger"
     assert any(one["triggerer_job"] for one in deferrals)
 
     # Exactly one request was created and billed, and it is the one the tasks speak of.

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kling_airflow.gmi.call import Timeouts
-from kling_airflow.gmi.errors import (
+from kling_airflow.errors import (
     AmbiguousSubmission,
     GMIError,
     NotAccepted,
@@ -21,9 +20,10 @@ from kling_airflow.gmi.errors import (
     Unreachable,
     WrongService,
 )
-from kling_airflow.gmi.kling import IMAGE_TO_VIDEO
+from kling_airflow.gmi.call import Timeouts
 from kling_airflow.gmi.protocol import Protocol
-from kling_airflow.gmi.record import Status
+from kling_airflow.gmi.request import Status
+from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.simulator import Simulator
 
 from .clients import KEY, AsyncFace, SyncFace
@@ -71,7 +71,7 @@ class TestAgainstTheSimulator:
         assert request.status is Status.SUCCESS
         assert request.outcome.video_url
         assert request.payload["image"] == image
-        assert request.clip()["cost_usd"] == pytest.approx(0.504)
+        assert request.clip().to_json()["cost_usd"] == pytest.approx(0.504)
 
     def test_the_list_is_paged_newest_first_each_request_once(
         self, face: Face, simulator: Simulator, rocket: bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kling_airflow.gmi.record import Request
+from kling_airflow.gmi.request import Request
 from kling_airflow.simulator import Simulator
 from tests.gmi.waiting import MODEL, Counted, polling, submit, until_end, wait_of
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from kling_airflow.errors import InvalidArgument, Unauthorized
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS, Kind
-from kling_airflow.gmi.errors import InvalidPayload, Unauthorized
 from kling_airflow.gmi.protocol import DEFAULT_BASE_URL, QUEUE_ROOT, Protocol
 
 
@@ -27,7 +27,7 @@ def test_the_base_url_is_taken_as_people_write_it(given: str | None, base: str) 
     "given", ["console.gmicloud.ai", "ftp://queue.example", "https://", "https://h/?x=1", "https://u:p@h"]
 )
 def test_what_is_no_base_url_is_refused(given: str) -> None:
-    with pytest.raises(InvalidPayload, match="base URL") as caught:
+    with pytest.raises(InvalidArgument, match="base URL") as caught:
         Protocol("key", given)
     assert "u:p" not in str(caught.value)
 
@@ -47,7 +47,7 @@ def test_the_key_stands_in_no_repr() -> None:
 
 @pytest.mark.parametrize("request_id", ["", "  ", None, 7])
 def test_a_request_id_is_needed(request_id: object) -> None:
-    with pytest.raises(InvalidPayload, match="request_id"):
+    with pytest.raises(InvalidArgument, match="request_id"):
         Protocol("key").get(request_id)  # type: ignore[arg-type]
 
 
@@ -65,5 +65,5 @@ def test_a_submission_has_time_and_is_of_the_kind_that_spends() -> None:
 
 @pytest.mark.parametrize("file_type", ["gif", "", "PNG"])
 def test_an_upload_is_of_a_type_that_can_be_signed(file_type: str) -> None:
-    with pytest.raises(InvalidPayload, match="file_type"):
+    with pytest.raises(InvalidArgument, match="file_type"):
         Protocol("key").upload_url(file_type)

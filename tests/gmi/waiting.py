@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.client import GMIClient
-from kling_airflow.gmi.poller import Poller, poller_of
-from kling_airflow.gmi.record import Request
-from kling_airflow.gmi.wait import Wait
+from kling_airflow.gmi.request import Request
+from kling_airflow.polling.decision import Wait
+from kling_airflow.polling.poller import Poller, poller_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kling_airflow.gmi.errors import GMIError
+    from kling_airflow.errors import GMIError
     from kling_airflow.simulator import Simulator
 
 MODEL = "kling-v3-text-to-video"

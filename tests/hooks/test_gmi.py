@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kling_airflow.exceptions import InvalidPayload, Unauthorized
+from kling_airflow.exceptions import InvalidArgument, Unauthorized
 from kling_airflow.hooks.gmi import GMICloudHook
 from tests.airflow_context import connect
 from tests.gmi.scripted import answer, scripted
@@ -80,7 +80,7 @@ def test_a_connection_without_a_key_says_where_to_put_it(monkeypatch: pytest.Mon
 
 def test_a_wrong_base_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "ftp://queue.example")
-    with pytest.raises(InvalidPayload, match="ftp://queue.example"):
+    with pytest.raises(InvalidArgument, match="ftp://queue.example"):
         GMICloudHook().get_conn()
 
 
@@ -106,10 +106,10 @@ def test_the_ceiling_of_calls_is_the_connections_or_the_configurations(
 
 @pytest.mark.parametrize("value", [0, -1, "many", "nan", "inf", [], "0"])
 def test_a_ceiling_that_is_none_is_named(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidPayload, match=r"connection's `max_calls_per_second` is .*number above 0"):
+    with pytest.raises(InvalidArgument, match=r"connection's `max_calls_per_second` is .*number above 0"):
         ceiling(monkeypatch, max_calls_per_second=value)
     monkeypatch.setenv("AIRFLOW__KLING__MAX_CALLS_PER_SECOND", "0")
-    with pytest.raises(InvalidPayload, match=r"`\[kling\] max_calls_per_second` is '0'"):
+    with pytest.raises(InvalidArgument, match=r"`\[kling\] max_calls_per_second` is '0'"):
         ceiling(monkeypatch)
 
 

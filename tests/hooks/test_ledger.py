@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
-from kling_airflow.media.errors import InvalidArgument
-from kling_airflow.submission.folder import FolderLedger
+from kling_airflow.submission.object_store import FolderLedger
 from kling_airflow.submission.record import State, SubmissionRecord
-from kling_airflow.submission.scope import Scope
+from kling_airflow.submission.task_key import TaskKey
 
-SCOPE = Scope("dag", "run", "submit")
+SCOPE = TaskKey("dag", "run", "submit")
 RECORD = SubmissionRecord("f" * 64, 1, "m", State.SENDING)
 
 

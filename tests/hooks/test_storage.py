@@ -10,8 +10,8 @@ import stat
 import pytest
 import requests
 
+from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
 from kling_airflow.hooks.storage import BLOCK, StoredObject, check_location, presign, read_frame
-from kling_airflow.media.errors import DownloadFailed, InvalidArgument, StorageFailed
 from tests.media.file_server import FileServer
 
 from ..s3 import S3, _forget_stores

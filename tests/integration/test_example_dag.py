@@ -109,7 +109,7 @@ def test_two_photographs_become_a_clip_in_the_bucket(
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(objects["clip.mp4"])
 
-    from kling_airflow.media.clips import check_clip
+    from kling_airflow.media.clip_check import check_clip
 
     info = check_clip(clip, duration=3, sound=True)
     assert (info.width, info.height) == (1280, 720)

@@ -10,10 +10,11 @@ import time
 import pytest
 
 from kling_airflow.exceptions import InvalidArgument, InvalidClip, NotFound
-from kling_airflow.gmi.payload import ImageToVideo
-from kling_airflow.gmi.record import Status
+from kling_airflow.gmi.request import Status
 from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.operators.frames import PrepareFrameOperator
+from kling_airflow.payloads import ClipOptions
 from kling_airflow.simulator import Simulator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.media.file_server import FileServer
@@ -55,8 +56,8 @@ def request_of_a_clip(queue, s3):
         destination_conn_id=S3.conn_id,
     ).execute({})
     address = queue.upload(s3.get(bucket, "start.jpg"), "jpeg")
-    payload = ImageToVideo.of(prompt="It rises.", image=address, duration=3, sound=True)
-    submitted = queue.submit("kling-v3-image-to-video", payload.to_json())
+    options = ClipOptions.of(IMAGE_TO_VIDEO, prompt="It rises.", duration=3, sound=True)
+    submitted = queue.submit(IMAGE_TO_VIDEO, options.payload({"image": address}))
     return finished(queue, submitted.request_id), frame
 
 
@@ -81,7 +82,7 @@ def land(bucket, **options):
 
 def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip, s3, bucket):
     request, frame = request_of_a_clip
-    landed = land(bucket, clip=request.clip(), frames=[frame], prompt="It rises.")
+    landed = land(bucket, clip=request.clip().to_json(), frames=[frame], prompt="It rises.")
     assert landed["uri"] == f"s3://{bucket}/clips/x.mp4"
     assert landed["duration_seconds"] == pytest.approx(3.04, abs=0.01)
     assert (landed["width"], landed["height"], landed["fps"]) == (1280, 720, 24)
@@ -105,7 +106,7 @@ def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip, s3, bucket):
 
 
 def test_a_retry_needs_no_queue_and_writes_nothing(request_of_a_clip, s3, bucket):
-    clip = request_of_a_clip[0].clip()
+    clip = request_of_a_clip[0].clip().to_json()
     first = land(bucket, clip=clip)
     written = s3.client.head_object(Bucket=bucket, Key="clips/x.json")["LastModified"]
     dead = clip | {"video_url": "http://127.0.0.1:9/gone.mp4"}
@@ -117,7 +118,7 @@ def test_a_retry_needs_no_queue_and_writes_nothing(request_of_a_clip, s3, bucket
 def test_an_address_that_is_dead_is_asked_for_again(request_of_a_clip, queue, s3, bucket, address):
     request = request_of_a_clip[0]
     url = queue.protocol.base_url + address if address else None
-    landed = land(bucket, clip=request.clip() | {"video_url": url})
+    landed = land(bucket, clip=request.clip().to_json() | {"video_url": url})
     assert landed["request_id"] == request.request_id
     assert "clips/x.json" in s3.keys(bucket)
 
@@ -134,7 +135,7 @@ def test_a_request_that_the_queue_does_not_know(bucket, queue):
 
 
 def test_the_older_clip_stays_whole_until_the_new_one_is_there(request_of_a_clip, s3, bucket):
-    clip = request_of_a_clip[0].clip()
+    clip = request_of_a_clip[0].clip().to_json()
     land(bucket, clip=clip)
     newer = clip | {"request_id": "another-request"}
     with pytest.raises(InvalidClip, match="asked for were 9 s"):

@@ -16,22 +16,16 @@ from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
 
 from kling_airflow.__main__ import main
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.submission import folder as folder_module
-from kling_airflow.submission.folder import FolderLedger
-from kling_airflow.submission.record import (
-    Fenced,
-    LedgerUnavailable,
-    State,
-    SubmissionRecord,
-    UnreadableRecord,
-)
-from kling_airflow.submission.scope import Scope
-from kling_airflow.submission.store import open_store
+from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, UnreadableRecord
+from kling_airflow.submission import object_store as folder_module
+from kling_airflow.submission.exclusive_store import open_store
+from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.record import State, SubmissionRecord
+from kling_airflow.submission.task_key import TaskKey
 
 from ..s3 import S3
 
-SCOPE = Scope("dag", "manual__2026-11-23T05:00:00+00:00", "submit", 3)
+SCOPE = TaskKey("dag", "manual__2026-11-23T05:00:00+00:00", "submit", 3)
 PRINT = "f" * 64
 WRITERS = 12
 SENDING = SubmissionRecord(PRINT, 1, "m", State.NOT_SENT).sending(now=1, within=180, marker=None, frames={})
@@ -56,7 +50,7 @@ def root(s3: S3) -> ObjectStoragePath:
     return ObjectStoragePath(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
 
 
-def ledger(root: Any, scope: Scope = SCOPE) -> FolderLedger:
+def ledger(root: Any, scope: TaskKey = SCOPE) -> FolderLedger:
     return FolderLedger(root, scope, deployment="prod")
 
 
@@ -127,7 +121,7 @@ def test_of_many_tries_exactly_one_may_send(s3: S3, root: ObjectStoragePath) -> 
 
 
 def test_of_many_orders_exactly_one_gets_a_request(root: ObjectStoragePath) -> None:
-    tasks = [ledger(root, Scope("dag", "run", "submit", number)) for number in range(WRITERS)]
+    tasks = [ledger(root, TaskKey("dag", "run", "submit", number)) for number in range(WRITERS)]
     for request_id in ("r-1", "r-2", "r-3"):
         winners = at_once(
             WRITERS, lambda number, request=request_id: tasks[number].claim(request, f"order {number}")
@@ -205,7 +199,7 @@ def test_a_store_that_ignores_the_condition_is_refused(
 
     monkeypatch.setattr(S3Response, "put_object", careless)
     for _ in range(2):
-        with pytest.raises(InvalidPayload, match=r"s3://bucket.*/kling/ledger, and that store replaced"):
+        with pytest.raises(InvalidArgument, match=r"s3://bucket.*/kling/ledger, and that store replaced"):
             ledger(root).read(PRINT, 1)
     assert keys(s3, root) == ["exclusive-create"]
 
@@ -252,7 +246,7 @@ def test_a_person_puts_it_right(
     monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
     order = SCOPE.order(PRINT, 1)
     ledger(root).write(SENDING)
-    ledger(root, Scope("other", "run", "submit")).write(SENDING)
+    ledger(root, TaskKey("other", "run", "submit")).write(SENDING)
     before = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
     assert main(["ledger", "adopt", order[:8], "r-1"]) == 0
     assert ledger(root).claim("r-1", SCOPE.owner(PRINT, 1)) is True

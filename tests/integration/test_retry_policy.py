@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DAG = """
 from airflow.sdk import dag, task
-from kling_airflow.gmi.errors import Rejected
+from kling_airflow.errors import Rejected
 from kling_airflow.retry_policy import kling_retry_policy
 
 @dag(default_args={"retries": 5, "retry_policy": kling_retry_policy()})

@@ -7,8 +7,8 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
-from kling_airflow.media.errors import InvalidFrame
 from kling_airflow.media.frame_check import MAX_PIXELS
 
 from .pictures import (

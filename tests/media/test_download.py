@@ -12,8 +12,8 @@ import time
 
 import pytest
 
+from kling_airflow.errors import DownloadFailed
 from kling_airflow.media.download import DownloadLimits, download, read_url
-from kling_airflow.media.errors import DownloadFailed
 from kling_airflow.media.http_get import plain_url
 
 from .file_server import FileServer, cut, hang_up, serve, status

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from PIL import Image
 
-from kling_airflow.media.errors import InvalidFrame
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.frame_check import MAX_FRAME_BYTES, check_frame
 
 from .pictures import HUBBLE, ROCKET, encoded, quarters

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.media.errors import InvalidArgument, InvalidFrame
+from kling_airflow.errors import InvalidArgument, InvalidFrame
 from kling_airflow.media.geometry import ASPECT_RATIOS, FITS, GRAVITIES, plan
 
 RATIOS = {"16:9": (16, 9), "9:16": (9, 16), "1:1": (1, 1)}

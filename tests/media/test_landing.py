@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from kling_airflow.clip import Clip
+from kling_airflow.errors import DownloadFailed, InvalidClip, StorageFailed
 from kling_airflow.media.download import DownloadLimits
-from kling_airflow.media.errors import DownloadFailed, InvalidClip, StorageFailed
 from kling_airflow.media.landing import Places, land
-from kling_airflow.media.sidecar import Asked, Clip
+from kling_airflow.media.sidecar import Asked
 
 from .file_server import FileServer, cut, status
 from .movies import write_clip

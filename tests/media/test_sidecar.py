@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kling_airflow.gmi.record import Request
-from kling_airflow.media.errors import InvalidArgument
-from kling_airflow.media.sidecar import Clip
+from kling_airflow.clip import Clip
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.gmi.request import Request
 
 
 def test_what_the_queues_record_calls_a_clip_is_read():
@@ -21,7 +21,7 @@ def test_what_the_queues_record_calls_a_clip_is_read():
             "updated_at": 1_795_000_165,
         }
     )
-    clip = Clip.read(request.clip())
+    clip = Clip.read(request.clip().to_json())
     assert (clip.request_id, clip.duration, clip.sound) == ("r-1", 5, True)
     assert clip.video_url == "https://host/clip.mp4"
     assert clip.cost_usd == pytest.approx(1.26)
@@ -31,7 +31,7 @@ def test_what_the_queues_record_calls_a_clip_is_read():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("{'request_id': 'r-1'}", "clip is str; it must be the dict that KlingRequestSensor returns"),
+        ("{'request_id': 'r-1'}", "clip is str; it must be the dict that GMICloudRequestSensor returns"),
         (None, "clip is NoneType"),
         ({}, "clip has no request_id"),
         ({"request_id": "  "}, "clip has no request_id"),

@@ -14,12 +14,12 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.serde import deserialize, serialize
 
 from kling_airflow.gmi.client import GMIClient
-from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kling_airflow.gmi.record import Request
+    from kling_airflow.gmi.request import Request
     from kling_airflow.operators.base import GenerationOperator
     from kling_airflow.simulator import Simulator
 

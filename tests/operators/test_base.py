@@ -13,9 +13,9 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from kling_airflow import exceptions
-from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, Money, Unauthorized, Unreachable
-from kling_airflow.gmi.wait import to_event
-from kling_airflow.operators.stopping import TaskStopped
+from kling_airflow.errors import GenerationFailed, GenerationTimeout, Money, Unauthorized, Unreachable
+from kling_airflow.polling.decision import to_event
+from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
 from tests.operators.tasks import (
     ask,
@@ -61,7 +61,7 @@ class TestOneResult:
         clip = finish(waiting(rocket, duration="5", **fields), given)
 
         (entry,) = queue.ledger()
-        assert clip == ask(queue, entry.request_id).clip()
+        assert clip == ask(queue, entry.request_id).clip().to_json()
         assert clip["duration"] == 5
         assert clip["cost_usd"] == 0.84
         assert given["ti"].xcoms == {
@@ -75,7 +75,7 @@ class TestOneResult:
         self, queue: Simulator, rocket: str, mode: dict[str, Any]
     ) -> None:
         made = waiting(rocket, duration="10", sound="True", **mode)
-        clip = ask(queue, operator(rocket).execute(context())).clip()
+        clip = ask(queue, operator(rocket).execute(context())).clip().to_json()
         clip |= {"video_url": "https://m/a.mp4", "duration": None, "sound": None, "cost_usd": None}
         clip = made.execute_complete(context(), {"state": "done", "clip": clip})
         assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (10, True, 2.52)
@@ -461,10 +461,10 @@ class TestAdopting:
         assert posts(queue) == 1
 
     def test_one_of_another_model(self, queue: Simulator, rocket: str) -> None:
-        from kling_airflow.operators.generate import KlingTextToVideoOperator
+        from kling_airflow.operators.image_to_video import KlingTextToVideoOperator
 
         other = KlingTextToVideoOperator(task_id="submit", prompt="rise").execute(context())
-        with pytest.raises(exceptions.InvalidPayload, match=r"text-to-video.*image-to-video"):
+        with pytest.raises(exceptions.InvalidArgument, match=r"text-to-video.*image-to-video"):
             operator(rocket, adopt_request_id=other).execute(context())
 
     def test_one_that_conflicts(self, queue: Simulator, rocket: str) -> None:
@@ -541,7 +541,7 @@ class TestComingBack:
     ) -> None:
         slept: list[float] = []
         monkeypatch.setattr(
-            "kling_airflow.operators.stopping.Stopping.sleep", lambda _, seconds: slept.append(seconds)
+            "kling_airflow.task.stop.Stopping.sleep", lambda _, seconds: slept.append(seconds)
         )
         queue.faults.add("rate-limited", call="POST /requests", retry_after=300)
         operator(rocket, **fields).execute(context())
@@ -585,7 +585,7 @@ class TestArguments:
     def test_bad_values(
         self, queue: Simulator, rocket: str, fields: dict[str, Any], words: list[str]
     ) -> None:
-        with pytest.raises(exceptions.InvalidPayload) as caught:
+        with pytest.raises(exceptions.InvalidArgument) as caught:
             waiting(rocket, **fields).execute(context())
         for word in [*words, "No money was spent"]:
             assert word in str(caught.value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
-from kling_airflow.operators.generate import KlingTextToVideoOperator
+from kling_airflow.operators.image_to_video import KlingTextToVideoOperator
 from tests.airflow_context import TaskStateStore, context
 from tests.operators.tasks import ask, finish, posts
 
@@ -82,7 +82,7 @@ def test_a_lost_answer_is_adopted_by_one_task_only(
     ],
 )
 def test_bad_input(queue: Simulator, fields: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(exceptions.InvalidPayload) as caught:
+    with pytest.raises(exceptions.InvalidArgument) as caught:
         operator(**fields).execute(context())
     for word in [*words, "No money was spent"]:
         assert word in str(caught.value)

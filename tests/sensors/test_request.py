@@ -16,9 +16,9 @@ from airflow.sdk.exceptions import (
 )
 
 from kling_airflow import exceptions
-from kling_airflow.gmi.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
-from kling_airflow.gmi.wait import to_event
-from kling_airflow.sensors.request import KlingRequestSensor
+from kling_airflow.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
+from kling_airflow.polling.decision import to_event
+from kling_airflow.sensors.request import GMICloudRequestSensor
 from tests.airflow_context import connect, context
 from tests.gmi.scripted import Step, answer, scripted
 
@@ -30,13 +30,13 @@ MODES = [{"deferrable": True}, {"deferrable": False}, {"deferrable": False, "mod
 every_mode = pytest.mark.parametrize("mode", MODES, ids=["deferrable", "poke", "reschedule"])
 
 
-def sensor(**fields: Any) -> KlingRequestSensor:
-    return KlingRequestSensor(**({"task_id": "wait", "request_id": "a", "poke_interval": 0.01} | fields))
+def sensor(**fields: Any) -> GMICloudRequestSensor:
+    return GMICloudRequestSensor(**({"task_id": "wait", "request_id": "a", "poke_interval": 0.01} | fields))
 
 
 @pytest.fixture
 def execute(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def of(made: KlingRequestSensor, *steps: Step, given: dict[str, Any] | None = None) -> Any:
+    def of(made: GMICloudRequestSensor, *steps: Step, given: dict[str, Any] | None = None) -> Any:
         with scripted(*steps) as server:
             connect(monkeypatch, server.url)
             return made.execute(context() if given is None else given)
@@ -154,12 +154,12 @@ def test_an_event_that_cannot_be_read_is_an_error(event: Any) -> None:
 @every_mode
 @pytest.mark.parametrize("request_id", ["", "  ", None, {"request_id": "a"}])
 def test_a_request_id_is_needed(mode: dict[str, Any], request_id: Any) -> None:
-    with pytest.raises(exceptions.InvalidPayload, match="request_id"):
+    with pytest.raises(exceptions.InvalidArgument, match="request_id"):
         sensor(request_id=request_id, **mode).execute(context())
 
 
 def test_an_unknown_request_id_is_said_to_be_unknown(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.gmi.wait.NOT_FOUND_GRACE", 0.0)
+    monkeypatch.setattr("kling_airflow.polling.decision.NOT_FOUND_GRACE", 0.0)
     with pytest.raises(
         exceptions.NotFound, match=r"request a.*same organization|organization that submitted"
     ):
@@ -172,7 +172,7 @@ def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_defaults() -> None:
-    made = KlingRequestSensor(task_id="wait", request_id="a")
+    made = GMICloudRequestSensor(task_id="wait", request_id="a")
     assert made.deferrable
     assert made.timeout == 3600
     assert made.poke_interval == 10

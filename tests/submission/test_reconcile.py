@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.gmi.errors import AnswerTooLarge, Unreachable
-from kling_airflow.gmi.record import Page, Request
+from kling_airflow.errors import ResponseTooLarge, Unreachable
+from kling_airflow.gmi.request import Page, Request
 from kling_airflow.submission.reconcile import MARGIN, asks_the_same, carries, find, look
 from kling_airflow.submission.record import State, SubmissionRecord
 
@@ -44,7 +44,7 @@ class Listed:
     def list_page(self, model: str, *, limit: int, offset: int) -> Page:
         self.limits.append(limit)
         if limit > self.largest:
-            raise AnswerTooLarge("too large")
+            raise ResponseTooLarge("too large")
         newest = sorted(self.rows, key=lambda request: -(request.created_at or 0))
         offset = 0 if self.ignores_offset else offset
         rows = newest[offset : offset + limit]

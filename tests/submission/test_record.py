@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord, fingerprint
+from kling_airflow.errors import UnreadableRecord
+from kling_airflow.submission.record import State, SubmissionRecord, fingerprint
 
 RECORD = SubmissionRecord("f" * 64, 1, "kling-v3-image-to-video", State.NOT_SENT)
 PRINT: dict[str, Any] = {

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kling_airflow.errors import NotFound, UnresolvedSubmission
 from kling_airflow.gmi.client import GMIClient
-from kling_airflow.gmi.errors import NotFound, UnresolvedSubmission
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import MemoryLedger
@@ -211,7 +211,7 @@ def test_a_request_the_queue_has_forgotten_is_never_bought_again(bench: Bench) -
 
 
 def test_the_wrong_key_ends_the_search_at_once(bench: Bench) -> None:
-    from kling_airflow.gmi.errors import Unauthorized
+    from kling_airflow.errors import Unauthorized
 
     order = bench.order()
     bench.lose_the_answer(order, created=True)

@@ -25,18 +25,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kling_airflow.errors import GMIError, Money
 from kling_airflow.gmi.client import GMIClient
-from kling_airflow.gmi.errors import GMIError, Money
 from kling_airflow.gmi.retries import Retries
-from kling_airflow.gmi.wait import Wait, to_event
-from kling_airflow.operators import watch
-from kling_airflow.operators.generate import KlingImageToVideoOperator
-from kling_airflow.operators.stopping import TaskStopped
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from kling_airflow.polling.decision import Wait, to_event
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.order import ComeBack
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
+from kling_airflow.task import wait as task_wait
+from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
 
 EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "120"))
@@ -267,7 +267,7 @@ class SubmitOnce(RuleBasedStateMachine):
         :param sleeps: after so many pauses; None for in the middle of a POST, and at the first pause.
         """
         self.sleeps_left, self.ends_in_the_post = sleeps or 0, sleeps is None
-        with patch.object(watch, "task_is_over", lambda ti: by_its_user):
+        with patch.object(task_wait, "task_is_over", lambda ti: by_its_user):
             self.run_try(may_cancel=by_its_user, wait_for_completion=wait, deferrable=deferrable and not wait)
         self.sleeps_left, self.ends_in_the_post = None, False
 

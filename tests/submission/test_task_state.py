@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.submission.record import State, SubmissionRecord, UnreadableRecord
+from kling_airflow.errors import InvalidArgument, UnreadableRecord
+from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_state import TaskStateLedger
 from tests.airflow_context import TaskStateStore
 
@@ -59,7 +59,7 @@ def test_the_write_of_a_replaced_try_raises(store: TaskStateStore) -> None:
 
 
 def test_without_a_store_nothing_is_spent() -> None:
-    with pytest.raises(InvalidPayload, match=r"no task state store.*durable=False"):
+    with pytest.raises(InvalidArgument, match=r"no task state store.*durable=False"):
         ledger(None)
 
 
@@ -67,5 +67,5 @@ def test_a_store_that_forgets_on_success_is_refused(
     store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
-    with pytest.raises(InvalidPayload, match=r"clear_on_success.*durable=False"):
+    with pytest.raises(InvalidArgument, match=r"clear_on_success.*durable=False"):
         ledger(store)

@@ -140,7 +140,10 @@ def test_rendered_destinations_are_checked_before_anything_is_fetched(server, cl
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"clip": "{'request_id': 'r'}"}, "clip is str; it must be the dict that KlingRequestSensor returns"),
+        (
+            {"clip": "{'request_id': 'r'}"},
+            "clip is str; it must be the dict that GMICloudRequestSensor returns",
+        ),
         ({"clip": {"video_url": "http://h/x"}}, "clip has no request_id"),
         ({"duration": "five"}, "duration is 'five'; it must be a number"),
         ({"duration": True}, "duration is True"),

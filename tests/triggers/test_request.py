@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from kling_airflow.gmi.errors import PollerCrashed
-from kling_airflow.triggers.request import KlingRequestTrigger
+from kling_airflow.errors import PollerCrashed
+from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect
 from tests.gmi.scripted import Step, answer, reset, scripted
 
@@ -30,13 +30,13 @@ DONE = json.dumps(
 QUEUED = json.dumps({"request_id": "a", "status": "queued"})
 
 
-def trigger(seconds: float = 60, **fields: Any) -> KlingRequestTrigger:
+def trigger(seconds: float = 60, **fields: Any) -> GMICloudRequestTrigger:
     now = time.time()
     kwargs = {"gmi_conn_id": "gmi_cloud_default", "request_id": "a", "poll_interval": 0.01}
-    return KlingRequestTrigger(**(kwargs | {"started_at": now, "deadline": now + seconds} | fields))
+    return GMICloudRequestTrigger(**(kwargs | {"started_at": now, "deadline": now + seconds} | fields))
 
 
-def run(made: KlingRequestTrigger) -> list[dict[str, Any]]:
+def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
     async def collect() -> list[TriggerEvent]:
         return [event async for event in made.run()]
 
@@ -69,7 +69,7 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         warning = exception = info
 
-    monkeypatch.setattr(KlingRequestTrigger, "logger", lambda _: Log())
+    monkeypatch.setattr(GMICloudRequestTrigger, "logger", lambda _: Log())
     return lines
 
 
@@ -113,7 +113,7 @@ def test_each_end_is_told_apart(events: Any, step: Step, fields: dict[str, Any],
 
 
 def test_a_connection_that_stays_away_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.triggers.connect.BELIEVED_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("kling_airflow.triggers.poller_connection.BELIEVED_AFTER_SECONDS", 0.0)
     (event,) = run(trigger(gmi_conn_id="nowhere"))
     assert event["state"] == "unauthorized"
     assert "nowhere" in event["what"]
@@ -176,7 +176,7 @@ def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pyte
 def test_a_shared_poll_that_breaks_down_is_started_again(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kling_airflow.gmi.round import Round
+    from kling_airflow.polling.round import Round
 
     whole, crashes = Round.run, []
 
@@ -193,7 +193,7 @@ def test_a_shared_poll_that_breaks_down_is_started_again(
 
 
 def test_one_that_always_breaks_down_is_an_error(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kling_airflow.gmi.round import Round
+    from kling_airflow.polling.round import Round
 
     async def run_badly(*_: object) -> None:
         raise RuntimeError("a defect")
@@ -231,8 +231,8 @@ def test_it_survives_serialization() -> None:
 
     made = trigger(model="another-model", unreachable_after=7.0)
     path, kwargs = made.serialize()
-    assert path == f"{KlingRequestTrigger.__module__}.{KlingRequestTrigger.__name__}"
-    again = KlingRequestTrigger(**deserialize(serialize(json.loads(json.dumps(kwargs)))))
+    assert path == f"{GMICloudRequestTrigger.__module__}.{GMICloudRequestTrigger.__name__}"
+    again = GMICloudRequestTrigger(**deserialize(serialize(json.loads(json.dumps(kwargs)))))
     assert again.serialize() == made.serialize()
 
 
@@ -240,7 +240,7 @@ def test_arguments_of_another_version_are_tolerated_and_kept() -> None:
     _, kwargs = trigger(from_the_future=1).serialize()
     assert kwargs["from_the_future"] == 1
     old = {name: kwargs[name] for name in ("gmi_conn_id", "request_id", "deadline", "started_at")}
-    assert KlingRequestTrigger(**old).poll_interval == 10
+    assert GMICloudRequestTrigger(**old).poll_interval == 10
 
 
 def test_an_upgrade_and_its_undoing_fail_no_waiting_task() -> None:
@@ -249,9 +249,9 @@ def test_an_upgrade_and_its_undoing_fail_no_waiting_task() -> None:
         "gmi_conn_id": "c", "request_id": "a", "model": "m", "poll_interval": 5.0, "started_at": 1.0,
         "deadline": 2.0, "unreachable_after": 3.0,
     }  # fmt: skip
-    _, upgraded = KlingRequestTrigger(**first).serialize()
+    _, upgraded = GMICloudRequestTrigger(**first).serialize()
     assert upgraded.items() >= first.items()
-    _, undone = KlingRequestTrigger(**upgraded, from_the_next=[1]).serialize()
+    _, undone = GMICloudRequestTrigger(**upgraded, from_the_next=[1]).serialize()
     assert undone == upgraded | {"from_the_next": [1]}
 
 

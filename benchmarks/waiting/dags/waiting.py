@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG
 
-from kling_airflow.sensors.request import KlingRequestSensor
+from kling_airflow.sensors.request import GMICloudRequestSensor
 
 ASKED = json.loads(Path(os.environ["BENCH_REQUESTS"]).read_text())
 
@@ -20,7 +20,7 @@ WAYS = {
 
 for name, options in WAYS.items():
     with DAG(dag_id=name, schedule=None, catchup=False, max_active_tasks=2000) as dag:
-        KlingRequestSensor.partial(
+        GMICloudRequestSensor.partial(
             task_id="wait", model=ASKED["model"], poke_interval=ASKED["interval"], timeout=7200, **options
         ).expand(request_id=ASKED[name])
     globals()[name] = dag

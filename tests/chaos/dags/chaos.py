@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, task, task_group
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 
-from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 FOLDER = Path(os.environ["WORLD_FOLDER"])

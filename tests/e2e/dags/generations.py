@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
-from kling_airflow.operators.generate import KlingImageToVideoOperator
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 FOLDER = Path(os.environ["WORLD_FOLDER"])

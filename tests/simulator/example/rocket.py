@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG
-
 from kling_airflow.operators.generate import KlingImageToVideoOperator
+
 from kling_airflow.sensors.request import KlingRequestSensor
 
 with DAG("rocket", params={"frame": "s3://stills/rocket.jpg"}):

@@ -1,0 +1,300 @@
+"""Every error of the package: one family, one class for each thing that a caller does differently.
+
+::
+
+    KlingError
+    ├── InvalidArgument          a value breaks a limit: found before anything is sent
+    ├── GMIError                 what the request queue answered, or did not answer
+    │   ├── Unauthorized         401, 403
+    │   ├── InsufficientCredits  402
+    │   ├── NotFound             404
+    │   ├── Rejected             refused for good
+    │   ├── WrongService         the answer is not one of the request queue
+    │   ├── NotAccepted          refused for now: safe to send again
+    │   ├── AmbiguousSubmission  the answer to a submission was lost
+    │   ├── Unreachable          no readable answer to a call that changes nothing
+    │   │   └── ResponseTooLarge
+    │   ├── GenerationFailed
+    │   ├── GenerationCancelled
+    │   └── GenerationTimeout    the wait ended, the request did not
+    ├── UnresolvedSubmission     a lost submission was neither found nor ruled out
+    ├── LedgerError              nothing may be sent
+    │   ├── UnreadableRecord
+    │   ├── Fenced               a newer try of the same task has written
+    │   └── LedgerUnavailable
+    ├── PollerCrashed            a defect of the shared poll
+    └── MediaError
+        ├── InvalidFrame
+        ├── InvalidClip
+        ├── DownloadFailed
+        └── StorageFailed
+
+Each text has three parts: what happened, whether a clip may have been paid for, what to do. The Airflow
+twin of each class is in :mod:`kling_airflow.exceptions`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from enum import StrEnum
+from typing import Self
+
+
+class Money(StrEnum):
+    """Whether a clip may have been paid for, in the words of an error."""
+
+    UNSPENT = "No money was spent."
+    UNKNOWN = "A clip may have been paid for; this is not known yet."
+    HELD = "The request is alive in the queue; its clip is paid for when it succeeds."
+    NOT_BILLED = "GMI Cloud does not bill failed requests."
+    CANCELLED = "It is not known whether GMI Cloud bills a cancelled request."
+    SPENT = "The clip was generated and paid for."
+    IN_LEDGER = "Nothing was sent now. The ledger says whether an earlier try has bought the clip."
+
+
+class KlingError(Exception):
+    """The root of every error of this package.
+
+    :param what: what happened, naming the field, the value and the limit where there is one.
+    :param money: whether a clip may have been paid for.
+    :param todo: what the reader does next.
+    :param request_id: the request that the error is about, if it is known.
+    """
+
+    default_money: Money = Money.UNSPENT
+    default_todo: str = ""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        money: Money | None = None,
+        todo: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.what = what
+        self.money = self.default_money if money is None else money
+        self.todo = self.default_todo if todo is None else todo
+        self.request_id = request_id
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        """Return the whole text: what happened, the money, what to do."""
+        what = self.what if self.what.endswith((".", "!", "?")) else f"{self.what}."
+        return " ".join(part for part in (what, self.money.value, self.todo) if part)
+
+    def with_money(self, money: Money, *, todo: str | None = None, request_id: str | None = None) -> Self:
+        """Return the same error with another word about the money.
+
+        :param todo: what the reader does next; None keeps what the error says.
+        :param request_id: the request that the error is about; None keeps the one that is known.
+        """
+        twin = copy(self)
+        twin.money = money
+        twin.todo = self.todo if todo is None else todo
+        twin.request_id = request_id or self.request_id
+        twin.args = (twin.text(),)
+        return twin
+
+    def about(self, request_id: str) -> Self:
+        """Return the same error, about a request that is alive: its clip is at stake."""
+        return self.with_money(Money.HELD, request_id=request_id)
+
+
+class InvalidArgument(KlingError):
+    """A value can't be used: a malformed address, an unknown word, a number out of range.
+
+    It is found before anything is sent. Trying again with the same value changes nothing.
+    """
+
+    default_todo = "Change the value and run the task again."
+
+
+class GMIError(KlingError):
+    """The root of what the request queue answers, or fails to answer."""
+
+
+class Unauthorized(GMIError):
+    """401 or 403: the key is wrong, revoked, or of another organization."""
+
+    default_todo = "Check the API key and the organization id in the connection (`airflow connections test`)."
+
+
+class InsufficientCredits(GMIError):
+    """402: the account has no credit left."""
+
+    default_todo = "Add credit in the GMI Cloud console, then clear the task."
+
+
+class NotFound(GMIError):
+    """404: the queue has no such request or model for this key."""
+
+
+class Rejected(GMIError):
+    """The queue refused the payload for good; sending the same again changes nothing."""
+
+    default_todo = "Change what the message names and run the task again."
+
+
+class WrongService(GMIError):
+    """The answer is not one of the request queue: 405, or an HTML page where JSON belongs."""
+
+    default_todo = "Check the base URL (host) of the connection; the default is https://console.gmicloud.ai."
+
+
+class _Postponed(GMIError):
+    """An error that can carry the queue's word on when to ask again.
+
+    :param retry_after: seconds that the queue asks to wait; None if the queue does not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retry_after: float | None = None,
+        money: Money | None = None,
+        todo: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, money=money, todo=todo, request_id=request_id)
+
+
+class NotAccepted(_Postponed):
+    """A definite "not now": 429, 503 with the capacity text, or a failure before the request left."""
+
+    default_todo = "It is safe to send again."
+
+
+class AmbiguousSubmission(GMIError):
+    """The answer to a submission was lost or unreadable: the request may or may not exist."""
+
+    default_money = Money.UNKNOWN
+    default_todo = "Do not send again: look for the request in the queue's list first."
+
+
+class Unreachable(_Postponed):
+    """No readable answer to a call that changes nothing, after the retries that are safe."""
+
+    default_money = Money.HELD
+    default_todo = "Nothing was changed by asking; ask again later."
+
+
+class ResponseTooLarge(Unreachable):
+    """The answer to a call is larger than the client reads; asking for a smaller page may help."""
+
+
+class GenerationFailed(GMIError):
+    """The queue ended the request as failed, or as a success without a clip.
+
+    :param retryable: whether the reason is a passing one (rate limit, capacity, download of a frame), so that
+        another submission may succeed.
+    """
+
+    default_money = Money.NOT_BILLED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retryable: bool = False,
+        money: Money | None = None,
+        todo: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.retryable = retryable
+        super().__init__(what, money=money, todo=todo, request_id=request_id)
+
+
+class GenerationCancelled(GMIError):
+    """The request was cancelled in the queue."""
+
+    default_money = Money.CANCELLED
+
+
+class GenerationTimeout(GMIError):
+    """The wait ended before the request did; the request is alive."""
+
+    default_money = Money.HELD
+
+
+class UnresolvedSubmission(KlingError):
+    """A lost submission was neither found nor ruled out, or a submission can't be told from another."""
+
+    default_money = Money.UNKNOWN
+
+
+class LedgerError(KlingError):
+    """The root of what a ledger answers when nothing may be sent."""
+
+    default_money = Money.IN_LEDGER
+    default_todo = "Run the task again: it looks in the ledger first."
+
+
+class UnreadableRecord(LedgerError):
+    """A record exists and can't be read. This is not the same as no record."""
+
+
+class Fenced(LedgerError):
+    """Another try of this task has written to the ledger meanwhile: this try must send nothing."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger's store can't be reached, or refuses. A retry asks again."""
+
+
+class PollerCrashed(KlingError):
+    """The shared poll broke down: a defect of this package, not an answer of the queue."""
+
+    default_money = Money.HELD
+    default_todo = "Run the task again: it waits for the same request and buys nothing."
+
+
+class MediaError(KlingError):
+    """The root of what can be wrong with a frame, a clip, the way to them, or the place they go to."""
+
+
+class InvalidFrame(MediaError):
+    """The image can't be made, or isn't, a frame that the queue takes. Trying again changes nothing."""
+
+    default_todo = "Use another image."
+
+
+class InvalidClip(MediaError):
+    """The clip doesn't open, has no video, or isn't what was asked for."""
+
+    default_money = Money.SPENT
+
+
+class DownloadFailed(MediaError):
+    """The bytes did not arrive whole.
+
+    :param retryable: False if another try can't help: over the size limit, a scheme that isn't http(s).
+    :param gone: True if the address itself is dead (401, 403, 404, 410, connection refused, unknown host), so
+        that a fresh address for the same thing may still work.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retryable: bool = True,
+        gone: bool = False,
+        money: Money | None = None,
+        todo: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.retryable = retryable
+        self.gone = gone
+        super().__init__(what, money=money, todo=todo, request_id=request_id)
+
+
+class StorageFailed(MediaError):
+    """The store did not do what it was asked: no permission, no answer, a wrong size. A retry asks again."""
+
+
+def in_short(error: BaseException) -> str:
+    """Return a library's complaint in one short line, without memory addresses."""
+    text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
+    return f"{type(error).__name__}: {text[:300]}".rstrip(": ")

@@ -1,0 +1,277 @@
+"""What the queue answers, read by name: a request, its status, its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from kling_airflow.clip import Clip
+from kling_airflow.prices import price_usd
+
+
+class Status(StrEnum):
+    """The statuses of the queue (doc: the SDK's enum), and one for whatever it may think of next."""
+
+    terminal: bool
+    """Whether the request will not change any more."""
+
+    def __new__(cls, value: str) -> Self:
+        """Know from the start what is terminal: a poll asks it of thousands of rows."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.terminal = value in {"success", "failed", "cancelled"}
+        return made
+
+    CREATED = "created"
+    QUEUED = "queued"
+    DISPATCHED = "dispatched"
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def read(cls, value: object) -> Status:
+        """Return the status a record names, whatever its case; an unknown one counts as pending."""
+        return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
+
+
+_STATUSES = {str(status): status for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a terminal request left behind.
+
+    :param video_url: where the clip can be fetched; None where the queue named no media.
+    :param thumbnail_url: a still of the clip; None where there is none.
+    :param error: why it failed; None where the queue gave no reason.
+    """
+
+    video_url: str | None = None
+    thumbnail_url: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One entry of the queue.
+
+    :param request_id: the queue's id (uuid4).
+    :param model: the model's id; "" where the record doesn't say.
+    :param status: where it stands.
+    :param status_text: the status as the queue spelled it.
+    :param payload: the echo of what was asked; may be empty (once).
+    :param outcome: empty until the request is terminal.
+    :param created_at: Unix seconds; None where the record doesn't say. So are the other two times.
+    """
+
+    request_id: str
+    model: str = ""
+    status: Status = Status.UNKNOWN
+    status_text: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    outcome: Outcome = Outcome()
+    created_at: int | None = None
+    updated_at: int | None = None
+    queued_at: int | None = None
+
+    @classmethod
+    def read(cls, data: object) -> Request | None:
+        """Return the request in a JSON value; None where there is no readable request id.
+
+        :param data: a record of ``GET /requests/{id}``, a row of the list, or the answer to a submission.
+        """
+        if not isinstance(data, dict) or (request_id := _request_id(data)) is None:
+            return None
+        status, payload = data.get("status"), data.get("payload")
+        return cls(
+            request_id=request_id,
+            model=str(data.get("model") or ""),
+            status=Status.read(status),
+            status_text=str(status or ""),
+            payload=payload if isinstance(payload, dict) else {},
+            outcome=_outcome(data),
+            created_at=_seconds(data.get("created_at")),
+            updated_at=_seconds(data.get("updated_at")),
+            queued_at=_seconds(data.get("queued_at")),
+        )
+
+    @property
+    def stamp(self) -> int:
+        """The latest time in the record, in Unix seconds; 0 where it says none."""
+        return max(self.created_at or 0, self.updated_at or 0)
+
+    @property
+    def duration(self) -> int | None:
+        """Seconds that were asked for; None where the echo doesn't say."""
+        try:
+            seconds = int(self.payload["duration"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        return seconds if 0 < seconds < _LONGEST_CLIP else None
+
+    @property
+    def sound(self) -> bool | None:
+        """Whether an audio track was asked for; None where the echo doesn't say."""
+        return {"on": True, "off": False}.get(str(self.payload.get("sound", "")).lower())
+
+    def clip(self) -> Clip:
+        """Return the clip that the request made, or is to make; ``cost_usd`` is the list price."""
+        return Clip(
+            request_id=self.request_id,
+            model=self.model,
+            status=str(self.status),
+            video_url=self.outcome.video_url,
+            thumbnail_url=self.outcome.thumbnail_url,
+            duration=self.duration,
+            sound=self.sound,
+            cost_usd=None if self.duration is None else price_usd(self.model, self.payload),
+            submitted_at=_iso(self.created_at),
+            finished_at=_iso(self.updated_at) if self.status.terminal else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list, newest first.
+
+    :param requests: its readable rows, or those of them that were asked for.
+    :param rows: how many rows it had, readable or not.
+    :param total: how many there are in all; None where the queue doesn't say.
+    :param has_more: whether there are older ones; None where the queue doesn't say.
+    :param served_at: the queue's own clock when it answered, in Unix seconds; None where it doesn't say.
+    :param unread: the latest times in the other rows, by their ids, in Unix seconds.
+    """
+
+    requests: tuple[Request, ...]
+    rows: int
+    total: int | None = None
+    has_more: bool | None = None
+    served_at: float | None = None
+    unread: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls, data: Mapping[str, Any], *, served_at: float | None, only: Container[str] | None = None
+    ) -> Page:
+        """Return the page in a JSON object; rows without a readable id are counted but left out.
+
+        :param only: ids of the requests to read: of thousands of rows a poll needs few. None reads all.
+        """
+        rows = data.get("requests") or []
+        requests, unread = [], {}
+        for row in rows:
+            if only is None or (request_id := _request_id(row)) in only:
+                if (request := Request.read(row)) is not None:
+                    requests.append(request)
+            elif request_id is not None:
+                unread[request_id] = _stamp(row)
+        total, has_more = data.get("total"), data.get("has_more")
+        return cls(
+            requests=tuple(requests),
+            rows=len(rows),
+            total=total if isinstance(total, int) and not isinstance(total, bool) else None,
+            has_more=has_more if isinstance(has_more, bool) else None,
+            served_at=served_at,
+            unread=unread,
+        )
+
+    def continues(self, offset: int, limit: int) -> bool:
+        """Return whether there are older requests behind this page, as far as the queue lets us know.
+
+        :param offset: how many rows have been read, this page's counted.
+        :param limit: how many rows were asked for.
+        """
+        if self.rows == 0:
+            return False
+        if self.has_more is not None:
+            return self.has_more
+        if self.total is not None:
+            return offset < self.total
+        return self.rows >= limit
+
+
+_NOTHING: Final = Outcome()
+_NUMBERS: Final = (int, float)
+_LONGEST_CLIP: Final = 100_000
+"""Seconds; an echo that says more says nothing."""
+_NO_DATE: Final = 253_402_300_800
+"""The year 10000 in Unix seconds; what claims to be later, milliseconds too, is no time that can be told."""
+
+
+def _outcome(data: dict[str, Any]) -> Outcome:
+    raw, error = data.get("outcome"), _reason(data)
+    if not raw or not isinstance(raw, dict):
+        return Outcome(error=error) if error else _NOTHING  # as for most rows of a list
+    return Outcome(
+        video_url=_first_media(raw.get("media_urls")) or _url(raw.get("video_url")),
+        thumbnail_url=_url(raw.get("thumbnail_image_url")),
+        error=error_text(raw.get("error")) or error or error_text(raw.get("message")),
+    )
+
+
+def _first_media(media: object) -> str | None:
+    """``media_urls`` holds objects with a ``url`` (doc), with siblings plain strings (seen)."""
+    if isinstance(media, list):
+        for item in media:
+            if url := _url(item.get("url") if isinstance(item, dict) else item):
+                return url
+    return None
+
+
+def _url(value: object) -> str | None:
+    if isinstance(value, str) and value[:8].lower().startswith(("http://", "https://")):
+        return value
+    return None
+
+
+def _reason(data: dict[str, Any]) -> str | None:
+    """Look for the reason beside the outcome; before these comes its own, behind them its message (seen)."""
+    return (
+        error_text(data.get("error"))
+        or error_text(data.get("error_message"))
+        or error_text(data.get("reason"))
+    )
+
+
+def error_text(value: object) -> str | None:
+    """Return the words of an error: a string, or an object with ``message`` and ``details`` (seen)."""
+    if not value:
+        return None
+    if isinstance(value, dict):
+        parts = [value.get("message"), value.get("details")]
+        return ": ".join(filter(None, map(_words, parts))) or _words(value.get("code")) or None
+    if isinstance(value, str):
+        return value.strip() or None
+    return None
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value) if value else ""
+    except RecursionError:
+        return ""  # so deeply nested that nobody has written it for people
+
+
+def _request_id(data: object) -> str | None:
+    request_id = data.get("request_id") if isinstance(data, dict) else None
+    return (request_id.strip() or None) if isinstance(request_id, str) else None
+
+
+def _stamp(row: dict[str, Any]) -> int:
+    return max(_seconds(row.get("created_at")) or 0, _seconds(row.get("updated_at")) or 0)
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, _NUMBERS) and 1 <= value < _NO_DATE and not isinstance(value, bool):
+        return int(value)
+    return None
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC).isoformat()

@@ -1,0 +1,180 @@
+"""Clips that begin on a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow import models
+from kling_airflow.arguments import whole_number
+from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.task.price_limit import refuse_above_limit
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.payloads import ClipOptions
+    from kling_airflow.submission.frame_delivery import ImageDelivery, SourceFrame
+    from kling_airflow.submission.order import DeliveredFrames, Order
+
+
+class KlingImageToVideoOperator(GenerationOperator):
+    """Submit one or two frames and a prompt to a Kling model; return the request id, or wait for the clip.
+
+    Each clip costs money: with Kling v3 $0.168 a second, $0.252 with sound. A retry or a clear of this task
+    returns the request that was paid for, as long as it asks for the same: another prompt, frame or option is
+    another order, and ``take=2`` orders the same once more.
+
+    What is not described here is described at :class:`GenerationOperator`.
+
+    :param image: the start frame: any object-storage URI (``s3://``, ``gs://``, ``file://`` ...) or an
+        http(s) URL; templated.
+    :param prompt: what happens in the clip, 1 to 2500 characters; templated. Kling 3.0 turbo needs none.
+    :param model: the model's id, one of ``kling_airflow.models.MODELS`` that begins on a frame; templated.
+    :param image_tail: the end frame, alike; templated.
+    :param negative_prompt: what to keep out, up to 2500 characters; templated.
+    :param duration: seconds, 3 to 15; templated.
+    :param sound: whether the clip gets an audio track, for a model that has sound; templated.
+    :param resolution: ``720p`` or ``1080p``, for a model that has resolutions; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more. Per clip: a mapped task
+        multiplies it; templated.
+    :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``;
+        templated.
+    :param image_conn_id: the connection of the frames' store; None for the store's default; templated.
+    """
+
+    template_fields: Sequence[str] = (
+        "image",
+        "prompt",
+        "model",
+        "image_tail",
+        "negative_prompt",
+        "duration",
+        "sound",
+        "resolution",
+        "max_cost_usd",
+        "image_delivery",
+        "image_conn_id",
+        *GenerationOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        image: str,
+        prompt: str | None = None,
+        model: str = models.IMAGE_TO_VIDEO,
+        image_tail: str | None = None,
+        negative_prompt: str | None = None,
+        duration: int | str = 5,
+        sound: bool | str | None = None,
+        resolution: str | None = None,
+        max_cost_usd: float | str | None = None,
+        image_delivery: str = "auto",
+        image_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image = image
+        self.prompt = prompt
+        self.model = model
+        self.image_tail = image_tail
+        self.negative_prompt = negative_prompt
+        self.duration = duration
+        self.sound = sound
+        self.resolution = resolution
+        self.max_cost_usd = max_cost_usd
+        self.image_delivery = image_delivery
+        self.image_conn_id = image_conn_id
+
+    def _model(self) -> str:
+        return models.spec_of(self.model, frames=True).id
+
+    def _asked(self) -> dict[str, Any]:
+        options = self._options()
+        return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
+
+    def _options(self) -> ClipOptions:
+        from kling_airflow.payloads import ClipOptions
+
+        return ClipOptions.of(
+            self._model(),
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt or None,
+            duration=self.duration,
+            sound=self.sound,
+            resolution=self.resolution or None,
+        )
+
+    def _order(self, client: GMIClient) -> Order:
+        from kling_airflow.submission.frame_delivery import ImageDelivery
+        from kling_airflow.submission.order import Order
+        from kling_airflow.submission.reconcile import asks_the_same
+        from kling_airflow.submission.record import fingerprint
+
+        options = self._options()
+        take = whole_number("take", self.take, least=1)
+        how = ImageDelivery.read(self.image_delivery)
+        frames = self._read_frames(options, how)
+        order_fingerprint = fingerprint(
+            options.spec.id,
+            options.values,
+            {name: frame.identity for name, frame in frames.items()},
+            base_url=client.protocol.base_url,
+            organization_id=client.protocol.organization_id,
+        )
+
+        def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+            return self._deliver(options, frames, how, client, marker=marker, addresses=addresses)
+
+        def matches(echo: Mapping[str, Any]) -> bool | None:
+            addresses = {name: frame.address() for name, frame in frames.items()}
+            return asks_the_same(echo, options.to_json(), addresses)
+
+        return Order(options.spec.id, order_fingerprint, take, deliver, options.payload, matches)
+
+    def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
+        """Return the frames by the payload's field; each is read and checked under its argument's name."""
+        from kling_airflow.errors import InvalidArgument
+        from kling_airflow.submission.frame_delivery import read_source
+
+        spec = options.spec
+        frames = {}
+        for argument, source, field in (
+            ("image", self.image, spec.start_frame),
+            ("image_tail", self.image_tail, spec.end_frame),
+        ):
+            if argument == "image_tail" and not source:
+                continue
+            if field is None:
+                raise InvalidArgument(f"`{argument}` is given, and {spec.id} takes no such frame.")
+            frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
+        return frames
+
+    def _deliver(
+        self,
+        options: ClipOptions,
+        frames: Mapping[str, SourceFrame],
+        how: ImageDelivery,
+        client: GMIClient,
+        *,
+        marker: str | None,
+        addresses: Mapping[str, str],
+    ) -> DeliveredFrames:
+        from kling_airflow.submission.frame_delivery import deliver
+
+        refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+        delivered = deliver(frames, how, client, self.log, marker=marker, addresses=addresses)
+        if not delivered.addresses:
+            client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
+        return delivered
+
+    def _read_frame(self, source: str, field: str) -> bytes:
+        from kling_airflow.hooks.storage import read_frame
+        from kling_airflow.media.frame_check import MAX_FRAME_BYTES
+
+        return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES, field=field)
+
+    def _presign(self, source: str) -> str:
+        from kling_airflow.hooks.storage import presign
+
+        return presign(source, conn_id=self.image_conn_id)

@@ -1,0 +1,98 @@
+"""Clips of a prompt alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow import models
+from kling_airflow.arguments import whole_number
+from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.task.plain_order import plain_order
+from kling_airflow.task.price_limit import catalog_price_usd
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.payloads import ClipOptions
+    from kling_airflow.submission.order import Order
+
+
+class KlingTextToVideoOperator(GenerationOperator):
+    """Submit a prompt alone to Kling v3; return the request id, or wait for the clip.
+
+    Without a frame nothing marks the request in the queue's list. A lost answer is then found by what was
+    asked, and adopted only if the ledger can claim it (``ledger="s3://..."``); otherwise a person decides.
+
+    What is not described here is described at :class:`GenerationOperator`.
+
+    :param prompt: what happens in the clip, 1 to 2500 characters; templated.
+    :param negative_prompt: what to keep out, up to 2500 characters; templated.
+    :param duration: seconds, 3 to 15; templated.
+    :param sound: whether the clip gets an audio track; templated.
+    :param aspect_ratio: ``16:9``, ``9:16`` or ``1:1``; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more by the queue's catalog;
+        templated.
+    """
+
+    template_fields: Sequence[str] = (
+        "prompt",
+        "negative_prompt",
+        "duration",
+        "sound",
+        "aspect_ratio",
+        "max_cost_usd",
+        *GenerationOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str | None = None,
+        duration: int | str = 5,
+        sound: bool | str = False,
+        aspect_ratio: str = "16:9",
+        max_cost_usd: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.prompt = prompt
+        self.negative_prompt = negative_prompt
+        self.duration = duration
+        self.sound = sound
+        self.aspect_ratio = aspect_ratio
+        self.max_cost_usd = max_cost_usd
+
+    def _model(self) -> str:
+        return models.TEXT_TO_VIDEO
+
+    def _asked(self) -> dict[str, Any]:
+        options = self._options()
+        return {"duration": options.duration, "sound": options.sound}
+
+    def _price_usd(self, client: GMIClient) -> float | None:
+        return catalog_price_usd(client, self._model(), self._options().to_json(), self.log)
+
+    def _options(self) -> ClipOptions:
+        from kling_airflow.payloads import ClipOptions
+
+        return ClipOptions.of(
+            self._model(),
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt or None,
+            duration=self.duration,
+            sound=self.sound,
+            aspect_ratio=self.aspect_ratio,
+        )
+
+    def _order(self, client: GMIClient) -> Order:
+        options = self._options()
+        return plain_order(
+            client,
+            self._model(),
+            options.to_json(),
+            take=whole_number("take", self.take, least=1),
+            max_cost_usd=self.max_cost_usd,
+            check_payload=False,
+            words=str(options),
+        )

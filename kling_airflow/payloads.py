@@ -1,0 +1,207 @@
+"""What a model is asked: options checked against the table of models, and the JSON that the queue takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.models import Choice, ModelSpec, Option, Seconds, Switch, Text, spec_of
+from kling_airflow.prices import price_usd
+
+_SWITCH = {
+    "on": True,
+    "true": True,
+    "yes": True,
+    "1": True,
+    "off": False,
+    "false": False,
+    "no": False,
+    "0": False,
+}
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """What is asked of a clip, its frames aside, so that it can be checked before a frame is read.
+
+    :param spec: the model's entry.
+    :param values: the model's options by name, in their Python types; None for what was not given.
+    """
+
+    spec: ModelSpec
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: str, **given: Any) -> Self:
+        """Check what a user gives and return it; an option that is None, or left out, takes its default.
+
+        :param model: the model's id.
+        :raises InvalidArgument: naming each option that breaks a limit, its value, and the limit; and each
+            that the model does not have, with the names that it has.
+        """
+        spec = spec_of(model)
+        foreign = [name for name, value in given.items() if name not in spec.options and value is not None]
+        named = {name: value for name, value in given.items() if name in spec.options and value is not None}
+        problems = [f"`{name}` is not an option of {spec.id}, which has {_names(spec)}" for name in foreign]
+        values: dict[str, Any] = {}
+        try:
+            values = _checker(spec.id)(**named).model_dump()
+        except ValidationError as error:
+            problems += [_sentence(problem) for problem in error.errors()]
+        if problems:
+            raise InvalidArgument("; ".join(problems) + ".")
+        return cls(spec, values)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the options as the queue wants them: values as strings, absent ones left out (documented)."""
+        return {name: _spelled(value) for name, value in self.values.items() if value not in (None, "")}
+
+    def payload(self, frames: Mapping[str, str]) -> dict[str, str]:
+        """Return the whole payload.
+
+        :param frames: by the payload's field: an http(s) URL that anyone can read, or plain Base64.
+        :raises InvalidArgument: naming the field, its value and what the queue takes.
+        """
+        problems = [
+            f"`{name}` is missing" for name in (self.spec.start_frame,) if name and name not in frames
+        ]
+        for name, value in frames.items():
+            if problem := _frame_problem(value):
+                problems.append(f"`{name}` is {_short(value)}: it {problem}")
+        if problems:
+            raise InvalidArgument("; ".join(problems) + ".")
+        return self.to_json() | dict(frames)
+
+    @property
+    def duration(self) -> int | None:
+        """Seconds of clip; None for a model without that option."""
+        return self.values.get("duration")
+
+    @property
+    def sound(self) -> bool:
+        """Whether the clip gets an audio track."""
+        return bool(self.values.get("sound"))
+
+    @property
+    def price_usd(self) -> float | None:
+        """What the clip costs by the table of models, in US dollars; None if the table has no price."""
+        return price_usd(self.spec.id, self.to_json())
+
+    def __str__(self) -> str:
+        return f"this clip ({self.duration} s{' with sound' if self.sound else ''})"
+
+
+@cache
+def _checker(model: str) -> type[BaseModel]:
+    """Return the pydantic model that checks a model's options."""
+    fields: dict[str, Any] = {name: _field(option) for name, option in spec_of(model).options.items()}
+    made: type[BaseModel] = create_model("Options", __config__=ConfigDict(frozen=True), **fields)
+    return made
+
+
+def _field(option: Option) -> tuple[Any, Any]:
+    match option:
+        case Text(most, required=True):
+            return Annotated[str, Field(max_length=most), AfterValidator(_not_blank)], ...
+        case Text(most):
+            return Annotated[str, Field(max_length=most)] | None, None
+        case Seconds(least, most, default):
+            return Annotated[int, BeforeValidator(_whole_seconds), Field(ge=least, le=most)], default
+        case Switch(default):
+            return Annotated[bool, BeforeValidator(_switch)], default
+        case Choice(values, default):
+            return Annotated[str, AfterValidator(_one_of(values))], default
+
+
+def _whole_seconds(value: object) -> object:
+    """Read a number as templates render it, as text; a switch or a fraction is no number of seconds."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("must be a whole number of seconds")
+
+
+def _switch(value: object) -> object:
+    """Read a switch as templates render it, as "True"."""
+    if isinstance(value, bool):
+        return value
+    known = _SWITCH.get(str(value).strip().lower())
+    if known is None:
+        raise ValueError("must be true or false")
+    return known
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _one_of(values: tuple[str, ...]) -> Any:
+    def check(value: str) -> str:
+        if value not in values:
+            raise ValueError(f"must be one of {', '.join(values)}")
+        return value
+
+    return check
+
+
+def _frame_problem(value: object) -> str | None:
+    """Say why a frame's value can't be sent; None for a URL or Base64 without a prefix (raw Base64: seen)."""
+    if not isinstance(value, str) or not value:
+        return "must be a URL or Base64"
+    if value[:5].lower() == "data:":
+        return "must be Base64 without a `data:` prefix: drop everything up to and with the comma"
+    scheme, separator, _ = value.partition("://")
+    if separator:
+        known = scheme.lower() in {"http", "https"}
+        return None if known else f"has the scheme `{scheme}://`; the queue reads http:// and https:// only"
+    return None if len(value) % 4 == 0 and _BASE64.fullmatch(value) else "is neither a URL nor Base64"
+
+
+def _sentence(problem: Any) -> str:
+    """Turn one of pydantic's findings into: field, value, limit."""
+    name = ".".join(str(part) for part in problem["loc"]) or "payload"
+    value, context = problem["input"], problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return f"`{name}` is missing"
+        case "string_too_long":
+            return f"`{name}` has {len(value)} characters; the limit is {context['max_length']}"
+        case "greater_than_equal" | "less_than_equal":
+            limits = Seconds()
+            return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most} seconds"
+        case "value_error":
+            return f"`{name}` is {_short(value)}: it {context['error']}"
+        case _:
+            return f"`{name}` is {_short(value)}: {problem['msg']}"
+
+
+def _names(spec: ModelSpec) -> str:
+    frames = [name for name in (spec.start_frame, spec.end_frame) if name]
+    return ", ".join([*frames, *spec.options])
+
+
+def _spelled(value: object) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _short(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

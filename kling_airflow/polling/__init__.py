@@ -1,0 +1,1 @@
+"""The shared wait: every request of a connection in one loop."""

@@ -1,0 +1,213 @@
+"""A folder whose files are created once and never changed, on any store that can do that.
+
+Everything here rests on one operation: create a file *only if there is none*, decided by the store in one
+step. A client that looks first and writes then is no fence: two can look at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from kling_airflow.errors import InvalidArgument, LedgerUnavailable, in_short
+
+_CONDITIONAL_PUT: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss"})
+"""What fsspec creates with the store's own condition, read in its sources: s3fs sends If-None-Match, gcsfs
+ifGenerationMatch=0, adlfs overwrite=False. Everything else checks first and writes then, or isn't known."""
+_LOCAL: Final = frozenset({"", "file", "local"})
+
+
+class Store(Protocol):
+    """Files below one folder. Keys are relative, with slashes, in characters that are safe everywhere."""
+
+    uri: str
+    """The folder's address, without credentials."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Create a file, whole or not at all.
+
+        :param data: never empty, and of its writer alone, so that our own file is told from another's.
+        :return: True if the file is ours, now or from an attempt whose answer was lost; False if another's
+            stands there.
+        :raises LedgerUnavailable: if it was not created, or nobody knows.
+        """
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """Return a file's content, None where there surely is none.
+
+        :raises LedgerUnavailable: if the store doesn't say.
+        """
+        ...
+
+    def names(self, key: str = "") -> list[str]:
+        """Return the names directly in a folder, as the store has them now; none where there is no folder.
+
+        :raises LedgerUnavailable: if the store doesn't say.
+        """
+        ...
+
+    def keys(self, key: str = "") -> list[str]:
+        """Return the keys of all files below a folder, at any depth.
+
+        :raises LedgerUnavailable: if the store doesn't say.
+        """
+        ...
+
+
+def open_store(root: Any) -> Store:
+    """Return the files below a path.
+
+    :param root: a ``pathlib.Path``, or any fsspec path: ``UPath``, Airflow's ``ObjectStoragePath``.
+    :raises InvalidArgument: for a store that isn't known to create files exclusively, or a local folder
+        that isn't there.
+    """
+    protocol = "" if isinstance(root, Path) else str(root.protocol)
+    if protocol in _LOCAL:
+        return LocalStore(root if isinstance(root, Path) else Path(root.path))
+    if protocol in _CONDITIONAL_PUT:
+        return ObjectStore(root.fs, str(root.path), protocol)
+    raise InvalidArgument(
+        f"`ledger` is {protocol}://{root.path}. A ledger needs a store that creates a file only if there is"
+        f" none, in one step, and {protocol}:// isn't known to.",
+        todo="Use s3://, gs://, abfs:// or file://.",
+    )
+
+
+class LocalStore:
+    """A folder of this machine, or mounted on it.
+
+    :param root: must be there: a mount that is missing looks just like a ledger without records.
+    :raises InvalidArgument: if it isn't.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uri = f"file://{root}"
+        if not root.is_dir():
+            raise InvalidArgument(
+                f"`ledger` is {self.uri}, and there is no such folder.",
+                todo="Make it once, by hand: were it made here, a mount that is missing would look like a"
+                " ledger without records, and every clip would be bought again.",
+            )
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Create a file by linking a finished one to its name: no crash leaves half a record."""
+        target = self.root / key
+        with _errors(f"{self.uri}/{key}", "created"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.parent / f".{secrets.token_hex(8)}"
+            try:
+                with draft.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                try:
+                    os.link(draft, target)
+                except FileExistsError:
+                    return target.read_bytes() == data
+                _sync_folder(target.parent)
+            finally:
+                draft.unlink(missing_ok=True)
+        return True
+
+    def read(self, key: str) -> bytes | None:
+        """Return a file's content, None where there is none."""
+        with _errors(f"{self.uri}/{key}", "read"), suppress(FileNotFoundError):
+            return (self.root / key).read_bytes()
+        return None
+
+    def names(self, key: str = "") -> list[str]:
+        """Return the names directly in a folder."""
+        with _errors(f"{self.uri}/{key}", "listed"), suppress(FileNotFoundError):
+            return [entry.name for entry in (self.root / key).iterdir()]
+        return []
+
+    def keys(self, key: str = "") -> list[str]:
+        """Return the keys of all files below a folder."""
+        found: list[str] = []
+        with _errors(f"{self.uri}/{key}", "listed"), suppress(FileNotFoundError):
+            for folder, _, files in os.walk(self.root / key, onerror=_raise):
+                found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
+        return found
+
+
+class ObjectStore:
+    """A prefix of a bucket.
+
+    :param fs: fsspec's file system of the store.
+    :param base: bucket and prefix.
+    :param protocol: such as ``s3``.
+    """
+
+    def __init__(self, fs: Any, base: str, protocol: str) -> None:
+        self.fs = fs
+        self.base = base.rstrip("/")
+        self.uri = f"{protocol}://{self.base}"
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Create an object on the condition that there is none, checked by the store.
+
+        A refusal alone doesn't say whose object stands there: clients repeat a PUT whose answer was lost,
+        and then are refused by what they wrote themselves. So whatever went wrong, what is there decides.
+        """
+        try:
+            self.fs.pipe_file(f"{self.base}/{key}", data, mode="create")
+        except Exception as error:
+            there = self.read(key)
+            if there is None:
+                raise LedgerUnavailable(_complaint(f"{self.uri}/{key}", "created", error)) from error
+            return there == data
+        return True
+
+    def read(self, key: str) -> bytes | None:
+        """Return an object's content, None where there is none: asked of the store, not of fsspec's cache."""
+        path = f"{self.base}/{key}"
+        with _errors(f"{self.uri}/{key}", "read"), suppress(FileNotFoundError):
+            self.fs.invalidate_cache(path.rpartition("/")[0])
+            return bytes(self.fs.cat_file(path))
+        return None
+
+    def names(self, key: str = "") -> list[str]:
+        """Return the names directly in a folder, past fsspec's cache of listings."""
+        folder = f"{self.base}/{key}".rstrip("/")
+        with _errors(f"{self.uri}/{key}", "listed"), suppress(FileNotFoundError):
+            self.fs.invalidate_cache(folder)
+            return [name.rstrip("/").rpartition("/")[2] for name in self.fs.ls(folder, detail=False)]
+        return []
+
+    def keys(self, key: str = "") -> list[str]:
+        """Return the keys of all objects below a folder."""
+        folder = f"{self.base}/{key}".rstrip("/")
+        with _errors(f"{self.uri}/{key}", "listed"), suppress(FileNotFoundError):
+            self.fs.invalidate_cache()
+            return [name[len(self.base) + 1 :] for name in self.fs.find(folder)]
+        return []
+
+
+@contextmanager
+def _errors(address: str, doing: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise LedgerUnavailable(_complaint(address, doing, error)) from error
+
+
+def _complaint(address: str, doing: str, error: Exception) -> str:
+    return f"The ledger's {address} can't be {doing}: {in_short(error)}. Nothing may be sent without it."
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _raise(error: OSError) -> None:
+    raise error

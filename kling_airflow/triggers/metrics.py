@@ -1,0 +1,54 @@
+"""What the wait counts, through Airflow's own statistics (StatsD, Datadog or OpenTelemetry, as configured).
+
+Parts of a name that vary stand in the name itself, since plain StatsD has no tags. `docs/waiting.md` lists
+every name.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final
+
+PREFIX: Final = "kling"
+_UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class AirflowMeter:
+    """A :class:`kling_airflow.polling.metrics.Meter` that keeps its figures in Airflow's statistics."""
+
+    def in_flight(self, requests: int) -> None:
+        """Set ``kling.requests_in_flight``."""
+        self._stats.gauge(f"{PREFIX}.requests_in_flight", requests)
+
+    def call(self, kind: str, outcome: str) -> None:
+        """Count ``kling.calls.KIND.OUTCOME``."""
+        self._stats.incr(f"{PREFIX}.calls.{kind}.{outcome}")
+
+    def paused(self, seconds: float, *, limited: bool) -> None:
+        """Count ``kling.pauses.REASON`` and time ``kling.pause_duration.REASON``."""
+        reason = "rate_limit" if limited else "unreachable"
+        self._stats.incr(f"{PREFIX}.pauses.{reason}")
+        self._stats.timing(f"{PREFIX}.pause_duration.{reason}", timedelta(seconds=seconds))
+
+    def noticed(self, lag: float) -> None:
+        """Time ``kling.detection_lag``."""
+        self._stats.timing(f"{PREFIX}.detection_lag", timedelta(seconds=lag))
+
+    def generated(self, model: str, duration: int | None, seconds: float) -> None:
+        """Time ``kling.generation_duration.MODEL.DURATION``."""
+        name = (
+            f"{PREFIX}.generation_duration.{_UNUSABLE.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
+        )
+        self._stats.timing(name, timedelta(seconds=seconds))
+
+    @cached_property
+    def _stats(self) -> Any:
+        """Airflow's statistics, of its core: in the triggerer the SDK's own are never set up (3.3.2)."""
+        from importlib import import_module
+
+        try:
+            return import_module("airflow.observability.stats").Stats
+        except ImportError:  # before 3.2
+            return import_module("airflow.providers.common.compat.sdk").Stats

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_airflow.gmi.request import Page, Request, Status
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+NUMBERS = (
+    st.integers() | st.floats() | st.sampled_from([10**400, -1, "5", "five", float("inf"), float("nan")])
+)
+ECHOES = st.fixed_dictionaries({}, optional={"duration": NUMBERS | JSON, "sound": JSON, "prompt": JSON})
+TIMES = dict.fromkeys(["created_at", "updated_at", "queued_at"], NUMBERS | JSON)
+KEYS = [
+    "request_id",
+    "status",
+    "outcome",
+    "payload",
+    "created_at",
+    "updated_at",
+    "queued_at",
+    "model",
+    "error",
+]
+
+
+def read(**fields: Any) -> Request:
+    request = Request.read({"request_id": "a", **fields})
+    assert request is not None
+    return request
+
+
+@pytest.mark.parametrize("text", ["SUCCESS", "Success", " success "])
+def test_statuses_compare_without_regard_to_case(text: str) -> None:
+    assert read(status=text).status is Status.SUCCESS
+
+
+@pytest.mark.parametrize("text", ["paused", "", None, 7])
+def test_an_unknown_status_is_pending(text: object) -> None:
+    assert read(status=text).status is Status.UNKNOWN
+    assert not read(status=text).status.terminal
+
+
+@pytest.mark.parametrize(
+    ("outcome", "url"),
+    [
+        ({"media_urls": [{"id": "0", "url": "https://m/a.mp4"}]}, "https://m/a.mp4"),
+        ({"media_urls": ["https://m/a.mp4"]}, "https://m/a.mp4"),
+        ({"video_url": "https://m/b.mp4"}, "https://m/b.mp4"),
+        ({"media_urls": [{"url": "https://m/a.mp4"}], "video_url": "https://m/b.mp4"}, "https://m/a.mp4"),
+        ({"media_urls": [], "video_url": "https://m/b.mp4"}, "https://m/b.mp4"),
+        ({"media_urls": [{"id": "0"}, {"url": "https://m/c.mp4"}]}, "https://m/c.mp4"),
+        ({"media_urls": None}, None),
+        ({"thumbnail_image_url": "https://m/t.jpg"}, None),
+        ({"input": {"url": "https://frames/rocket.jpg"}}, None),
+        ({"video_url": "gs://bucket/clip.mp4"}, None),
+        (None, None),
+    ],
+)
+def test_the_clip_is_read_by_name_never_by_looks(outcome: Any, url: str | None) -> None:
+    request = read(outcome=outcome, payload={"image": "https://frames/rocket.jpg"})
+    assert request.outcome.video_url == url
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"outcome": {"error": "no"}}, "no"),
+        ({"outcome": {"error": {"code": 7, "message": "no", "status": "X"}}}, "no"),
+        ({"outcome": {"error": {"code": 7}}}, "7"),
+        ({"error": "top"}, "top"),
+        ({"outcome": {"error": "inner"}, "error": "top"}, "inner"),
+        ({"error_message": "em"}, "em"),
+        ({"reason": "r"}, "r"),
+        ({"outcome": {"message": "m"}}, "m"),
+        ({"outcome": {}}, None),
+    ],
+)
+def test_the_reason_is_looked_for_in_the_contracts_order(fields: dict[str, Any], reason: str | None) -> None:
+    assert read(status="failed", **fields).outcome.error == reason
+
+
+def test_the_clip_says_what_was_asked_and_what_it_costs() -> None:
+    request = read(
+        model="kling-v3-image-to-video",
+        status="success",
+        payload={"duration": "5", "sound": "on", "image": "https://frames/rocket.jpg"},
+        outcome={"media_urls": [{"url": "https://m/a.mp4"}], "thumbnail_image_url": "https://m/t.jpg"},
+        created_at=1_700_000_000,
+        updated_at=1_700_000_165,
+    )
+    assert request.clip().to_json() == {
+        "request_id": "a",
+        "model": "kling-v3-image-to-video",
+        "status": "success",
+        "video_url": "https://m/a.mp4",
+        "thumbnail_url": "https://m/t.jpg",
+        "duration": 5,
+        "sound": True,
+        "cost_usd": 1.26,
+        "submitted_at": "2023-11-14T22:13:20+00:00",
+        "finished_at": "2023-11-14T22:16:05+00:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("5", 5),
+        (5, 5),
+        (5.0, 5),
+        (0, None),
+        (-5, None),
+        ("five", None),
+        (None, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (10**400, None),
+    ],
+)
+def test_an_echoed_duration_without_measure_is_unknown(told: object, seconds: int | None) -> None:
+    """One that raised would end every wait of its connection."""
+    request = read(model="kling-v3-image-to-video", payload={"duration": told, "sound": "off"})
+    assert request.duration == seconds
+    assert (request.clip().to_json()["cost_usd"] is None) == (seconds is None)
+
+
+def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
+    clip = read(status="success", model="kling-v3-image-to-video", payload={}).clip().to_json()
+    assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (1_700_000_000, 1_700_000_000),
+        (1_700_000_000.9, 1_700_000_000),
+        (0, None),
+        (-1, None),
+        (0.5, None),
+        (True, None),
+        ("1700000000", None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (1_700_000_000_000_000, None),
+    ],
+)
+def test_a_time_that_is_none_is_not_told(told: object, seconds: int | None) -> None:
+    request = read(status="success", created_at=told, updated_at=told)
+    assert (request.created_at, request.updated_at) == (seconds, seconds)
+    assert (request.clip().to_json()["finished_at"] is None) == (seconds is None)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(KEYS, JSON)
+        | TIMES
+        | {
+            "request_id": st.just("a") | JSON,
+            "model": st.just("kling-v3-image-to-video") | JSON,
+            "payload": ECHOES | JSON,
+        },
+    )
+)
+def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]) -> None:
+    request = Request.read(data)
+    assert (request is not None) == (
+        isinstance(data.get("request_id"), str) and bool(data["request_id"].strip())
+    )
+    if request is not None:
+        assert request.clip().to_json()["request_id"] == request.request_id
+        assert request.duration is None or request.duration > 0
+
+
+def test_a_reason_nested_without_end_is_none() -> None:
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    assert read(status="failed", error={"message": nested}).outcome.error is None
+    assert read(status="failed", error={"message": nested, "details": "why"}).outcome.error == "why"
+    assert read(status="failed", error={"code": nested}).outcome.error is None
+
+
+@given(JSON)
+def test_what_is_no_record_is_none(data: Any) -> None:
+    if not isinstance(data, dict):
+        assert Request.read(data) is None
+
+
+def test_a_page_is_read_as_far_as_it_is_asked_for() -> None:
+    rows = [
+        {"request_id": "a", "status": "queued", "created_at": 5, "updated_at": 9},
+        {"request_id": " b ", "status": "success", "created_at": 7},
+        {"request_id": "c", "created_at": "today"},
+        {"request_id": ""},
+        "no row",
+    ]
+    whole = Page.read({"requests": rows}, served_at=10.0)
+    assert [(request.request_id, request.stamp) for request in whole.requests] == [
+        ("a", 9),
+        ("b", 7),
+        ("c", 0),
+    ]
+    assert (whole.rows, whole.unread) == (5, {})
+
+    sparing = Page.read({"requests": rows}, served_at=10.0, only={"b"})
+    assert [request.request_id for request in sparing.requests] == ["b"]
+    assert (sparing.rows, sparing.unread) == (5, {"a": 9, "c": 0})
+
+
+@pytest.mark.parametrize(
+    ("page", "offset", "more"),
+    [
+        (Page((), rows=0, has_more=True), 100, False),
+        (Page((), rows=100, has_more=True), 100, True),
+        (Page((), rows=100, has_more=False), 100, False),
+        (Page((), rows=100, total=250), 200, True),
+        (Page((), rows=50, total=250), 250, False),
+        (Page((), rows=100), 100, True),
+        (Page((), rows=99), 99, False),
+    ],
+)
+def test_a_page_knows_whether_older_ones_follow(page: Page, offset: int, more: bool) -> None:
+    assert page.continues(offset, 100) is more

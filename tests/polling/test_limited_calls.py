@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from kling_airflow.errors import NotFound, ResponseTooLarge, Unauthorized, Unreachable
+from kling_airflow.gmi.async_client import AsyncGMIClient
+from kling_airflow.polling import limited_calls
+from kling_airflow.polling.limited_calls import PacedCalls
+from kling_airflow.polling.rate_limiter import Pace
+from tests.gmi.scripted import Step, answer, reset, scripted, trickle
+from tests.gmi.waiting import Counted
+
+RECORD = answer(200, '{"request_id": "a", "status": "queued"}', Date="Mon, 23 Nov 2026 05:00:00 GMT")
+
+
+def run(call: str, *steps: Step, pace: Pace | None = None) -> tuple[object, PacedCalls, Counted]:
+    """Make one call; return what came of it."""
+
+    async def make(url: str) -> tuple[object, PacedCalls]:
+        async with AsyncGMIClient("key", url) as client:
+            calls = PacedCalls(client, pace or Pace(1000), meter)
+            arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "refuses_the_key": ()}[call]
+            try:
+                return await getattr(calls, call)(*arguments), calls
+            except Exception as error:
+                return error, calls
+
+    meter = Counted()
+    with scripted(*steps) as server:
+        got, calls = asyncio.run(make(server.url))
+    return got, calls, meter
+
+
+def test_a_record_comes_with_the_queues_clock() -> None:
+    got, calls, meter = run("get", RECORD)
+    assert isinstance(got, tuple)
+    assert (got[0].request_id, got[1]) == ("a", 1795410000.0)
+    assert calls.last_answer_at == pytest.approx(time.time(), abs=5)
+    assert meter.calls == {("id", "ok"): 1}
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "outcome", "failing", "answered"),
+    [
+        (answer(404, "{}"), NotFound, "not_found", False, True),
+        (answer(401, "{}"), Unauthorized, "unauthorized", False, False),
+        (answer(502, "{}"), Unreachable, "failed", True, False),
+        (answer(429, "{}"), Unreachable, "limited", True, False),
+        (answer(200, "no JSON"), Unreachable, "failed", True, False),
+        (reset, Unreachable, "failed", True, False),
+    ],
+)
+def test_what_each_answer_means_for_the_connection(
+    step: Step, kind: type[Exception], outcome: str, failing: bool, answered: bool
+) -> None:
+    got, calls, meter = run("get", step)
+    assert isinstance(got, kind)
+    assert meter.calls == {("id", outcome): 1}
+    assert calls.pace.failing is failing
+    assert (calls.last_answer_at is not None) is answered
+
+
+def test_a_page_is_read_up_to_a_size_and_beyond_it_is_not_the_connections_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limited_calls, "LIST_MAX_BYTES", 10_000)
+    page = json.dumps({"requests": [{"request_id": "a", "payload": {"image": "x" * 20_000}}]})
+    got, calls, meter = run("list_page", answer(200, page))
+    assert isinstance(got, ResponseTooLarge)
+    assert meter.calls == {("list", "too_large"): 1}
+    assert not calls.pace.failing
+
+    got, *_ = run("get", answer(200, '{"request_id": "a", "payload": {"image": "' + "x" * 20_000 + '"}}'))
+    assert isinstance(got, tuple), "a record by id may be large"
+
+
+def test_a_call_that_hangs_holds_up_its_round_only_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limited_calls, "_SHORTEST", 0.5)
+    for call in ("get", "list_page"):
+        began = time.monotonic()
+        got, *_ = run(call, trickle)
+        assert isinstance(got, Unreachable)
+        assert 0.4 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("step", "refused"),
+    [
+        (answer(401), True),
+        (answer(403), True),
+        (answer(200, "{}"), False),
+        (answer(502), False),
+        (reset, False),
+    ],
+)
+def test_the_key_is_refused_only_by_401_and_403(step: Step, refused: bool) -> None:
+    got, _, meter = run("refuses_the_key", step)
+    assert got is refused
+    assert {kind for kind, _ in meter.calls} == {"check"}
+
+
+def test_retry_after_pauses_and_is_counted() -> None:
+    _, calls, meter = run("get", answer(503, "{}", Retry_After="7"))
+    assert meter.pauses == [(7.0, True)]
+    assert calls.pace.failing
+
+
+async def test_a_call_that_waited_for_its_turn_heeds_a_pause_that_began_meanwhile() -> None:
+    loop = asyncio.get_running_loop()
+    pace = Pace(2.0)
+    with scripted(RECORD) as server:
+        async with AsyncGMIClient("key", server.url) as client:
+            calls = PacedCalls(client, pace, Counted())
+            await calls.get("a", 1.0)
+            waiting = asyncio.create_task(calls.get("a", 1.0))
+            await asyncio.sleep(0.05)
+            now = loop.time()
+            pace.failed(now, asked_at=now, retry_after=1.5)
+            await waiting
+            assert loop.time() >= now + 1.5

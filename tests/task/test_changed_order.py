@@ -1,0 +1,244 @@
+"""A task that asks for something else than before: in another try, or in the middle of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kling_airflow import exceptions
+from kling_airflow.errors import Unreachable
+from kling_airflow.gmi.client import GMIClient
+from kling_airflow.submission.recover import Recovery
+from tests.airflow_context import TaskStateStore, context
+from tests.operators.tasks import deferral, operator, posts, resume
+
+if TYPE_CHECKING:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    from kling_airflow.simulator import Simulator
+
+BESIDES = "asked for something else before"
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings of every operator that is made from now on."""
+    lines: list[str] = []
+
+    class Log:
+        def warning(self, message: str, *args: Any) -> None:
+            lines.append(message % args)
+
+        info = error = lambda *_: None
+
+    monkeypatch.setattr("kling_airflow.operators.base.GenerationOperator.log", Log())
+    return lines
+
+
+def out_of_reach(*_: object) -> None:
+    """Stand for an outage that outlasts the client's own retries."""
+    raise Unreachable("The queue can't be reached.")
+
+
+class TestInAnotherTry:
+    def test_fail_refuses_another_order(self, queue: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        with pytest.raises(exceptions.InvalidArgument, match=rf"on_changed_request.*{first}"):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert operator(rocket, on_changed_request="fail").execute(context(store)) == first
+        assert posts(queue) == 1
+
+    def test_what_was_never_sent_does_not_count(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = TaskStateStore()
+        queue.faults.add("http-error", call="POST /requests", status=400, message="no")
+        with pytest.raises(exceptions.Rejected):
+            operator(rocket).execute(context(store))
+        operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert len(queue.ledger()) == 1
+
+    @pytest.mark.parametrize("on_changed_request", ["submit", "fail"])
+    def test_what_has_failed_does_not_count(
+        self, queue: Simulator, rocket: str, told: list[str], on_changed_request: str
+    ) -> None:
+        """It isn't billed, and another prompt is just what its error asks for."""
+        store = TaskStateStore()
+        queue.faults.add("failed-rate-limit")
+        waits = {"wait_for_completion": True, "deferrable": False, "resubmit_on": "never"}
+        with pytest.raises(exceptions.GenerationFailedForNow):
+            operator(rocket, **waits).execute(context(store))
+        operator(rocket, prompt="fall", on_changed_request=on_changed_request).execute(context(store))
+        assert posts(queue) == 2
+        assert not any(BESIDES in line for line in told)
+
+    def test_where_the_queue_is_out_of_reach_a_retry_asks_again(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = TaskStateStore()
+        operator(rocket).execute(context(store))
+        monkeypatch.setattr(Recovery, "ask", out_of_reach)
+        with pytest.raises(exceptions.Unreachable):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 1
+
+    def test_who_only_wants_to_be_told_is_not_held_up(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch, told: list[str]
+    ) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        monkeypatch.setattr(Recovery, "ask", out_of_reach)
+        operator(rocket, prompt="fall").execute(context(store))
+        assert posts(queue) == 2
+        assert any(BESIDES in line and first in line for line in told)
+
+    def test_a_cancelled_one_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
+        """Whether a cancelled request is billed nobody knows."""
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        with GMIClient(queue.api_key, queue.base_url) as client:
+            assert client.cancel(first)
+        queue.faults.add("failed-rate-limit")
+        waits = {"wait_for_completion": True, "deferrable": False, "resubmit_on": "never"}
+        with pytest.raises(exceptions.GenerationFailedForNow):
+            operator(rocket, **waits).execute(context(store))
+        with pytest.raises(exceptions.InvalidArgument, match="asked for something else"):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 2
+
+    def test_what_can_not_be_asked_counts(self, queue: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        queue.faults.add("http-error", call="GET /requests/{id}", status=403, message="no")
+        with pytest.raises(exceptions.InvalidArgument, match=first):
+            operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
+        assert posts(queue) == 1
+
+    def test_one_more_clip_is_told_once(self, queue: Simulator, rocket: str, told: list[str]) -> None:
+        store = TaskStateStore()
+        first = operator(rocket).execute(context(store))
+        assert not any(BESIDES in line for line in told)
+        operator(rocket, prompt="fall").execute(context(store))
+        (line,) = [line for line in told if BESIDES in line]
+        assert first in line
+        assert 'on_changed_request="fail"' in line
+        operator(rocket, prompt="fall").execute(context(store))
+        assert len([line for line in told if BESIDES in line]) == 1, "a retry of the same buys nothing"
+
+
+class TestWhileAnAnswerIsLookedFor:
+    """Templates are rendered anew after each pause; one that tells the time asks for another clip."""
+
+    @pytest.fixture
+    def lost(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[TaskStateStore, TaskDeferred]:
+        """A task whose answer was lost, and that has deferred while the list does not show its request."""
+        monkeypatch.setattr("kling_airflow.submission.recover.LOOKS", (0.0,))
+        queue.faults.add("reset-after", call="POST /requests")
+        queue.faults.add("list-empty")
+        store = TaskStateStore()
+        return store, deferral(lambda: operator(rocket).execute(context(store)))
+
+    def test_what_has_become_another_order_is_not_sent(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="rendered differently") as caught:
+            resume(operator(rocket, prompt="fall"), context(store), deferred)
+        assert posts(queue) == 1
+        assert "may have been paid for" in str(caught.value)
+        queue.faults.clear()
+        found = operator(rocket).execute(context(store))
+        assert [entry.request_id for entry in queue.ledger()] == [found]
+
+    def test_nor_is_another_take(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="`take` is rendered differently"):
+            resume(operator(rocket, take=2), context(store), deferred)
+        assert posts(queue) == 1
+
+    def test_a_record_that_is_gone_is_not_taken_for_nothing_bought(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        _, deferred = lost
+        with pytest.raises(exceptions.UnresolvedSubmission, match="gone from the ledger"):
+            resume(operator(rocket), context(TaskStateStore()), deferred)
+        assert posts(queue) == 1
+
+    def test_the_lost_request_can_be_given_to_the_new_order(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred], told: list[str]
+    ) -> None:
+        """Who can't put the prompt back has a way on, too."""
+        store, _ = lost
+        queue.faults.clear()
+        (entry,) = queue.ledger()
+        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id)
+        assert made.execute(context(store)) == entry.request_id
+        assert posts(queue) == 1
+        assert not any(BESIDES in line for line in told), "nothing is bought besides"
+
+    def test_the_same_order_is_looked_for_on(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, deferred = lost
+        queue.faults.clear()
+        found = resume(operator(rocket), context(store), deferred)
+        assert [entry.request_id for entry in queue.ledger()] == [found]
+
+    def test_where_the_queue_said_not_now_nothing_is_in_doubt(self, queue: Simulator, rocket: str) -> None:
+        queue.faults.add("rate-limited", call="POST /requests", retry_after=120)
+        store = TaskStateStore()
+        deferred = deferral(lambda: operator(rocket).execute(context(store)))
+        resume(operator(rocket, prompt="fall"), context(store), deferred)
+        assert len(queue.ledger()) == 1
+
+    def test_a_pause_of_an_older_release_says_nothing_of_it(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """Upgrading must not fail a task that waits: it goes on as it would have."""
+        store, deferred = lost
+        queue.faults.clear()
+        assert deferred.kwargs is not None
+        del deferred.kwargs["in_doubt"]
+        assert resume(operator(rocket), context(store), deferred)
+
+    def test_a_pause_of_a_later_release_is_come_back_from(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """Nor must undoing the upgrade."""
+        store, deferred = lost
+        queue.faults.clear()
+        deferred.kwargs = (deferred.kwargs or {}) | {"of_a_later_release": 1}
+        assert resume(operator(rocket), context(store), deferred)
+
+    def test_an_earlier_post_in_doubt_counts_though_the_last_was_refused(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        """On the user's word it was sent again, and the queue said "not now"; the first may be there yet."""
+        store, deferred = lost
+        queue.faults.add("rate-limited", call="POST /requests", retry_after=120)
+        again = operator(rocket, on_unresolved="resubmit", reconcile_grace=0)
+        (key,) = store.records
+        record = store.get(key)
+        store.set(key, record | {"arrives_by": record["sent_at"]})
+        deferred = deferral(lambda: again.resume_submission(context(store), **deferred.kwargs))
+        assert store.get(key)["state"] == "not_sent"
+        with pytest.raises(exceptions.UnresolvedSubmission, match="rendered differently"):
+            resume(operator(rocket, prompt="fall"), context(store), deferred)
+
+    def test_adopting_is_allowed_where_another_order_is_not(
+        self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
+    ) -> None:
+        store, _ = lost
+        queue.faults.clear()
+        (entry,) = queue.ledger()
+        fields: dict[str, Any] = {"prompt": "fall", "on_changed_request": "fail"}
+        with pytest.raises(exceptions.InvalidArgument, match="may have been paid for"):
+            operator(rocket, **fields).execute(context(store))
+        found = operator(rocket, adopt_request_id=entry.request_id, **fields).execute(context(store))
+        assert found == entry.request_id

@@ -1,0 +1,79 @@
+"""The names and units that reach Airflow's statistics, as configured in the triggerer's process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow._shared.observability.metrics import stats
+
+from kling_airflow.triggers.metrics import AirflowMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Backend:
+    """A statistics backend that remembers."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, str, Any]] = []
+
+    def incr(self, stat: str, count: int = 1, **_: Any) -> None:
+        self.kept.append(("count", stat, count))
+
+    def gauge(self, stat: str, value: float, **_: Any) -> None:
+        self.kept.append(("gauge", stat, value))
+
+    def timing(self, stat: str, dt: timedelta, **_: Any) -> None:
+        self.kept.append(("seconds", stat, dt.total_seconds()))
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    made = Backend()
+    before = stats._factory
+    stats.initialize(factory=lambda: made, export_legacy_names=True)  # type: ignore[arg-type,return-value]
+    yield made
+    stats.initialize(factory=before, export_legacy_names=True)  # type: ignore[arg-type]
+
+
+def test_the_names(backend: Backend) -> None:
+    meter = AirflowMeter()
+    meter.in_flight(12)
+    meter.call("list", "ok")
+    meter.paused(3.0, limited=True)
+    meter.paused(4.0, limited=False)
+    meter.noticed(2.5)
+    meter.generated("kling-v3-image-to-video", 5, 165.0)
+    meter.generated("a model/of.another kind", None, 1.0)
+    assert backend.kept == [
+        ("gauge", "kling.requests_in_flight", 12),
+        ("count", "kling.calls.list.ok", 1),
+        ("count", "kling.pauses.rate_limit", 1),
+        ("seconds", "kling.pause_duration.rate_limit", 3.0),
+        ("count", "kling.pauses.unreachable", 1),
+        ("seconds", "kling.pause_duration.unreachable", 4.0),
+        ("seconds", "kling.detection_lag", 2.5),
+        ("seconds", "kling.generation_duration.kling-v3-image-to-video.5", 165.0),
+        ("seconds", "kling.generation_duration.a_model_of_another_kind.unknown", 1.0),
+    ]
+
+
+def test_airflow_takes_every_name(backend: Backend) -> None:
+    test_the_names(backend)
+    for _, name, _ in backend.kept:
+        assert stats.normalize_name_for_stats(name) == name
+
+
+def test_the_docs_list_every_name(backend: Backend) -> None:
+    test_the_names(backend)
+    page = Path(__file__).parent.parent.joinpath("docs", "waiting.md").read_text()
+    for _, name, _ in backend.kept:
+        assert f"`{'.'.join(name.split('.')[:2])}" in page, "the part of the name that never varies"
+
+
+def test_without_statistics_nothing_happens() -> None:
+    AirflowMeter().in_flight(1)
