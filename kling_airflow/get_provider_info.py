@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "GMI Cloud",
                 "python-modules": [
                     "kling_airflow.operators.image_to_video",
+                    "kling_airflow.operators.text_to_video",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
                 ],

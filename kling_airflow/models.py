@@ -1,7 +1,8 @@
 """The models of the queue that have an operator of their own: one entry each, read by everything else.
 
 A new model is one :class:`ModelSpec` in ``_SPECS``, one test, and one row in ``docs/models.md``. Payloads,
-operators and prices read the entry. How well a fact is known stands beside it: *documented* by the vendor, *seen* by two or more users of the live service, or *assumed*.
+operators and prices read the entry. How well a fact is known stands beside it: *documented* by the vendor,
+*seen* by two or more users of the live service, or *assumed*.
 """
 
 from __future__ import annotations

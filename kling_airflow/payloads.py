@@ -68,7 +68,7 @@ class ClipOptions:
         return cls(spec, values)
 
     def to_json(self) -> dict[str, str]:
-        """Return the options as the queue wants them: values as strings, absent ones left out (documented)."""
+        """Return the options as the queue wants them: strings, absent ones left out (documented)."""
         return {name: _spelled(value) for name, value in self.values.items() if value not in (None, "")}
 
     def payload(self, frames: Mapping[str, str]) -> dict[str, str]:

@@ -46,13 +46,13 @@ _PASSING: Final = (
     ),
     _Passing((errors.GenerationFailed,), 300, "it failed for a passing reason, which is not billed"),
     _Passing((errors.AmbiguousSubmission,), 60, "the lost request is looked for before anything is sent"),
-    _Passing((errors.GenerationTimeout, TaskStopped), 10, _PATIENCE),
+    _Passing((errors.GenerationTimeout, errors.PollerCrashed, TaskStopped), 10, _PATIENCE),
     _Passing((errors.Unreachable,), 60, "the queue gives no answer now; nothing is bought by asking"),
     _Passing((errors.LedgerUnavailable, errors.Fenced), 30, "nothing is sent without the ledger"),
     _Passing((errors.DownloadFailed, errors.InvalidClip), 60, "the clip is downloaded again; it is paid for"),
     _Passing((errors.StorageFailed,), 60, "the store is asked again"),
 )
-_PERMANENT: Final = (errors.GMIError, errors.MediaError, errors.UnreadableRecord)
+_PERMANENT: Final = (errors.KlingError,)
 
 
 class KlingRetryPolicy(RetryPolicy):

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from kling_airflow import errors as gmi
-from kling_airflow import exceptions
+from kling_airflow import errors, exceptions
 from kling_airflow.exceptions import airflow_errors, as_airflow
-from kling_airflow.media import errors as media
 
 
-def leaves(root: type[Exception]) -> list[type[Exception]]:
-    return [
-        kind
-        for child in root.__subclasses__()
-        if child.__module__.startswith("kling_airflow.")
-        for kind in [child]
-        if child.__module__ != exceptions.__name__
-    ]
+def family(root: type[errors.KlingError]) -> list[type[errors.KlingError]]:
+    """Return a class of ``kling_airflow.errors`` and all that derive from it there, at any depth."""
+    children = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
+    return [root, *(kind for child in children for kind in family(child))]
 
 
-@pytest.mark.parametrize(
-    "kind", [*leaves(gmi.GMIError), *leaves(media.MediaError)], ids=lambda kind: kind.__name__
-)
-def test_every_error_has_a_twin_with_the_same_text(kind: type[Exception]) -> None:
+PUBLIC = [kind for kind in family(errors.KlingError) if not kind.__name__.startswith("_")]
+
+
+def test_the_tree_at_the_top_of_the_module_is_the_whole_family() -> None:
+    drawn = re.findall(r"^[ │├└─]*([A-Z][A-Za-z]+)", (errors.__doc__ or "").split("::")[1], re.MULTILINE)
+    assert set(drawn) >= {kind.__name__ for kind in PUBLIC}
+
+
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_twin_with_the_same_name_and_text(kind: type[errors.KlingError]) -> None:
     error = kind("what happened")
     twin = as_airflow(error)
-    assert isinstance(twin, kind)
+    assert type(twin).__mro__[1] is kind
+    assert type(twin).__name__ == kind.__name__
     assert isinstance(twin, AirflowException)
     assert str(twin) == str(error)
     assert twin.__dict__ == error.__dict__
@@ -36,23 +39,23 @@ def test_every_error_has_a_twin_with_the_same_text(kind: type[Exception]) -> Non
 @pytest.mark.parametrize(
     ("error", "retried"),
     [
-        (gmi.InvalidArgument("x"), False),
-        (gmi.Unauthorized("x"), False),
-        (gmi.InsufficientCredits("x"), False),
-        (gmi.Rejected("x"), False),
-        (gmi.WrongService("x"), False),
-        (gmi.NotFound("x"), False),
-        (gmi.UnresolvedSubmission("x"), False),
-        (gmi.GenerationFailed("x"), False),
-        (gmi.GenerationFailed("x", retryable=True), True),
-        (gmi.NotAccepted("x"), True),
-        (gmi.AmbiguousSubmission("x"), True),
-        (gmi.Unreachable("x"), True),
-        (gmi.GenerationTimeout("x"), True),
-        (media.InvalidFrame("x"), False),
-        (media.InvalidClip("x"), True),
-        (media.DownloadFailed("x"), True),
-        (media.DownloadFailed("x", retryable=False), False),
+        (errors.InvalidArgument("x"), False),
+        (errors.Unauthorized("x"), False),
+        (errors.InsufficientCredits("x"), False),
+        (errors.Rejected("x"), False),
+        (errors.WrongService("x"), False),
+        (errors.NotFound("x"), False),
+        (errors.UnresolvedSubmission("x"), False),
+        (errors.GenerationFailed("x"), False),
+        (errors.GenerationFailed("x", retryable=True), True),
+        (errors.NotAccepted("x"), True),
+        (errors.AmbiguousSubmission("x"), True),
+        (errors.Unreachable("x"), True),
+        (errors.GenerationTimeout("x"), True),
+        (errors.InvalidFrame("x"), False),
+        (errors.InvalidClip("x"), True),
+        (errors.DownloadFailed("x"), True),
+        (errors.DownloadFailed("x", retryable=False), False),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -62,14 +65,14 @@ def test_only_what_a_retry_can_mend_is_retried(error: Exception, retried: bool) 
 
 def test_the_text_says_what_happened_what_it_cost_and_what_to_do() -> None:
     with pytest.raises(exceptions.NotAccepted) as caught, airflow_errors():
-        raise gmi.NotAccepted("Busy.", retry_after=7)
+        raise errors.NotAccepted("Busy.", retry_after=7)
     assert str(caught.value) == "Busy. No money was spent. It is safe to send again."
     assert caught.value.retry_after == 7
 
 
 def test_an_error_crosses_the_border_once() -> None:
     with pytest.raises(exceptions.Rejected) as caught, airflow_errors(), airflow_errors():
-        raise gmi.Rejected("No.")
+        raise errors.Rejected("No.")
     assert as_airflow(caught.value) is caught.value
 
 

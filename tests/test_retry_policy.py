@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryPolicy
 
-from kling_airflow import errors as gmi
-from kling_airflow import exceptions
-from kling_airflow.errors import Fenced, LedgerUnavailable, UnreadableRecord
-from kling_airflow.media import errors as media
+from kling_airflow import errors, exceptions
 from kling_airflow.retry_policy import KlingRetryPolicy, kling_retry_policy
 from kling_airflow.task.stop import TaskStopped
 
@@ -29,37 +26,37 @@ def decide(error: BaseException, try_number: int = 1, policy: RetryPolicy | None
 
 
 PASSING: list[tuple[Exception, float]] = [
-    (gmi.NotAccepted("full"), 300),
-    (gmi.NotAccepted("full", retry_after=900), 900),
-    (gmi.NotAccepted("full", retry_after=7200), 7200),
-    (gmi.GenerationFailed("rate limit", retryable=True), 300),
-    (gmi.AmbiguousSubmission("lost"), 60),
-    (gmi.Unreachable("down"), 60),
-    (gmi.Unreachable("down", retry_after=120), 120),
-    (gmi.ResponseTooLarge("large"), 60),
-    (gmi.GenerationTimeout("slow"), 10),
+    (errors.NotAccepted("full"), 300),
+    (errors.NotAccepted("full", retry_after=900), 900),
+    (errors.NotAccepted("full", retry_after=7200), 7200),
+    (errors.GenerationFailed("rate limit", retryable=True), 300),
+    (errors.AmbiguousSubmission("lost"), 60),
+    (errors.Unreachable("down"), 60),
+    (errors.Unreachable("down", retry_after=120), 120),
+    (errors.ResponseTooLarge("large"), 60),
+    (errors.GenerationTimeout("slow"), 10),
+    (errors.PollerCrashed("defect"), 10),
     (TaskStopped.while_submitting(durable=True), 10),
-    (LedgerUnavailable("away"), 30),
-    (Fenced("overtaken"), 30),
-    (media.DownloadFailed("cut"), 60),
-    (media.InvalidClip("short"), 60),
-    (media.StorageFailed("denied"), 60),
+    (errors.LedgerUnavailable("away"), 30),
+    (errors.Fenced("overtaken"), 30),
+    (errors.DownloadFailed("cut"), 60),
+    (errors.InvalidClip("short"), 60),
+    (errors.StorageFailed("denied"), 60),
 ]
 PERMANENT: list[Exception] = [
-    gmi.InvalidArgument("p"),
-    gmi.Unauthorized("k"),
-    gmi.InsufficientCredits("c"),
-    gmi.NotFound("n"),
-    gmi.Rejected("r"),
-    gmi.WrongService("w"),
-    gmi.UnresolvedSubmission("u"),
-    gmi.GenerationFailed("content"),
-    gmi.GenerationFailed("no clip", money=gmi.Money.SPENT),
-    gmi.GenerationCancelled("c"),
-    media.InvalidArgument("a"),
-    media.InvalidFrame("f"),
-    media.DownloadFailed("too large", retryable=False),
-    UnreadableRecord("version 99"),
+    errors.InvalidArgument("p"),
+    errors.Unauthorized("k"),
+    errors.InsufficientCredits("c"),
+    errors.NotFound("n"),
+    errors.Rejected("r"),
+    errors.WrongService("w"),
+    errors.UnresolvedSubmission("u"),
+    errors.GenerationFailed("content"),
+    errors.GenerationFailed("no clip", money=errors.Money.SPENT),
+    errors.GenerationCancelled("c"),
+    errors.InvalidFrame("f"),
+    errors.DownloadFailed("too large", retryable=False),
+    errors.UnreadableRecord("version 99"),
 ]
 
 
@@ -82,9 +79,13 @@ def test_what_is_permanent_fails_at_once(error: Exception) -> None:
 def test_every_error_of_the_package_is_decided() -> None:
     """A new class must be thought about: no error of ours falls through."""
     decided = {type(error) for error, _ in PASSING} | {type(error) for error in PERMANENT}
-    for module, root in ((gmi, gmi.GMIError), (media, media.MediaError)):
-        kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, root)}
-        assert kinds - {root} <= decided
+    roots = {errors.KlingError, errors.GMIError, errors.LedgerError, errors.MediaError}
+    kinds = {
+        kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.KlingError) and not name.startswith("_")
+    }
+    assert kinds - roots <= decided
 
 
 def test_airflow_s_own_rule_agrees() -> None:
@@ -101,11 +102,11 @@ def test_other_people_s_errors_are_theirs(error: BaseException) -> None:
 
 
 def test_each_retry_waits_longer_but_not_for_ever() -> None:
-    waits = [decide(gmi.NotAccepted("full"), number).retry_delay for number in range(1, 40)]
+    waits = [decide(errors.NotAccepted("full"), number).retry_delay for number in range(1, 40)]
     assert waits[2] >= 4 * timedelta(seconds=300)
     assert max(waits) == HOUR
     assert decide(
-        gmi.Unreachable("down"), 9, kling_retry_policy(longest=timedelta(seconds=5))
+        errors.Unreachable("down"), 9, kling_retry_policy(longest=timedelta(seconds=5))
     ).retry_delay == (timedelta(seconds=5))
 
 
@@ -126,7 +127,7 @@ def test_it_can_be_one_of_a_chain() -> None:
     mine = ExceptionRetryPolicy([RetryRule(exception=ValueError, action=RetryAction.FAIL)])
     chain = ChainRetryPolicy([kling_retry_policy(), mine])
     assert decide(ValueError(), policy=chain).action is RetryAction.FAIL
-    assert decide(gmi.Unreachable("down"), policy=chain).action is RetryAction.RETRY
+    assert decide(errors.Unreachable("down"), policy=chain).action is RetryAction.RETRY
 
 
 DAG = """

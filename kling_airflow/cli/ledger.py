@@ -76,9 +76,15 @@ def run(args: argparse.Namespace) -> int:
                 MISUSED,
             )
         code: int = args.run(orders, args)
+    except _Misused as error:
+        return _failed(str(error), MISUSED)
     except KlingError as error:
         return _failed(" ".join(part for part in (error.what, error.todo) if part))
     return code
+
+
+class _Misused(Exception):
+    """The command line names a ledger that is no address of a folder."""
 
 
 def _open(args: argparse.Namespace) -> Orders | None:
@@ -88,6 +94,7 @@ def _open(args: argparse.Namespace) -> Orders | None:
 
 
 def _orders(args: argparse.Namespace) -> Orders | None:
+    from kling_airflow.errors import InvalidArgument
     from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
     from kling_airflow.submission.ledger_admin import Orders
 
@@ -97,7 +104,10 @@ def _orders(args: argparse.Namespace) -> Orders | None:
         return None
     by = f"kling-airflow ledger {args.action} ({_user()})"
     with _connections_of_the_database():
-        folder = open_folder(uri)
+        try:
+            folder = open_folder(uri)
+        except InvalidArgument as error:
+            raise _Misused(error.what) from error
     return Orders(folder, deployment, by=by)
 
 

@@ -31,11 +31,11 @@ def test_what_the_queues_record_calls_a_clip_is_read():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("{'request_id': 'r-1'}", "clip is str; it must be the dict that GMICloudRequestSensor returns"),
-        (None, "clip is NoneType"),
-        ({}, "clip has no request_id"),
-        ({"request_id": "  "}, "clip has no request_id"),
-        ({"request_id": 7}, "clip has no request_id"),
+        ("{'request_id': 'r-1'}", "`clip` is str; it must be the dict that GMICloudRequestSensor returns"),
+        (None, "`clip` is NoneType"),
+        ({}, "`clip` has no request_id"),
+        ({"request_id": "  "}, "`clip` has no request_id"),
+        ({"request_id": 7}, "`clip` has no request_id"),
     ],
 )
 def test_what_is_no_clip(value, message):

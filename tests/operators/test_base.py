@@ -17,7 +17,7 @@ from kling_airflow.errors import GenerationFailed, GenerationTimeout, Money, Una
 from kling_airflow.polling.decision import to_event
 from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
-from tests.operators.tasks import (
+from tests.tasks import (
     ask,
     deferral,
     finish,
@@ -313,7 +313,9 @@ class TestBeingStopped:
         error = self.stopped(queue, waiting(rocket, deferrable=False), store)
         (entry,) = queue.ledger()
         assert entry.outcome == "queued"
-        assert "alive in the queue. The next try waits for it and buys nothing" in str(error)
+        assert (
+            "alive in the queue; its clip is paid for when it succeeds. The next try waits for it and buys nothing"
+        ) in str(error)
         assert operator(rocket).execute(context(store)) == entry.request_id
 
     def test_who_wants_no_cancel_gets_none(
@@ -402,7 +404,10 @@ class TestTimingOut:
     def test_a_cancel_that_fails_is_told(self, queue: Simulator, rocket: str, mode: dict[str, Any]) -> None:
         queue.faults.add("stuck-queued")
         queue.faults.add("http-error", call="DELETE /requests/{id}", status=405, message="no")
-        with pytest.raises(exceptions.GenerationTimeout, match=r"alive in the queue\. Cancelling it failed"):
+        with pytest.raises(
+            exceptions.GenerationTimeout,
+            match=r"alive in the queue; its clip .*\. Cancelling it failed",
+        ):
             finish(waiting(rocket, timeout=0.05, cancel_on_timeout=True, **mode), context())
 
     @both_modes
@@ -461,7 +466,7 @@ class TestAdopting:
         assert posts(queue) == 1
 
     def test_one_of_another_model(self, queue: Simulator, rocket: str) -> None:
-        from kling_airflow.operators.image_to_video import KlingTextToVideoOperator
+        from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 
         other = KlingTextToVideoOperator(task_id="submit", prompt="rise").execute(context())
         with pytest.raises(exceptions.InvalidArgument, match=r"text-to-video.*image-to-video"):

@@ -105,10 +105,10 @@ def test_every_option_arrives(bucket, s3):
     ("options", "error", "message"),
     [
         ({"max_bytes": 1000}, InvalidArgument, r"source is s3://.*more than 1,000 bytes \(max_bytes\)"),
-        ({"max_bytes": "many"}, InvalidArgument, r"max_bytes is 'many'; it must be a number"),
+        ({"max_bytes": "many"}, InvalidArgument, r"`max_bytes` is 'many'; it must be a number"),
         ({"max_pixels": 1000}, InvalidFrame, r"640 x 427 px, 273,280 pixels; the limit is 1,000"),
         ({"background": "blurr"}, InvalidArgument, r"background is 'blurr'"),
-        ({"quality": 4.5}, InvalidArgument, r"quality is 4\.5; it must be a whole number"),
+        ({"quality": 4.5}, InvalidArgument, r"`quality` is 4\.5; it must be a whole number"),
         ({"quality": 101}, InvalidArgument, r"quality is 101; it must be from 40 to 100"),
         ({"format": "webp"}, InvalidArgument, r"format is 'webp'; it must be one of jpeg, png"),
         ({"source_conn_id": "nowhere"}, InvalidArgument, r"source: the connection `nowhere` is not defined"),

@@ -10,7 +10,7 @@ import pytest
 from kling_airflow import exceptions
 from kling_airflow.operators.request import GMICloudRequestOperator
 from tests.airflow_context import TaskStateStore, context
-from tests.operators.tasks import ask, finish, posts
+from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +158,10 @@ class TestRefusing:
 
     def test_a_limit_needs_a_price(self, queue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kling_airflow.simulator.catalog.Model.describe", _without_price)
-        with pytest.raises(exceptions.InvalidArgument, match="the catalog has no price"):
+        with pytest.raises(
+            exceptions.InvalidArgument,
+            match="is not known: the catalog has none",
+        ):
             request(max_cost_usd=5).execute(context())
         request().execute(context())
         assert posts(queue) == 1

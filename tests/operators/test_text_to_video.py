@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
-from kling_airflow.operators.image_to_video import KlingTextToVideoOperator
+from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from tests.airflow_context import TaskStateStore, context
-from tests.operators.tasks import ask, finish, posts
+from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from kling_airflow.polling import limited_calls
 from kling_airflow.polling.limited_calls import PacedCalls
 from kling_airflow.polling.rate_limiter import Pace
 from tests.gmi.scripted import Step, answer, reset, scripted, trickle
-from tests.gmi.waiting import Counted
+from tests.polling.waiting import Counted
 
 RECORD = answer(200, '{"request_id": "a", "status": "queued"}', Date="Mon, 23 Nov 2026 05:00:00 GMT")
 

@@ -26,7 +26,7 @@ from kling_airflow.polling.poller import poller_of
 from kling_airflow.polling.round import Round
 from kling_airflow.simulator import Account, Simulator
 from tests.gmi.scripted import answer, reset, scripted
-from tests.gmi.waiting import MODEL, Counted, eventually, polling, submit, until_end, wait_of
+from tests.polling.waiting import MODEL, Counted, eventually, polling, submit, until_end, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ async def test_its_log_lines_reach_no_tasks_log(sim: Simulator, caplog: pytest.L
 
     ids = submit(sim, 8)
     sim.faults.add("http-error", status=405, call="GET /requests", times=100)
-    logger, handler = logging.getLogger("kling_airflow.gmi"), Hear()
+    logger, handler = logging.getLogger("kling_airflow.polling"), Hear()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

@@ -58,7 +58,7 @@ def pixels(data: bytes) -> bytes:
 
 
 def send(queue: Any, frames: dict[str, SourceFrame], how: str, **earlier: Any) -> Any:
-    return deliver(frames, ImageDelivery(how), queue, LOG, **({"marker": None, "delivered": {}} | earlier))
+    return deliver(frames, ImageDelivery(how), queue, LOG, **({"marker": None, "addresses": {}} | earlier))
 
 
 class TestUploading:
@@ -67,10 +67,10 @@ class TestUploading:
         self, queue: GMIClient, running: Simulator, how: str
     ) -> None:
         delivery = send(queue, {"image": frame(), "image_tail": frame(data=END)}, how)
-        assert set(delivery.payload) == {"image", "image_tail"}
-        assert delivery.marker == delivery.payload["image"] != delivery.payload["image_tail"]
-        assert delivery.frames == delivery.payload
-        assert carries(delivery.payload, delivery.marker)
+        assert set(delivery.values) == {"image", "image_tail"}
+        assert delivery.marker == delivery.values["image"] != delivery.values["image_tail"]
+        assert delivery.addresses == delivery.values
+        assert carries(delivery.values, delivery.marker)
         assert running.calls()["PUT upload"] == 2
 
     def test_each_upload_is_unique(self, queue: GMIClient) -> None:
@@ -82,7 +82,7 @@ class TestUploading:
         self, queue: GMIClient, running: Simulator, how: str
     ) -> None:
         first = send(queue, {"image": frame()}, how)
-        again = send(queue, {"image": frame()}, how, marker=first.marker, delivered=first.frames)
+        again = send(queue, {"image": frame()}, how, marker=first.marker, addresses=first.addresses)
         assert again == first
         assert running.calls()["PUT upload"] == 1
 
@@ -105,11 +105,11 @@ class TestUploading:
 class TestEmbedding:
     def test_the_pixels_stay_and_the_marker_is_inside(self, queue: GMIClient, running: Simulator) -> None:
         delivery = send(queue, {"image": frame(), "image_tail": frame(data=END)}, "base64")
-        assert delivery.frames == {}
+        assert delivery.addresses == {}
         for name, original in (("image", START), ("image_tail", END)):
-            sent = base64.b64decode(delivery.payload[name])
+            sent = base64.b64decode(delivery.values[name])
             assert pixels(sent) == pixels(original)
-            assert carries({name: delivery.payload[name]}, delivery.marker)
+            assert carries({name: delivery.values[name]}, delivery.marker)
         assert "PUT upload" not in running.calls()
 
     def test_a_repeated_delivery_carries_the_same_marker(self, queue: GMIClient) -> None:
@@ -119,7 +119,7 @@ class TestEmbedding:
     def test_two_orders_of_the_same_frame_have_two_markers(self, queue: GMIClient) -> None:
         first, second = (send(queue, {"image": frame()}, "base64") for _ in range(2))
         assert first.marker != second.marker
-        assert not carries(first.payload, second.marker)
+        assert not carries(first.values, second.marker)
 
     def test_the_address_of_an_upload_is_no_nonce(self, queue: GMIClient) -> None:
         delivery = send(queue, {"image": frame()}, "base64", marker="https://queue/frame.jpg")
@@ -130,12 +130,12 @@ class TestPassingOn:
     def test_a_url_is_passed_on_and_a_store_presigns(self, queue: GMIClient) -> None:
         frames = {"image": frame("HTTPS://site/a.jpg?key=1", how="url"), "image_tail": frame(how="url")}
         delivery = send(queue, frames, "url")
-        assert delivery.payload == {
+        assert delivery.values == {
             "image": "HTTPS://site/a.jpg?key=1",
             "image_tail": "https://store/start.jpg?signature=1",
         }
         assert delivery.marker is None
-        assert delivery.frames == {}
+        assert delivery.addresses == {}
 
     @pytest.mark.parametrize(
         ("sources", "embedded"),
@@ -156,9 +156,9 @@ class TestPassingOn:
         delivery = send(queue, frames, "auto")
         assert "What is lost" in caplog.text
         if embedded:
-            assert carries(delivery.payload, delivery.marker)
+            assert carries(delivery.values, delivery.marker)
         else:
-            assert list(delivery.payload.values()) == sources
+            assert list(delivery.values.values()) == sources
             assert delivery.marker is None
 
 

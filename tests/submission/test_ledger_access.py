@@ -14,7 +14,14 @@ from kling_airflow.submission.ledger_access import WRITE_PATIENCE, Book
 from kling_airflow.submission.order import Order
 from kling_airflow.submission.record import State, SubmissionRecord
 
-ORDER = Order("m", "f" * 64, 2, lambda *_: pytest.fail("nothing is delivered"), lambda _: False)
+ORDER = Order(
+    "m",
+    "f" * 64,
+    2,
+    lambda *_: pytest.fail("nothing is delivered"),
+    lambda _: pytest.fail("nothing is sent"),
+    lambda _: False,
+)
 RECORD = SubmissionRecord("f" * 64, 2, "m", State.SUBMITTED, request_id="r")
 
 

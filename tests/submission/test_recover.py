@@ -15,7 +15,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.order import ComeBack, Delivery, OnUnresolved, Order
+from kling_airflow.submission.order import ComeBack, DeliveredFrames, OnUnresolved, Order
 from kling_airflow.submission.reconcile import asks_the_same
 from kling_airflow.submission.record import State
 from kling_airflow.submission.submit import Submitter
@@ -45,12 +45,14 @@ class Bench:
     def order(self, fingerprint: str = "f" * 64, *, marked: bool = True, prompt: str = "rise") -> Order:
         payload = {"prompt": prompt, "image": self.image, "duration": "3", "sound": "off"}
 
-        def deliver(marker: str | None, delivered: Mapping[str, str]) -> Delivery:
+        def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
             if marked:
-                return Delivery(payload, self.image, {"image": self.image})
-            return Delivery(payload)
+                return DeliveredFrames({"image": self.image}, self.image, {"image": self.image})
+            return DeliveredFrames({"image": self.image})
 
-        return Order(MODEL, fingerprint, 1, deliver, lambda echo: asks_the_same(echo, payload))
+        return Order(
+            MODEL, fingerprint, 1, deliver, lambda _: payload, lambda echo: asks_the_same(echo, payload)
+        )
 
     def submitter(self, **settings: Any) -> Submitter:
         now = self.clock.now

@@ -11,7 +11,7 @@ from kling_airflow.errors import Unreachable
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.submission.recover import Recovery
 from tests.airflow_context import TaskStateStore, context
-from tests.operators.tasks import deferral, operator, posts, resume
+from tests.tasks import deferral, operator, posts, resume
 
 if TYPE_CHECKING:
     from airflow.sdk.exceptions import TaskDeferred

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kling_airflow.errors import GenerationFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.task.stop import Stopped, Stopping, TaskStopped
-from tests.operators.tasks import signalled
+from tests.tasks import signalled
 
 
 def test_a_sleep_lasts_as_long_as_it_should() -> None:

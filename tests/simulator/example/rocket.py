@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG
-from kling_airflow.operators.generate import KlingImageToVideoOperator
 
-from kling_airflow.sensors.request import KlingRequestSensor
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from kling_airflow.sensors.request import GMICloudRequestSensor
 
 with DAG("rocket", params={"frame": "s3://stills/rocket.jpg"}):
     submit = KlingImageToVideoOperator(
@@ -13,5 +13,5 @@ with DAG("rocket", params={"frame": "s3://stills/rocket.jpg"}):
         prompt="The rocket lifts off",
         sound=True,
     )
-    KlingRequestSensor(task_id="wait", request_id=submit.output, poke_interval=1)
+    GMICloudRequestSensor(task_id="wait", request_id=submit.output, poke_interval=1)
 # --8<-- [end:dag]

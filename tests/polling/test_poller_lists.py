@@ -10,7 +10,7 @@ import pytest
 
 from kling_airflow.gmi.request import Request
 from kling_airflow.simulator import Simulator
-from tests.gmi.waiting import MODEL, Counted, polling, submit, until_end, wait_of
+from tests.polling.waiting import MODEL, Counted, polling, submit, until_end, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
