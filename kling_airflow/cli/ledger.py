@@ -16,8 +16,8 @@ from kling_airflow.errors import KlingError, UnreadableRecord
 from kling_airflow.submission.record import State, SubmissionRecord
 
 if TYPE_CHECKING:
-    from kling_airflow.submission.journal import Step
-    from kling_airflow.submission.ledger_admin import Entry, Orders
+    from kling_airflow.submission.journal import JournalEntry
+    from kling_airflow.submission.ledger_admin import Entry, LedgerAdmin
 
 FAILED: Final = 1
 MISUSED: Final = 2
@@ -87,16 +87,16 @@ class _Misused(Exception):
     """The command line names a ledger that is no address of a folder."""
 
 
-def _open(args: argparse.Namespace) -> Orders | None:
+def _open(args: argparse.Namespace) -> LedgerAdmin | None:
     # Airflow sends its log to what is stdout when it is imported; ours is for what was asked for.
     with redirect_stdout(sys.stderr):
         return _orders(args)
 
 
-def _orders(args: argparse.Namespace) -> Orders | None:
+def _orders(args: argparse.Namespace) -> LedgerAdmin | None:
     from kling_airflow.errors import InvalidArgument
     from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
-    from kling_airflow.submission.ledger_admin import Orders
+    from kling_airflow.submission.ledger_admin import LedgerAdmin
 
     uri = args.ledger or configured_folder()
     deployment = args.deployment or configured_deployment()
@@ -108,7 +108,7 @@ def _orders(args: argparse.Namespace) -> Orders | None:
             folder = open_folder(uri)
         except InvalidArgument as error:
             raise _Misused(error.what) from error
-    return Orders(folder, deployment, by=by)
+    return LedgerAdmin(folder, deployment, by=by)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _connections_of_the_database() -> Iterator[None]:
             os.environ[name] = was
 
 
-def _list(orders: Orders, args: argparse.Namespace) -> int:
+def _list(orders: LedgerAdmin, args: argparse.Namespace) -> int:
     entries = orders.all(args.dag)
     found = [
         (entry, last)
@@ -145,7 +145,7 @@ def _list(orders: Orders, args: argparse.Namespace) -> int:
     return _unreadable(last for _, last in found)
 
 
-def _show(orders: Orders, args: argparse.Namespace) -> int:
+def _show(orders: LedgerAdmin, args: argparse.Namespace) -> int:
     entry = orders.find(args.order)
     history = orders.history(entry)
     if args.json:
@@ -164,7 +164,7 @@ def _show(orders: Orders, args: argparse.Namespace) -> int:
     return _unreadable(history)
 
 
-def _adopt(orders: Orders, args: argparse.Namespace) -> int:
+def _adopt(orders: LedgerAdmin, args: argparse.Namespace) -> int:
     entry = orders.find(args.order)
     step = orders.adopt(entry, args.request_id)
     if step.number in entry.numbers:
@@ -177,7 +177,7 @@ def _adopt(orders: Orders, args: argparse.Namespace) -> int:
     return 0
 
 
-def _forget(orders: Orders, args: argparse.Namespace) -> int:
+def _forget(orders: LedgerAdmin, args: argparse.Namespace) -> int:
     entry = orders.find(args.order)
     last = orders.steps.read(entry.folder, entry.numbers[-1])
     if last.record.state is State.NOT_SENT:
@@ -214,13 +214,13 @@ def money(record: SubmissionRecord) -> str:
             return "It has bought nothing."
 
 
-def _wanted(last: Step | UnreadableRecord, dag: str | None, state: str | None) -> bool:
+def _wanted(last: JournalEntry | UnreadableRecord, dag: str | None, state: str | None) -> bool:
     if isinstance(last, UnreadableRecord):
         return state in {None, "unreadable"}
     return dag in {None, last.scope.dag_id} and state in {None, str(last.record.state)}
 
 
-def _row(entry: Entry, last: Step | UnreadableRecord) -> tuple[str, ...]:
+def _row(entry: Entry, last: JournalEntry | UnreadableRecord) -> tuple[str, ...]:
     if isinstance(last, UnreadableRecord):
         dag, run, task = entry.place.split("/")
         return ("unreadable", "", "", "", "", dag, run, task)
@@ -237,7 +237,7 @@ def _row(entry: Entry, last: Step | UnreadableRecord) -> tuple[str, ...]:
     )
 
 
-def _step_row(number: int, step: Step | UnreadableRecord) -> tuple[str, ...]:
+def _step_row(number: int, step: JournalEntry | UnreadableRecord) -> tuple[str, ...]:
     if isinstance(step, UnreadableRecord):
         return (str(number), "", "unreadable", "", "", "", "", "")
     record = step.record
@@ -253,13 +253,13 @@ def _step_row(number: int, step: Step | UnreadableRecord) -> tuple[str, ...]:
     )
 
 
-def _as_json(entry: Entry, step: Step | UnreadableRecord) -> dict[str, Any]:
+def _as_json(entry: Entry, step: JournalEntry | UnreadableRecord) -> dict[str, Any]:
     if isinstance(step, UnreadableRecord):
         return {"order": entry.order, "unreadable": str(step)}
     return step.to_json()
 
 
-def _unreadable(steps: Iterable[Step | UnreadableRecord]) -> int:
+def _unreadable(steps: Iterable[JournalEntry | UnreadableRecord]) -> int:
     found = [step for step in steps if isinstance(step, UnreadableRecord)]
     for step in found:
         _failed(str(step))

@@ -15,7 +15,7 @@ from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Answer, Lost, lost, read_json, refusal, too_large
+from kling_airflow.gmi.response import Lost, Response, lost, read_json, refusal, too_large
 from kling_airflow.gmi.retries import Retries
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class AsyncGMIClient:
             await self._kept.close()
             self._kept = None
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> Response:
         """Make one call, once, and return what came back; reading it is the caller's."""
         return await self._send(call, self._session)
 
@@ -131,7 +131,7 @@ class AsyncGMIClient:
 
         return await AsyncRetrying(**self.retries.settings())(store)
 
-    async def _ask(self, call: Call, read: Callable[[Call, Answer], T]) -> T:
+    async def _ask(self, call: Call, read: Callable[[Call, Response], T]) -> T:
         async def once() -> T:
             return read(call, await self._send(call, self._session))
 
@@ -150,7 +150,7 @@ class AsyncGMIClient:
             self._proxies[server] = network.proxy_for(url)
         return self._proxies[server]
 
-    async def _send(self, call: Call, session: aiohttp.ClientSession) -> Answer:
+    async def _send(self, call: Call, session: aiohttp.ClientSession) -> Response:
         timeouts = call.timeouts
         try:
             async with session.request(

@@ -10,7 +10,7 @@ from typing import Final
 _MEGABYTE = 1024 * 1024
 
 
-class Kind(Enum):
+class CallKind(Enum):
     """What a lost or refused call of this kind means."""
 
     READ = "read"
@@ -53,7 +53,7 @@ class Call:
     :param max_bytes: the largest answer that is read.
     """
 
-    kind: Kind
+    kind: CallKind
     method: str
     url: str
     subject: str

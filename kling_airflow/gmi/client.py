@@ -17,7 +17,7 @@ from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Answer, Lost, lost, read_json, refusal, too_large
+from kling_airflow.gmi.response import Lost, Response, lost, read_json, refusal, too_large
 from kling_airflow.gmi.retries import Retries
 
 T = TypeVar("T")
@@ -149,10 +149,10 @@ class GMIClient:
 
         return Retrying(**self.retries.settings())(store)
 
-    def _ask(self, call: Call, read: Callable[[Call, Answer], T]) -> T:
+    def _ask(self, call: Call, read: Callable[[Call, Response], T]) -> T:
         return Retrying(**self.retries.settings())(lambda: read(call, self._send(call, self._session)))
 
-    def _send(self, call: Call, session: requests.Session) -> Answer:
+    def _send(self, call: Call, session: requests.Session) -> Response:
         """Make one call within its total deadline; ``timeout`` of requests is only per read."""
         deadline = time.monotonic() + call.timeouts.total
         try:

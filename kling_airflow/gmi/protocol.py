@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 
 from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
-from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, Kind, Timeouts, Upload
+from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Answer, read_json, unreadable, without_request_id
+from kling_airflow.gmi.response import Response, read_json, unreadable, without_request_id
 
 DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
 QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
@@ -59,11 +59,11 @@ class Protocol:
                 headers["X-Organization-ID"] = self.organization_id
         return headers
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
         """Return what came back, the key blotted out should an error quote it."""
         if status >= 400:
             body = body.replace(self._key.encode(), b"***")
-        return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+        return Response(status, {name.lower(): value for name, value in headers.items()}, body)
 
     # The calls. Each is named after what it does; its reader stands beside it.
 
@@ -71,10 +71,10 @@ class Protocol:
         """``POST /requests`` (doc)."""
         body = {"model": model, "payload": dict(payload)}
         return self._json(
-            Kind.SUBMIT, "POST", "/requests", body, subject=f"model {model}", timeouts=SUBMIT_TIMEOUTS
+            CallKind.SUBMIT, "POST", "/requests", body, subject=f"model {model}", timeouts=SUBMIT_TIMEOUTS
         )
 
-    def read_submit(self, call: Call, answer: Answer) -> Request:
+    def read_submit(self, call: Call, answer: Response) -> Request:
         """Return the new request, its echo aside.
 
         :raises GMIError: as :func:`refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
@@ -88,9 +88,9 @@ class Protocol:
         """``GET /requests/{request_id}`` (doc)."""
         if not isinstance(request_id, str) or not request_id.strip():
             raise InvalidArgument(f"`request_id` is {request_id!r}; it must be the id of a request")
-        return self._about(request_id.strip(), Kind.READ, "GET")
+        return self._about(request_id.strip(), CallKind.READ, "GET")
 
-    def read_get(self, call: Call, answer: Answer) -> Request:
+    def read_get(self, call: Call, answer: Response) -> Request:
         """Return the request as it stands."""
         request = Request.read(read_json(call, answer))
         if request is None:
@@ -100,9 +100,9 @@ class Protocol:
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
         """``GET /requests?model_id=...``, newest first (model_id doc; limit and offset once)."""
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
-        return self._call(Kind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
+        return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
-    def read_list_page(self, call: Call, answer: Answer, *, only: Container[str] | None = None) -> Page:
+    def read_list_page(self, call: Call, answer: Response, *, only: Container[str] | None = None) -> Page:
         """Return the page, `only` as in :meth:`Page.read`."""
         data = read_json(call, answer)
         if not isinstance(data, Mapping) or not isinstance(data.get("requests"), list | None):
@@ -111,17 +111,17 @@ class Protocol:
 
     def cancel(self, request_id: str) -> Call:
         """``DELETE /requests/{id}`` (once, undocumented)."""
-        return self._about(request_id, Kind.CANCEL, "DELETE")
+        return self._about(request_id, CallKind.CANCEL, "DELETE")
 
     def check(self) -> Call:
         """``GET /requests`` without a query: 200, or 401/403 (seen)."""
-        return self._call(Kind.READ, "GET", "/requests", subject="the connection")
+        return self._call(CallKind.READ, "GET", "/requests", subject="the connection")
 
     def models(self) -> Call:
         """``GET /models`` (doc)."""
-        return self._call(Kind.READ, "GET", "/models", subject="models")
+        return self._call(CallKind.READ, "GET", "/models", subject="models")
 
-    def read_models(self, call: Call, answer: Answer) -> list[str]:
+    def read_models(self, call: Call, answer: Response) -> list[str]:
         """Return the models' ids."""
         data = read_json(call, answer)
         ids = data.get("model_ids") if isinstance(data, Mapping) else None
@@ -131,9 +131,9 @@ class Protocol:
 
     def model(self, model: str) -> Call:
         """``GET /models/{id}``: the parameters' schema and the price (doc)."""
-        return self._call(Kind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
+        return self._call(CallKind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
 
-    def read_model(self, call: Call, answer: Answer) -> dict[str, Any]:
+    def read_model(self, call: Call, answer: Response) -> dict[str, Any]:
         """Return the model's description as the queue gives it."""
         data = read_json(call, answer)
         if not isinstance(data, dict):
@@ -150,9 +150,11 @@ class Protocol:
                 f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}"
             )
         body = {"file_type": file_type}
-        return self._json(Kind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame")
+        return self._json(
+            CallKind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame"
+        )
 
-    def read_upload_url(self, call: Call, answer: Answer) -> Upload:
+    def read_upload_url(self, call: Call, answer: Response) -> Upload:
         """Return the pair of URLs."""
         data = read_json(call, answer)
         if isinstance(data, Mapping):
@@ -164,7 +166,7 @@ class Protocol:
     def put(self, upload: Upload, file_type: str, data: bytes) -> Call:
         """``PUT`` of the frame to its presigned URL; the key never goes there (seen)."""
         return Call(
-            Kind.UPLOAD,
+            CallKind.UPLOAD,
             "PUT",
             upload.upload_url,
             subject=f"upload of a {file_type} frame",
@@ -173,18 +175,18 @@ class Protocol:
             keyed=False,
         )
 
-    def _about(self, request_id: str, kind: Kind, method: str) -> Call:
+    def _about(self, request_id: str, kind: CallKind, method: str) -> Call:
         url = f"{self.base_url}{QUEUE_ROOT}/requests/{quote(request_id, safe='')}"
         return Call(kind, method, url, subject=f"request {request_id}", request_id=request_id)
 
     def _call(
-        self, kind: Kind, method: str, path: str, *, subject: str, params: Mapping[str, str] | None = None
+        self, kind: CallKind, method: str, path: str, *, subject: str, params: Mapping[str, str] | None = None
     ) -> Call:
         return Call(kind, method, f"{self.base_url}{QUEUE_ROOT}{path}", subject=subject, params=params or {})
 
     def _json(
         self,
-        kind: Kind,
+        kind: CallKind,
         method: str,
         path: str,
         body: Mapping[str, Any],

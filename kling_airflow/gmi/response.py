@@ -31,7 +31,7 @@ from kling_airflow.errors import (
     Unreachable,
     WrongService,
 )
-from kling_airflow.gmi.call import Call, Kind
+from kling_airflow.gmi.call import Call, CallKind
 from kling_airflow.gmi.request import error_text
 
 _CAPACITY = re.compile(r"capacity", re.IGNORECASE)
@@ -51,7 +51,7 @@ class Lost(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back.
 
     :param status: the HTTP status.
@@ -97,7 +97,7 @@ class Answer:
         return self.body[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
-def read_json(call: Call, answer: Answer) -> Any:
+def read_json(call: Call, answer: Response) -> Any:
     """Return the JSON of a good answer (200, 201, 202).
 
     :raises GMIError: the error that stands for a refusal or an unreadable answer.
@@ -118,13 +118,13 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
 
 
-def refusal(call: Call, answer: Answer) -> GMIError:
+def refusal(call: Call, answer: Response) -> GMIError:
     """Return what an answer that isn't a 2xx means for this call."""
-    if call.kind is Kind.UPLOAD and not call.keyed:
+    if call.kind is CallKind.UPLOAD and not call.keyed:
         return _upload_refused(call, answer)
     if (error := _permanent(call, answer)) is not None:
         return error
-    return _submit_failed(answer) if call.kind is Kind.SUBMIT else _unreachable(call, answer)
+    return _submit_failed(answer) if call.kind is CallKind.SUBMIT else _unreachable(call, answer)
 
 
 def lost(call: Call, how: Lost, reason: str) -> GMIError:
@@ -132,7 +132,7 @@ def lost(call: Call, how: Lost, reason: str) -> GMIError:
 
     :param reason: what the transport said, without URLs that hold secrets.
     """
-    if call.kind is not Kind.SUBMIT:
+    if call.kind is not CallKind.SUBMIT:
         return Unreachable(f"No answer about {call.subject}: {reason}.", **_stake(call))
     if how is Lost.BEFORE_SENDING:
         return NotAccepted(f"The submission did not reach the queue: {reason}.")
@@ -142,26 +142,26 @@ def lost(call: Call, how: Lost, reason: str) -> GMIError:
 def too_large(call: Call) -> GMIError:
     """Return what an answer without end means: it was cut, so it is as good as lost."""
     reason = f"the answer is larger than {call.max_bytes} bytes"
-    if call.kind is Kind.SUBMIT:
+    if call.kind is CallKind.SUBMIT:
         return lost(call, Lost.AFTER_SENDING, reason)
     return ResponseTooLarge(f"No answer about {call.subject}: {reason}.", **_stake(call))
 
 
-def unreadable(call: Call, answer: Answer, why: str) -> GMIError:
+def unreadable(call: Call, answer: Response, why: str) -> GMIError:
     """Return what a 2xx that can't be read means for this call."""
-    if call.kind is Kind.SUBMIT:
+    if call.kind is CallKind.SUBMIT:
         return AmbiguousSubmission(f"The queue answered {answer.status}, but the answer {why}.")
     if answer.is_html:
         return WrongService(f"The answer about {call.subject} ({answer.status}) {why}.", **_stake(call))
     return Unreachable(f"The answer about {call.subject} ({answer.status}) {why}.", **_stake(call))
 
 
-def without_request_id(answer: Answer) -> AmbiguousSubmission:
+def without_request_id(answer: Response) -> AmbiguousSubmission:
     """Return what a 2xx without a readable request id means: it may well have been accepted."""
     return AmbiguousSubmission(f"The queue answered {answer.status} without a readable request id.")
 
 
-def _permanent(call: Call, answer: Answer) -> GMIError | None:
+def _permanent(call: Call, answer: Response) -> GMIError | None:
     """Read the codes that mean the same for every call, and will mean it again."""
     said, stake = _said(answer), _stake(call)
     match answer.status:
@@ -201,7 +201,7 @@ def _find_it(call: Call) -> str:
     )
 
 
-def _submit_failed(answer: Answer) -> GMIError:
+def _submit_failed(answer: Response) -> GMIError:
     """Tell a submission that was surely not taken from one that may have been."""
     said = _said(answer)
     if answer.status == 429:
@@ -217,12 +217,12 @@ def _submit_failed(answer: Answer) -> GMIError:
     return AmbiguousSubmission(f"The queue's answer does not say whether it took the submission{said}.")
 
 
-def _unreachable(call: Call, answer: Answer) -> Unreachable:
+def _unreachable(call: Call, answer: Response) -> Unreachable:
     what = f"No answer about {call.subject}{_said(answer)}."
     return Unreachable(what, retry_after=answer.retry_after, **_stake(call))
 
 
-def _upload_refused(call: Call, answer: Answer) -> GMIError:
+def _upload_refused(call: Call, answer: Response) -> GMIError:
     """Read the object store's answer, which is XML and quotes the signed URL: its words are left out."""
     if answer.status in {400, 403}:
         return Unreachable(
@@ -245,7 +245,7 @@ def _http_date(value: str) -> float | None:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: Response) -> str:
     words = answer.words.rstrip(".") or ("an HTML page" if answer.is_html else "")
     return f" (HTTP {answer.status}: {words})" if words else f" (HTTP {answer.status})"
 

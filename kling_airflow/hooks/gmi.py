@@ -72,12 +72,12 @@ class GMICloudHook(BaseHook):
         """
         from kling_airflow.gmi.async_client import AsyncGMIClient
         from kling_airflow.polling.poller import poller_of
-        from kling_airflow.triggers.metrics import AirflowMeter
+        from kling_airflow.triggers.metrics import AirflowMetrics
 
         with airflow_errors():
             connection, extra = await self._async_connection()
             client = AsyncGMIClient(**_settings(connection, extra))
-            return poller_of(client, ceiling=_max_calls_per_second(extra), meter=AirflowMeter())
+            return poller_of(client, ceiling=_max_calls_per_second(extra), meter=AirflowMetrics())
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the queue whether it takes the key; never raises."""

@@ -19,7 +19,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
 from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
-from kling_airflow.task.stop import Stopped, Stopping, TaskStopped
+from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -114,7 +114,7 @@ class GenerationOperator(BaseOperator):
         self.resubmit_delay = resubmit_delay
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
-        self._stopping = Stopping()
+        self._stopping = StopFlag()
 
     # What a kind of generation says of itself.
 
@@ -213,7 +213,7 @@ class GenerationOperator(BaseOperator):
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
-        from kling_airflow.submission.order import ComeBack
+        from kling_airflow.submission.order import SubmitLater
 
         submitter = self._submitter(context, client, until)
         with reminding(submitter):
@@ -227,7 +227,7 @@ class GenerationOperator(BaseOperator):
                 try:
                     found = submitter.adopt(order, adopt.strip()) if adopt else submitter.submit(order)
                     return replace(found, earlier=max(found.earlier, earlier))
-                except ComeBack as pause:
+                except SubmitLater as pause:
                     self.log.info("%s", pause)
                     self._pause(pause.seconds, until, earlier, in_doubt=[order.fingerprint, order.take])
         except Stopped:

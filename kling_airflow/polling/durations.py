@@ -17,7 +17,7 @@ Kind = tuple[str, int | None]
 """A model and the seconds of clip that were asked for."""
 
 
-class Lately:
+class ClipDurations:
     """The times that recent requests took from submission to end, failures among them, by kind.
 
     The shortest of them counts, not the average. Nobody is left alone for what was learned: a clip may be

@@ -14,9 +14,9 @@ from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.call import Call, Timeouts
 from kling_airflow.gmi.protocol import PAGE_SIZE
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Answer, read_json
-from kling_airflow.polling.metrics import Meter
-from kling_airflow.polling.rate_limiter import Pace
+from kling_airflow.gmi.response import Response, read_json
+from kling_airflow.polling.metrics import PollMetrics
+from kling_airflow.polling.rate_limiter import RateLimiter
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ the event loop; then the requests are asked by id."""
 _SHORTEST, _LONGEST = 10.0, 30.0
 
 
-class PacedCalls:
+class LimitedCalls:
     """Calls of one connection that change nothing, never faster than its pace.
 
     :param client: the transport; nothing is repeated here, the next round is the retry.
@@ -34,7 +34,7 @@ class PacedCalls:
     :param meter: counts them.
     """
 
-    def __init__(self, client: AsyncGMIClient, pace: Pace, meter: Meter) -> None:
+    def __init__(self, client: AsyncGMIClient, pace: RateLimiter, meter: PollMetrics) -> None:
         self.pace = pace
         self.last_answer_at: float | None = None
         """When the queue last gave a good answer, in Unix seconds."""
@@ -67,9 +67,9 @@ class PacedCalls:
             return False
         return False
 
-    async def _make(self, kind: str, call: Call, read: Callable[[Call, Answer], T]) -> T:
+    async def _make(self, kind: str, call: Call, read: Callable[[Call, Response], T]) -> T:
         asked_at = await self._turn()
-        answer: Answer | None = None
+        answer: Response | None = None
         try:
             answer = await self._client.send(call)
             result = read(call, answer)
@@ -111,7 +111,7 @@ class PacedCalls:
         return "limited" if limited else "failed"
 
 
-def _limited(answer: Answer | None) -> bool:
+def _limited(answer: Response | None) -> bool:
     return answer is not None and answer.status == 429
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Meter(Protocol):
+class PollMetrics(Protocol):
     """Keeps what it is told. Called on the event loop: it must not block, and never raise."""
 
     def in_flight(self, requests: int) -> None:
@@ -24,7 +24,7 @@ class Meter(Protocol):
         """Take in how many seconds a clip took from submission to success."""
 
 
-class NoMeter:
+class NoMetrics:
     """Keeps nothing."""
 
     def in_flight(self, requests: int) -> None:

@@ -19,14 +19,14 @@ from kling_airflow.errors import KlingError, Unauthorized
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.polling.decision import Wait
-from kling_airflow.polling.durations import Lately
-from kling_airflow.polling.limited_calls import PacedCalls
+from kling_airflow.polling.durations import ClipDurations
+from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.list_scan import Habit
-from kling_airflow.polling.metrics import Meter, NoMeter
-from kling_airflow.polling.rate_limiter import CEILING, Pace
+from kling_airflow.polling.metrics import NoMetrics, PollMetrics
+from kling_airflow.polling.rate_limiter import CEILING, RateLimiter
 from kling_airflow.polling.round import BREATH, Round
-from kling_airflow.polling.schedule import Schedule, Tracked
-from kling_airflow.polling.waiter import Watch
+from kling_airflow.polling.schedule import Schedule, TrackedRequest
+from kling_airflow.polling.waiter import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ JITTER: Final = 0.1
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, Poller]] = WeakKeyDictionary()
 
 
-def poller_of(client: AsyncGMIClient, *, ceiling: float = CEILING, meter: Meter | None = None) -> Poller:
+def poller_of(
+    client: AsyncGMIClient, *, ceiling: float = CEILING, meter: PollMetrics | None = None
+) -> Poller:
     """Return the running loop's poller for the client's base URL, organization and key.
 
     :param client: becomes the poller's own where there is none yet; else it is not used, and as it has
@@ -50,7 +52,7 @@ def poller_of(client: AsyncGMIClient, *, ceiling: float = CEILING, meter: Meter 
     identity = client.protocol.identity
     poller = pollers.get(identity)
     if poller is None:
-        poller = Poller(client, ceiling, meter or NoMeter(), lambda: pollers.pop(identity, None))
+        poller = Poller(client, ceiling, meter or NoMetrics(), lambda: pollers.pop(identity, None))
         pollers[identity] = poller
     poller.pace.lower(ceiling)
     return poller
@@ -69,20 +71,20 @@ class Poller:
         self,
         client: AsyncGMIClient,
         ceiling: float = CEILING,
-        meter: Meter | None = None,
+        meter: PollMetrics | None = None,
         on_close: Callable[[], object] = lambda: None,
     ) -> None:
-        self.pace = Pace(ceiling)
+        self.pace = RateLimiter(ceiling)
         self.closed = False
         """Whether it has ended; who waits next asks :func:`poller_of` for another."""
         self._client = client
-        self._meter = meter or NoMeter()
+        self._meter = meter or NoMetrics()
         self._on_close = on_close
-        self._calls = PacedCalls(client, self.pace, self._meter)
+        self._calls = LimitedCalls(client, self.pace, self._meter)
         self._schedule = Schedule()
         self._habits: dict[str, Habit] = {}
-        self._lately = Lately()
-        self._watches: dict[str, list[Watch]] = {}
+        self._lately = ClipDurations()
+        self._watches: dict[str, list[Waiter]] = {}
         self._rounds = 0
         self._began = 0.0
         self._ahead = 0.0
@@ -92,13 +94,13 @@ class Poller:
         # Of its own: else what it logs lands in the first waiter's task log.
         self._context = contextvars.Context()
 
-    def watch(self, wait: Wait, *, model: str, interval: float) -> Watch:
+    def watch(self, wait: Wait, *, model: str, interval: float) -> Waiter:
         """Begin to look at a request; use what is returned in `with`, which ends it.
 
         :param model: the request's model: list calls need it.
         :param interval: seconds between two looks.
         """
-        watch = Watch(wait, interval, self._let_go, self._context)
+        watch = Waiter(wait, interval, self._let_go, self._context)
         self._watches.setdefault(wait.request_id, []).append(watch)
         before = self._schedule.next_at()
         now = self._now()
@@ -113,7 +115,7 @@ class Poller:
             )
         return watch
 
-    def _let_go(self, watch: Watch) -> None:
+    def _let_go(self, watch: Waiter) -> None:
         watches = self._watches.get(watch.wait.request_id, [])
         if watch in watches:
             watches.remove(watch)
@@ -170,7 +172,7 @@ class Poller:
         self._schedule.round_ends()
         self._meter.in_flight(len(self._schedule))
 
-    async def _tell(self, left: list[Tracked], error: KlingError) -> None:
+    async def _tell(self, left: list[TrackedRequest], error: KlingError) -> None:
         """Let one failure stand for all that could not be asked, or for everyone if it is the key."""
         everyone = isinstance(error, Unauthorized)
         for number, one in enumerate(list(self._schedule.tracked.values()) if everyone else left):
@@ -178,7 +180,7 @@ class Poller:
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
 
-    def _saw(self, one: Tracked, seen: Request | KlingError, served_at: float | None) -> None:
+    def _saw(self, one: TrackedRequest, seen: Request | KlingError, served_at: float | None) -> None:
         """Take a look in, and decide when the next one is due."""
         unripe = 0.0
         if isinstance(seen, Request):
@@ -192,13 +194,13 @@ class Poller:
         self._schedule.looked(one, self._began, one.interval * self._share, until=until, unripe=unripe)
         self._inform(one, seen)
 
-    def _unripe(self, one: Tracked, request: Request, served_at: float | None) -> float:
+    def _unripe(self, one: TrackedRequest, request: Request, served_at: float | None) -> float:
         if served_at is None or request.created_at is None:
             return 0.0
         kind = (request.model or one.model, request.duration)
         return self._lately.unripe_for(kind, served_at - request.created_at, one.interval, self._began)
 
-    def _inform(self, one: Tracked, seen: Request | KlingError) -> None:
+    def _inform(self, one: TrackedRequest, seen: Request | KlingError) -> None:
         over = True
         for watch in self._watches.get(one.request_id, ()):
             watch.next_look_at = one.due_at
@@ -206,7 +208,7 @@ class Poller:
         if over:
             self._schedule.drop(one.request_id)
 
-    def _note_end(self, one: Tracked, request: Request, served_at: float | None) -> None:
+    def _note_end(self, one: TrackedRequest, request: Request, served_at: float | None) -> None:
         created, ended = request.created_at, request.updated_at
         if ended is not None and created is not None:
             self._lately.note((request.model or one.model, request.duration), ended - created, self._began)

@@ -18,7 +18,7 @@ LONGEST_RETRY_AFTER: Final = 900.0
 _RECOVERY = 0.02
 
 
-class Pace:
+class RateLimiter:
     """The calls of one connection: spread evenly, slowed by 429, stopped by silence.
 
     All times are seconds of one monotonic clock.

@@ -10,9 +10,9 @@ from typing import Final
 
 from kling_airflow.errors import KlingError, NotFound, Unauthorized
 from kling_airflow.gmi.request import Page, Request, Status
-from kling_airflow.polling.limited_calls import PacedCalls
+from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.list_scan import PAGE_COST, SLACK, Habit, Scan
-from kling_airflow.polling.schedule import Tracked, of_model
+from kling_airflow.polling.schedule import TrackedRequest, of_model
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _UNPROVEN_LEFT_ALONE = 60.0
 _WASTE = 0.1
 """The part of what asking by id costs that lists may cost besides while they prove nothing."""
 
-Saw = Callable[[Tracked, "Request | KlingError", "float | None"], None]
+Saw = Callable[[TrackedRequest, "Request | KlingError", "float | None"], None]
 """Takes a look in: the request, what was seen, and the queue's clock at that moment."""
 
 
@@ -37,7 +37,7 @@ class Shown:
     :param as_of: the queue's clock when the reading began.
     """
 
-    active: list[Tracked]
+    active: list[TrackedRequest]
     as_of: float | None = None
 
 
@@ -53,8 +53,8 @@ class Round:
 
     def __init__(
         self,
-        calls: PacedCalls,
-        tracked: Mapping[str, Tracked],
+        calls: LimitedCalls,
+        tracked: Mapping[str, TrackedRequest],
         habits: dict[str, Habit],
         saw: Saw,
         number: int,
@@ -64,12 +64,12 @@ class Round:
         self._habits = habits
         self._saw = saw
         self._number = number
-        self._left: dict[str, Tracked] = {}
+        self._left: dict[str, TrackedRequest] = {}
         self._checking = asyncio.Lock()
         self.stopped_by: KlingError | None = None
         """The error that ended the round early: the connection is at fault, not a request."""
 
-    async def run(self, due: Iterable[Tracked]) -> list[Tracked]:
+    async def run(self, due: Iterable[TrackedRequest]) -> list[TrackedRequest]:
         """Look; return what was not looked at: the connection failed, or the pace has no room for it now."""
         self._left = {one.request_id: one for one in due}
         for one in self._left.values():
@@ -84,7 +84,7 @@ class Round:
 
     # The list
 
-    async def _read_list(self, model: str, group: list[Tracked]) -> None:
+    async def _read_list(self, model: str, group: list[TrackedRequest]) -> None:
         habit = self._habits.setdefault(model, Habit())
         wanted = {
             one.request_id: one
@@ -148,7 +148,7 @@ class Round:
                 one.over = True
                 self._left[one.request_id] = one
 
-    def _count(self, one: Tracked, as_of: float | None) -> None:
+    def _count(self, one: TrackedRequest, as_of: float | None) -> None:
         """Let a row of the list stand for a look."""
         self._left.pop(one.request_id, None)
         if one.row is not None:
@@ -182,7 +182,7 @@ class Round:
         queue = sorted(self._left.values(), key=lambda one: (one.stands_back(began), one.asked_at))
         queue.reverse()  # it is taken from the end; of those never asked the oldest comes first
 
-        def has_room(one: Tracked) -> bool:
+        def has_room(one: TrackedRequest) -> bool:
             return not one.stands_back(began) or self._now() - began < room
 
         async def worker() -> None:
@@ -195,7 +195,7 @@ class Round:
             for _ in range(min(CONCURRENCY, len(queue))):
                 workers.create_task(worker())
 
-    async def _ask(self, one: Tracked) -> Request | None:
+    async def _ask(self, one: TrackedRequest) -> Request | None:
         if one.request_id not in self._tracked:
             self._left.pop(one.request_id, None)
             return None
@@ -212,7 +212,7 @@ class Round:
         self._saw(one, request, served_at)
         return request
 
-    async def _ask_failed(self, one: Tracked, error: KlingError) -> None:
+    async def _ask_failed(self, one: TrackedRequest, error: KlingError) -> None:
         self._left.pop(one.request_id, None)
         if isinstance(error, NotFound) and one.row is not None:
             self._saw(one, one.row, None)  # the list knows it, so it exists (seen: made in the console)
@@ -250,7 +250,7 @@ def is_whole(row: Request) -> bool:
     return bool(told and row.payload)
 
 
-def _not_listed(one: Tracked, number: int) -> None:
+def _not_listed(one: TrackedRequest, number: int) -> None:
     """Note that the list lacks it: ask by id, and look in the list again only after some rounds."""
     one.unlisted += 1
     one.list_from = number + 2 ** min(one.unlisted, 6)

@@ -16,7 +16,7 @@ _SETTLE_MAX = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class Tracked:
+class TrackedRequest:
     """One request that somebody waits for. Times are seconds of one monotonic clock.
 
     :param interval: seconds between two looks, the shortest that a waiter asked for.
@@ -53,13 +53,15 @@ class Tracked:
 class Schedule:
     """Every tracked request of a connection; those that are due about together are due together."""
 
-    tracked: dict[str, Tracked] = field(default_factory=dict)
+    tracked: dict[str, TrackedRequest] = field(default_factory=dict)
     _next: float = math.inf
 
     def __len__(self) -> int:
         return len(self.tracked)
 
-    def add(self, request_id: str, model: str, interval: float, now: float, *, until: float) -> Tracked:
+    def add(
+        self, request_id: str, model: str, interval: float, now: float, *, until: float
+    ) -> TrackedRequest:
         """Track a request: look with the next round, or within the interval, or soon where nobody waits.
 
         :param until: when its waiter gives up: it is looked at once more then.
@@ -74,7 +76,7 @@ class Schedule:
             # With others, it waits for their next round: its own call is saved, and it is no later than
             # an interval. Alone, only as long as others of the same burst take to arrive.
             due_at = min(now + interval, max(soon, self._next) if self.tracked else soon, until)
-            found = Tracked(request_id, model, interval, due_at)
+            found = TrackedRequest(request_id, model, interval, due_at)
             self.tracked[request_id] = found
         self._next = min(self._next, found.due_at)
         return found
@@ -87,11 +89,13 @@ class Schedule:
         """Return when the next round is due; infinity without any request."""
         return self._next
 
-    def due(self, now: float) -> list[Tracked]:
+    def due(self, now: float) -> list[TrackedRequest]:
         """Return what is to be looked at in a round that begins now."""
         return [one for one in self.tracked.values() if one.due_at <= now + one.interval * EARLY]
 
-    def looked(self, one: Tracked, began: float, pause: float, *, until: float, unripe: float = 0.0) -> None:
+    def looked(
+        self, one: TrackedRequest, began: float, pause: float, *, until: float, unripe: float = 0.0
+    ) -> None:
         """Note a look; the next one is due after the pause.
 
         :param began: when the round began: what was seen is at least as new.
@@ -110,9 +114,9 @@ class Schedule:
         self._next = min((one.due_at for one in self.tracked.values()), default=math.inf)
 
 
-def of_model(due: Iterable[Tracked]) -> dict[str, list[Tracked]]:
+def of_model(due: Iterable[TrackedRequest]) -> dict[str, list[TrackedRequest]]:
     """Return the requests by their model: a list call names one."""
-    groups: dict[str, list[Tracked]] = {}
+    groups: dict[str, list[TrackedRequest]] = {}
     for one in due:
         groups.setdefault(one.model, []).append(one)
     return groups

@@ -18,7 +18,7 @@ _UNASKED = 1.5
 """How much longer than it asked a waiter is left alone when no look comes to wake it."""
 
 
-class Watch:
+class Waiter:
     """One waiter's hold on the poller. Use it in `with`: it is let go of without an await.
 
     Ten thousand may be held at once: whatever it keeps, the garbage collector walks through.
@@ -44,7 +44,7 @@ class Watch:
     )
 
     def __init__(
-        self, wait: Wait, interval: float, let_go: Callable[[Watch], None], context: contextvars.Context
+        self, wait: Wait, interval: float, let_go: Callable[[Waiter], None], context: contextvars.Context
     ) -> None:
         self.wait = wait
         self.interval = interval

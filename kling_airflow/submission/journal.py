@@ -28,7 +28,7 @@ _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JournalEntry:
     """One numbered file: a record, when it was written, and by whom.
 
     :param scope: the task instance of the order.
@@ -99,7 +99,7 @@ class Step:
         return step
 
 
-class Steps:
+class Journal:
     """The steps of one deployment's orders.
 
     :param store: of the ledger's root.
@@ -129,7 +129,7 @@ class Steps:
         """Return the number of an order's last step, 0 where there is none."""
         return max(numbers(self.store.names(folder)), default=0)
 
-    def read(self, folder: str, number: int) -> Step:
+    def read(self, folder: str, number: int) -> JournalEntry:
         """Return one step.
 
         :param folder: as :meth:`folder` returns it.
@@ -140,11 +140,11 @@ class Steps:
         try:
             if data is None:
                 raise UnreadableRecord("it was listed, and is gone")
-            return Step.read(data, folder.rpartition("/")[2], number)
+            return JournalEntry.read(data, folder.rpartition("/")[2], number)
         except UnreadableRecord as error:
             raise UnreadableRecord(f"{self.store.uri}/{key} is unreadable: {error.what}") from error
 
-    def append(self, folder: str, step: Step) -> bool:
+    def append(self, folder: str, step: JournalEntry) -> bool:
         """Write a step if there is none of its number; return whether it is ours that stands there."""
         return self.store.create(step_key(folder, step.number), step.to_bytes())
 

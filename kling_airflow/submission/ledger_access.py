@@ -16,7 +16,7 @@ WRITE_PATIENCE: Final = 60.0
 _PAUSE = 2.0
 
 
-class Book:
+class LedgerAccess:
     """A ledger, as the steps of a submission use it.
 
     :param ledger: where records are kept.

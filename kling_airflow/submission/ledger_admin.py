@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from kling_airflow.errors import Fenced, InvalidArgument, UnreadableRecord
 from kling_airflow.submission.exclusive_store import open_store
-from kling_airflow.submission.journal import Step, Steps, numbers
+from kling_airflow.submission.journal import Journal, JournalEntry, numbers
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import slug
 
@@ -46,7 +46,7 @@ class Entry:
         return "/".join(self.folder.split("/")[-4:-1])
 
 
-class Orders:
+class LedgerAdmin:
     """The orders of one deployment.
 
     :param root: where the ledger is: a ``pathlib.Path``, ``UPath`` or Airflow's ``ObjectStoragePath``.
@@ -58,7 +58,7 @@ class Orders:
     def __init__(
         self, root: Any, deployment: str, *, by: str = "a person", now: Callable[[], float] = time.time
     ) -> None:
-        self.steps = Steps(open_store(root), deployment)
+        self.steps = Journal(open_store(root), deployment)
         self.by = by
         self.now = now
         there = sorted(self.steps.store.names())
@@ -105,16 +105,16 @@ class Orders:
             )
         return found[0]
 
-    def last(self, entries: list[Entry]) -> list[Step | UnreadableRecord]:
+    def last(self, entries: list[Entry]) -> list[JournalEntry | UnreadableRecord]:
         """Return the last step of each, or why it can't be read."""
         with ThreadPoolExecutor(_READERS) as pool:
             return list(pool.map(lambda entry: self._try(entry, entry.numbers[-1]), entries))
 
-    def history(self, entry: Entry) -> list[Step | UnreadableRecord]:
+    def history(self, entry: Entry) -> list[JournalEntry | UnreadableRecord]:
         """Return each step of an order, or why it can't be read."""
         return [self._try(entry, number) for number in entry.numbers]
 
-    def adopt(self, entry: Entry, request_id: str) -> Step:
+    def adopt(self, entry: Entry, request_id: str) -> JournalEntry:
         """Make a request an order's own, on a person's word: its task finds it on its next try.
 
         :raises InvalidArgument: if the order has another request, or the request another order.
@@ -140,7 +140,7 @@ class Orders:
         adopted = record.submitted(request_id, now=0.0)
         return self._append(entry, last, replace(adopted, submitted_at=record.sent_at))
 
-    def forget(self, entry: Entry, reason: str) -> Step:
+    def forget(self, entry: Entry, reason: str) -> JournalEntry:
         """Let an order's task submit anew, with a new marker. What it has bought stays bought.
 
         :param reason: for people who read the ledger.
@@ -162,7 +162,7 @@ class Orders:
         )
         return self._append(entry, last, fresh)
 
-    def _append(self, entry: Entry, last: Step, record: SubmissionRecord) -> Step:
+    def _append(self, entry: Entry, last: JournalEntry, record: SubmissionRecord) -> JournalEntry:
         # A command is its own writer: what it finds at its number is never its own.
         step = replace(
             last, record=record, number=last.number + 1, writer=f"{self.now():.6f}", by=self.by, at=self.now()
@@ -173,7 +173,7 @@ class Orders:
             )
         return step
 
-    def _try(self, entry: Entry, number: int) -> Step | UnreadableRecord:
+    def _try(self, entry: Entry, number: int) -> JournalEntry | UnreadableRecord:
         try:
             return self.steps.read(entry.folder, number)
         except UnreadableRecord as error:

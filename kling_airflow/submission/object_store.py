@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kling_airflow.errors import Fenced, InvalidArgument, UnreadableRecord
 from kling_airflow.submission.exclusive_store import Store, open_store
-from kling_airflow.submission.journal import Step, Steps, step_key
+from kling_airflow.submission.journal import Journal, JournalEntry, step_key
 from kling_airflow.submission.record import SubmissionRecord, clock
 from kling_airflow.submission.task_key import TaskKey
 
@@ -22,7 +22,7 @@ _proven: Final[set[tuple[object, str]]] = set()
 _proving: Final = threading.Lock()
 
 
-class FolderLedger:
+class ObjectStoreLedger:
     """Keeps the records of one task instance, as one of its tries sees them.
 
     A ledger has read the number N of an order, and writes N+1 or nothing. Whoever else has written
@@ -45,7 +45,7 @@ class FolderLedger:
         by: str = "a try",
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._steps = Steps(open_store(root), deployment)
+        self._steps = Journal(open_store(root), deployment)
         self._scope = scope
         self._by = by
         self._now = now
@@ -81,7 +81,7 @@ class FolderLedger:
         order, folder = self._place(record.fingerprint, record.take)
         while True:
             number = self._at.setdefault(order, 0) + 1
-            step = Step(self._scope, record, number, self._writer, self._by, self._now())
+            step = JournalEntry(self._scope, record, number, self._writer, self._by, self._now())
             if self._steps.append(folder, step):
                 self._at[order] = number
                 return

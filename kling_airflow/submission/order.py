@@ -115,7 +115,7 @@ class OnUnresolved(StrEnum):
             raise InvalidArgument(f"`on_unresolved` is {value!r}; it must be `fail` or `resubmit`.") from None
 
 
-class ComeBack(Exception):
+class SubmitLater(Exception):
     """Nothing can be done now: submit the same order again later.
 
     :param seconds: how long to stay away.

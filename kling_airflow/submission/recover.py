@@ -8,8 +8,8 @@ from typing import Final
 from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable, UnresolvedSubmission
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.polling.decision import NOT_FOUND_GRACE
-from kling_airflow.submission.ledger_access import Book
-from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
+from kling_airflow.submission.ledger_access import LedgerAccess
+from kling_airflow.submission.order import Log, OnUnresolved, Order, Queue, SubmitLater, Submitted
 from kling_airflow.submission.reconcile import Sighting, find, look
 from kling_airflow.submission.record import SubmissionRecord, clock
 
@@ -34,7 +34,7 @@ class Recovery:
     def __init__(
         self,
         queue: Queue,
-        book: Book,
+        book: LedgerAccess,
         log: Log,
         *,
         grace: float,
@@ -117,7 +117,7 @@ class Recovery:
     def resolve(self, order: Order, record: SubmissionRecord) -> Submitted | None:
         """Find the lost request; None where it is proven, or the user's word, that it may be sent again.
 
-        :raises ComeBack: it was neither found nor ruled out yet.
+        :raises SubmitLater: it was neither found nor ruled out yet.
         :raises UnresolvedSubmission: it was neither when the grace was over, or it can't be told from others.
         """
         over = (record.arrives_by or 0.0) + self.grace
@@ -135,7 +135,7 @@ class Recovery:
                 self._give_up(record, sighting)
                 return None
         away = max(1.0, min(LOOK_LATER, over - self.now()))
-        raise ComeBack(away, "A lost submission is still looked for.")
+        raise SubmitLater(away, "A lost submission is still looked for.")
 
     def _look(self, order: Order, record: SubmissionRecord) -> Sighting:
         try:

@@ -21,13 +21,13 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.ledger_access import Book
-from kling_airflow.submission.order import ComeBack, Log, OnUnresolved, Order, Queue, Submitted
+from kling_airflow.submission.ledger_access import LedgerAccess
+from kling_airflow.submission.order import Log, OnUnresolved, Order, Queue, SubmitLater, Submitted
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.recover import Recovery, known
 
 PAUSE_MAX: Final = 60.0
-"""Seconds of the longest pause that is sat out here; a longer one is the caller's (``ComeBack``)."""
+"""Seconds of the longest pause that is sat out here; a longer one is the caller's (``SubmitLater``)."""
 STALE_AFTER: Final = 150.0
 """Seconds after which a written intent is too old to send on: soon its absence could be proven. It is written
 anew, and a try that has been replaced meanwhile finds itself fenced."""
@@ -66,7 +66,7 @@ class Submitter:
         self.until = until
         self.now = now
         self.sleep = sleep
-        self.book = Book(ledger, log, now=now, sleep=patient_sleep)
+        self.book = LedgerAccess(ledger, log, now=now, sleep=patient_sleep)
         self.recovery = Recovery(
             queue, self.book, log, grace=grace, on_unresolved=on_unresolved, now=now, sleep=sleep
         )
@@ -74,7 +74,7 @@ class Submitter:
     def submit(self, order: Order) -> Submitted:
         """Return the order's request: the one it already has, or a new one.
 
-        :raises ComeBack: nothing can be done now; submit the same order again later.
+        :raises SubmitLater: nothing can be done now; submit the same order again later.
         :raises NotAccepted: the queue kept saying "not now"; nothing was bought.
         :raises Rejected: refused for good, as are ``NotFound``, ``Unauthorized``, ``InsufficientCredits``.
         :raises UnresolvedSubmission: an answer was lost, and the request could be neither found nor ruled
@@ -184,7 +184,7 @@ class Submitter:
         if self.now() + pause > self.until:
             raise error
         if pause > PAUSE_MAX:
-            raise ComeBack(pause, error.what)
+            raise SubmitLater(pause, error.what)
         self.log.info("%s Sending again in %.0f s.", error.what, pause)
         self.sleep(pause)
 

@@ -33,7 +33,7 @@ def choose(context: Mapping[str, Any], *, durable: bool, folder: str | None) -> 
 
 def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
     from kling_airflow.hooks.ledger import configured_deployment, open_folder
-    from kling_airflow.submission.object_store import FolderLedger
+    from kling_airflow.submission.object_store import ObjectStoreLedger
     from kling_airflow.submission.task_key import TaskKey
 
     place = open_folder(folder)
@@ -47,4 +47,4 @@ def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
     scope = TaskKey(ti.dag_id, ti.run_id, ti.task_id, map_index)
-    return FolderLedger(place, scope, deployment=deployment, by=f"try {ti.try_number}")
+    return ObjectStoreLedger(place, scope, deployment=deployment, by=f"try {ti.try_number}")

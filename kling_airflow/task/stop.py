@@ -66,7 +66,7 @@ class TaskStopped(KlingError, AirflowException):
         )
 
 
-class Stopping:
+class StopFlag:
     """A wish to end, and sleeping that heeds it."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Unreachable
 from kling_airflow.gmi.request import Request
 from kling_airflow.task.state import task_is_over
-from kling_airflow.task.stop import Stopped, Stopping, TaskStopped
+from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -25,7 +25,7 @@ def watch(
     log: Log,
     *,
     interval: float,
-    stopping: Stopping,
+    stopping: StopFlag,
     context: Mapping[str, Any],
     cancel_on_kill: bool,
     cancel_on_timeout: bool,

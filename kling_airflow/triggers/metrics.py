@@ -15,7 +15,7 @@ PREFIX: Final = "kling"
 _UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-class AirflowMeter:
+class AirflowMetrics:
     """A :class:`kling_airflow.polling.metrics.Meter` that keeps its figures in Airflow's statistics."""
 
     def in_flight(self, requests: int) -> None:

@@ -80,6 +80,6 @@ def _import() -> None:
     import certifi  # noqa: F401
     import requests.utils  # noqa: F401
 
-    from kling_airflow.triggers.metrics import AirflowMeter
+    from kling_airflow.triggers.metrics import AirflowMetrics
 
-    AirflowMeter().in_flight(0)  # with its first figure, Airflow parses its table of metrics
+    AirflowMetrics().in_flight(0)  # with its first figure, Airflow parses its table of metrics

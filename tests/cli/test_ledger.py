@@ -12,7 +12,7 @@ import pytest
 from kling_airflow.__main__ import main
 from kling_airflow.cli import ledger as ledger_command
 from kling_airflow.errors import Fenced
-from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
@@ -24,8 +24,8 @@ AT = 1_795_000_000.0
 SENT = "2026-11-18 11:06:40"
 
 
-def ledger(root: Path, scope: TaskKey = ONE, deployment: str = "prod") -> FolderLedger:
-    it = FolderLedger(root, scope, deployment=deployment, by="try 1", now=lambda: AT)
+def ledger(root: Path, scope: TaskKey = ONE, deployment: str = "prod") -> ObjectStoreLedger:
+    it = ObjectStoreLedger(root, scope, deployment=deployment, by="try 1", now=lambda: AT)
     it.read(PRINT, 1)
     return it
 
@@ -60,7 +60,7 @@ def order(scope: TaskKey) -> str:
 
 
 def read(root: Path, scope: TaskKey) -> SubmissionRecord:
-    record = FolderLedger(root, scope, deployment="prod").read(PRINT, 1)
+    record = ObjectStoreLedger(root, scope, deployment="prod").read(PRINT, 1)
     assert record is not None
     return record
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kling_airflow.errors import InvalidArgument, Unauthorized
-from kling_airflow.gmi.call import SUBMIT_TIMEOUTS, Kind
+from kling_airflow.gmi.call import SUBMIT_TIMEOUTS, CallKind
 from kling_airflow.gmi.protocol import DEFAULT_BASE_URL, QUEUE_ROOT, Protocol
 
 
@@ -57,7 +57,7 @@ def test_a_request_id_can_not_leave_its_place_in_the_path() -> None:
 
 def test_a_submission_has_time_and_is_of_the_kind_that_spends() -> None:
     call = Protocol("key").submit("m", {"prompt": "p"})
-    assert call.kind is Kind.SUBMIT
+    assert call.kind is CallKind.SUBMIT
     assert call.timeouts == SUBMIT_TIMEOUTS
     assert call.timeouts.total >= 180
     assert "prompt" not in repr(call)

@@ -21,7 +21,7 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi import response
 from kling_airflow.gmi.protocol import Protocol
-from kling_airflow.gmi.response import Answer, Lost
+from kling_airflow.gmi.response import Lost, Response
 
 PROTOCOL = Protocol("key", "http://queue.example")
 SUBMIT = PROTOCOL.submit("kling-v3-image-to-video", {"prompt": "x"})
@@ -29,12 +29,12 @@ GET = PROTOCOL.get("5fad3c36")
 HTML = b"<!DOCTYPE html><html><body>Bad gateway</body></html>"
 
 
-def said(status: int, body: bytes | str = b"", **headers: str) -> Answer:
+def said(status: int, body: bytes | str = b"", **headers: str) -> Response:
     raw = body.encode() if isinstance(body, str) else body
     named = {"content-type": "application/json"} | {
         key.replace("_", "-"): value for key, value in headers.items()
     }
-    return Answer(status, named, raw)
+    return Response(status, named, raw)
 
 
 @pytest.mark.parametrize(

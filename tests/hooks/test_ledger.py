@@ -6,7 +6,7 @@ import pytest
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
-from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
@@ -25,8 +25,8 @@ def test_it_is_read_from_the_configuration(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_local_folder(tmp_path: Path) -> None:
-    FolderLedger(open_folder(f"file://{tmp_path}/"), SCOPE, deployment="prod").write(RECORD)
-    assert FolderLedger(tmp_path, SCOPE, deployment="prod").read("f" * 64, 1) == RECORD
+    ObjectStoreLedger(open_folder(f"file://{tmp_path}/"), SCOPE, deployment="prod").write(RECORD)
+    assert ObjectStoreLedger(tmp_path, SCOPE, deployment="prod").read("f" * 64, 1) == RECORD
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from kling_airflow.__main__ import main
 from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, UnreadableRecord
 from kling_airflow.submission import object_store as folder_module
 from kling_airflow.submission.exclusive_store import open_store
-from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
@@ -50,8 +50,8 @@ def root(s3: S3) -> ObjectStoragePath:
     return ObjectStoragePath(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
 
 
-def ledger(root: Any, scope: TaskKey = SCOPE) -> FolderLedger:
-    return FolderLedger(root, scope, deployment="prod")
+def ledger(root: Any, scope: TaskKey = SCOPE) -> ObjectStoreLedger:
+    return ObjectStoreLedger(root, scope, deployment="prod")
 
 
 def keys(s3: S3, root: ObjectStoragePath) -> list[str]:
@@ -93,7 +93,7 @@ def test_the_next_try_reads_what_this_one_wrote(s3: S3, root: ObjectStoragePath)
     ]
 
 
-def write(tries: list[FolderLedger], now: int, fenced: list[int], number: int) -> bool:
+def write(tries: list[ObjectStoreLedger], now: int, fenced: list[int], number: int) -> bool:
     try:
         tries[number].write(SENDING.sending(now=now, within=number, marker=None, frames={}))
     except Fenced:

@@ -3,13 +3,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.polling.durations import LONGEST_UNRIPE, MIN_SAMPLES, Kind, Lately
+from kling_airflow.polling.durations import LONGEST_UNRIPE, MIN_SAMPLES, ClipDurations, Kind
 
 KIND: Kind = ("kling-v3-image-to-video", 5)
 
 
-def lately(*seconds: float, at: float = 1000.0) -> Lately:
-    made = Lately()
+def lately(*seconds: float, at: float = 1000.0) -> ClipDurations:
+    made = ClipDurations()
     for value in seconds:
         made.note(KIND, value, at)
     return made
@@ -52,7 +52,7 @@ def test_what_was_learned_is_forgotten_after_an_hour() -> None:
 
 
 def test_it_stays_small() -> None:
-    made = Lately()
+    made = ClipDurations()
     for number in range(1000):
         for _ in range(50):
             made.note((f"model-{number}", 5), 10.0, 0.0)

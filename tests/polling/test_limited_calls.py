@@ -9,20 +9,20 @@ import pytest
 from kling_airflow.errors import NotFound, ResponseTooLarge, Unauthorized, Unreachable
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.polling import limited_calls
-from kling_airflow.polling.limited_calls import PacedCalls
-from kling_airflow.polling.rate_limiter import Pace
+from kling_airflow.polling.limited_calls import LimitedCalls
+from kling_airflow.polling.rate_limiter import RateLimiter
 from tests.gmi.scripted import Step, answer, reset, scripted, trickle
 from tests.polling.waiting import Counted
 
 RECORD = answer(200, '{"request_id": "a", "status": "queued"}', Date="Mon, 23 Nov 2026 05:00:00 GMT")
 
 
-def run(call: str, *steps: Step, pace: Pace | None = None) -> tuple[object, PacedCalls, Counted]:
+def run(call: str, *steps: Step, pace: RateLimiter | None = None) -> tuple[object, LimitedCalls, Counted]:
     """Make one call; return what came of it."""
 
-    async def make(url: str) -> tuple[object, PacedCalls]:
+    async def make(url: str) -> tuple[object, LimitedCalls]:
         async with AsyncGMIClient("key", url) as client:
-            calls = PacedCalls(client, pace or Pace(1000), meter)
+            calls = LimitedCalls(client, pace or RateLimiter(1000), meter)
             arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "refuses_the_key": ()}[call]
             try:
                 return await getattr(calls, call)(*arguments), calls
@@ -111,10 +111,10 @@ def test_retry_after_pauses_and_is_counted() -> None:
 
 async def test_a_call_that_waited_for_its_turn_heeds_a_pause_that_began_meanwhile() -> None:
     loop = asyncio.get_running_loop()
-    pace = Pace(2.0)
+    pace = RateLimiter(2.0)
     with scripted(RECORD) as server:
         async with AsyncGMIClient("key", server.url) as client:
-            calls = PacedCalls(client, pace, Counted())
+            calls = LimitedCalls(client, pace, Counted())
             await calls.get("a", 1.0)
             waiting = asyncio.create_task(calls.get("a", 1.0))
             await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.polling.durations import LONGEST_UNRIPE
 from kling_airflow.polling.list_scan import Habit
-from kling_airflow.polling.rate_limiter import Pace
+from kling_airflow.polling.rate_limiter import RateLimiter
 from kling_airflow.polling.round import CONCURRENCY, Round, is_whole
 from kling_airflow.polling.schedule import Schedule
 
@@ -42,7 +42,7 @@ class Queue:
 
     by_id: dict[str, Request | GMIError]
     listed: list[Request] | GMIError
-    pace: Pace = field(default_factory=lambda: Pace(1e6))
+    pace: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
     refuses: bool = False
     takes: float = 0.0
     asked: list[str] = field(default_factory=list)

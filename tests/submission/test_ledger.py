@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kling_airflow.submission.ledger import Ledger, MemoryLedger
-from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
@@ -27,7 +27,7 @@ def task_state(_: Path) -> Ledger:
 
 
 def folder(path: Path) -> Ledger:
-    return FolderLedger(path, TaskKey("dag", "run", "submit"), deployment="test")
+    return ObjectStoreLedger(path, TaskKey("dag", "run", "submit"), deployment="test")
 
 
 each = pytest.mark.parametrize("make", [memory, task_state, folder])
@@ -74,7 +74,8 @@ def test_a_claim_is_the_owner_s_or_can_not_be_told(make: Callable[[Path], Ledger
 
 def test_only_a_folder_tells_tasks_apart(tmp_path: Path) -> None:
     first, twin = (
-        FolderLedger(tmp_path, TaskKey("dag", "run", "submit", index), deployment="test") for index in (0, 1)
+        ObjectStoreLedger(tmp_path, TaskKey("dag", "run", "submit", index), deployment="test")
+        for index in (0, 1)
     )
     assert first.claim("r", first.owner("f" * 64, 1)) is True
     assert twin.claim("r", twin.owner("f" * 64, 1)) is False

@@ -10,7 +10,7 @@ import pytest
 
 from kling_airflow.errors import UnreadableRecord, UnresolvedSubmission
 from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.ledger_access import WRITE_PATIENCE, Book
+from kling_airflow.submission.ledger_access import WRITE_PATIENCE, LedgerAccess
 from kling_airflow.submission.order import Order
 from kling_airflow.submission.record import State, SubmissionRecord
 
@@ -57,9 +57,9 @@ class Clock:
         self.time += seconds
 
 
-def book(ledger: Any, clock: Clock | None = None) -> Book:
+def book(ledger: Any, clock: Clock | None = None) -> LedgerAccess:
     clock = clock or Clock()
-    return Book(ledger, logging.getLogger("book"), now=clock.now, sleep=clock.sleep)
+    return LedgerAccess(ledger, logging.getLogger("book"), now=clock.now, sleep=clock.sleep)
 
 
 def test_without_a_record_nothing_was_sent() -> None:

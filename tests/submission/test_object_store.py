@@ -17,7 +17,7 @@ from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, Unr
 from kling_airflow.submission import object_store as folder_module
 from kling_airflow.submission.exclusive_store import LocalStore
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.object_store import FolderLedger, prove
+from kling_airflow.submission.object_store import ObjectStoreLedger, prove
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
@@ -26,8 +26,8 @@ PRINT = "f" * 64
 EMPTY = SubmissionRecord(PRINT, 1, "m", State.NOT_SENT)
 
 
-def ledger(root: Path, scope: TaskKey = SCOPE, deployment: str = "prod", **options: Any) -> FolderLedger:
-    return FolderLedger(root, scope, deployment=deployment, **options)
+def ledger(root: Path, scope: TaskKey = SCOPE, deployment: str = "prod", **options: Any) -> ObjectStoreLedger:
+    return ObjectStoreLedger(root, scope, deployment=deployment, **options)
 
 
 def sending(record: SubmissionRecord = EMPTY, now: float = 100.0) -> SubmissionRecord:
@@ -372,7 +372,7 @@ class Tries(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="kling-airflow-tries-"))
         self.written: list[tuple[int, SubmissionRecord]] = []  # who, what
         self.known: dict[int, int] = {}  # by try: how many steps it knows of
-        self.ledgers: dict[int, FolderLedger] = {}
+        self.ledgers: dict[int, ObjectStoreLedger] = {}
         self.owners: dict[str, int] = {}
         self.clock = 0.0
         prove(LocalStore(self.root), "prod")

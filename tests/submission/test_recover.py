@@ -15,7 +15,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.order import ComeBack, DeliveredFrames, OnUnresolved, Order
+from kling_airflow.submission.order import DeliveredFrames, OnUnresolved, Order, SubmitLater
 from kling_airflow.submission.reconcile import asks_the_same
 from kling_airflow.submission.record import State
 from kling_airflow.submission.submit import Submitter
@@ -66,7 +66,7 @@ class Bench:
         """Leave a record that is ``sending``, with the list unreadable until the grace is half over."""
         self.simulator.faults.add("reset-after" if created else "reset-before", call="POST /requests")
         self.simulator.faults.add("list-empty", for_seconds=300)
-        with pytest.raises(ComeBack):
+        with pytest.raises(SubmitLater):
             self.submitter(sleep=lambda seconds: None).submit(order)
         self.simulator.faults.clear()
 
@@ -111,7 +111,7 @@ def test_what_is_proven_absent_is_sent_again_with_the_same_marker(bench: Bench) 
 def test_a_quiet_queue_proves_nothing_until_the_grace_is_over(bench: Bench) -> None:
     order = bench.order()
     bench.lose_the_answer(order, created=False)
-    with pytest.raises(ComeBack):
+    with pytest.raises(SubmitLater):
         bench.submitter(grace=600).submit(order)
     bench.clock.advance(180 + 600)
     with pytest.raises(UnresolvedSubmission) as caught:

@@ -32,7 +32,7 @@ from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.polling.decision import Wait, to_event
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.order import ComeBack
+from kling_airflow.submission.order import SubmitLater
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task import wait as task_wait
@@ -491,5 +491,5 @@ class TestSubmitOnceByFolder(SubmitOnceByFolder.TestCase):  # type: ignore[name-
 
 
 def test_the_parts_that_are_driven_are_the_real_ones() -> None:
-    assert issubclass(ComeBack, Exception)
+    assert issubclass(SubmitLater, Exception)
     assert not issubclass(Crash, Exception), "a crash is not an error that code could catch"

@@ -8,7 +8,7 @@ import pytest
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.object_store import FolderLedger
+from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_state import TaskStateLedger
 from kling_airflow.task.ledger_choice import choose
@@ -40,7 +40,7 @@ def test_who_does_not_want_to_remember_needs_no_store(tmp_path: Path) -> None:
 
 def test_a_folder_needs_no_store_either(tmp_path: Path) -> None:
     given = context() | {"task_state_store": None}
-    assert isinstance(choose(given, durable=True, folder=tmp_path.as_uri()), FolderLedger)
+    assert isinstance(choose(given, durable=True, folder=tmp_path.as_uri()), ObjectStoreLedger)
 
 
 def test_the_configuration_names_one_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,18 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from kling_airflow.errors import GenerationFailed, Money
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.task.stop import Stopped, Stopping, TaskStopped
+from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 from tests.tasks import signalled
 
 
 def test_a_sleep_lasts_as_long_as_it_should() -> None:
     began = time.monotonic()
-    Stopping().sleep(0.05)
+    StopFlag().sleep(0.05)
     assert time.monotonic() - began >= 0.05
 
 
 def test_a_signal_ends_a_long_sleep() -> None:
-    stopping, began = Stopping(), time.monotonic()
+    stopping, began = StopFlag(), time.monotonic()
     with (
         signalled(signal.SIGTERM, stopping.ask, lambda: time.monotonic() - began > 0.05),
         pytest.raises(Stopped),
@@ -32,7 +32,7 @@ def test_a_signal_ends_a_long_sleep() -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, 600])
 def test_who_was_told_to_end_sleeps_no_more(seconds: float) -> None:
-    stopping = Stopping()
+    stopping = StopFlag()
     stopping.check()
     stopping.ask()
     with pytest.raises(Stopped):

@@ -12,7 +12,7 @@ from kling_airflow.errors import GenerationTimeout, GMIError, NotFound, Unauthor
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.polling.decision import Wait
-from kling_airflow.task.stop import Stopping
+from kling_airflow.task.stop import StopFlag
 from kling_airflow.task.wait import watch
 from tests.airflow_context import context
 from tests.gmi.scripted import Step, answer, reset, scripted
@@ -46,7 +46,7 @@ def look(*steps: Step, log: Log | None = None, **fields: Any) -> Request:
             client,
             log or Log(),
             interval=0.01,
-            stopping=Stopping(),
+            stopping=StopFlag(),
             context=context(),
             cancel_on_kill=True,
             cancel_on_timeout=False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow._shared.observability.metrics import stats
 
-from kling_airflow.triggers.metrics import AirflowMeter
+from kling_airflow.triggers.metrics import AirflowMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 def test_the_names(backend: Backend) -> None:
-    meter = AirflowMeter()
+    meter = AirflowMetrics()
     meter.in_flight(12)
     meter.call("list", "ok")
     meter.paused(3.0, limited=True)
@@ -76,4 +76,4 @@ def test_the_docs_list_every_name(backend: Backend) -> None:
 
 
 def test_without_statistics_nothing_happens() -> None:
-    AirflowMeter().in_flight(1)
+    AirflowMetrics().in_flight(1)
