@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.billing import LedgerEntry
     from kling_airflow.simulator.clock import Clock, ManualClock
+    from kling_airflow.simulator.queue.billing import LedgerEntry
     from kling_airflow.simulator.server import Simulator
     from kling_airflow.simulator.settings import Account, Settings
 
@@ -18,7 +18,7 @@ __all__ = ["Account", "Clock", "LedgerEntry", "ManualClock", "Settings", "Simula
 _HOME = {
     "Account": "settings",
     "Clock": "clock",
-    "LedgerEntry": "billing",
+    "LedgerEntry": "queue.billing",
     "ManualClock": "clock",
     "Settings": "settings",
     "Simulator": "server",

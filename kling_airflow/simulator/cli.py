@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the simulator until it is interrupted; return the exit code."""
-    from kling_airflow.simulator.listener import listen
+    from kling_airflow.simulator.http.listener import listen
     from kling_airflow.simulator.server import Simulator, loop_factory
 
     chosen = {name: getattr(args, name) for name in Settings.model_fields if name not in _SKIPPED}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from kling_airflow.simulator.billing import LedgerEntry
-    from kling_airflow.simulator.listener import Listener
+    from kling_airflow.simulator.http.listener import Listener
+    from kling_airflow.simulator.queue.billing import LedgerEntry
     from kling_airflow.simulator.service import Service
 
 T = TypeVar("T")
@@ -146,7 +146,7 @@ class Simulator:
         return self._loop, self._service
 
     def _run(self) -> None:
-        from kling_airflow.simulator.listener import listen
+        from kling_airflow.simulator.http.listener import listen
 
         try:
             listener = listen(self._host, self._port)
@@ -161,10 +161,10 @@ class Simulator:
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve on a listening socket until told to stop."""
-        from kling_airflow.simulator.app import build
-        from kling_airflow.simulator.listener import Listener
+        from kling_airflow.simulator.http.app import build
+        from kling_airflow.simulator.http.listener import Listener
+        from kling_airflow.simulator.http.middleware import Wire
         from kling_airflow.simulator.service import Service
-        from kling_airflow.simulator.wire import Wire
 
         self._port = listener.getsockname()[1]
         skew = self.settings.clock_skew_seconds

@@ -10,26 +10,26 @@ import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import billing, catalog, lifecycle
-from kling_airflow.simulator.accounts import Accounts
 from kling_airflow.simulator.faults import fates
 from kling_airflow.simulator.faults.kinds import Stage
-from kling_airflow.simulator.faults.script import Script
-from kling_airflow.simulator.generation import Generator
-from kling_airflow.simulator.lifecycle import Status, Timeline
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.requests import Fate, QueueRequest, Verdict
-from kling_airflow.simulator.store import Store
-from kling_airflow.simulator.uploads import Uploads
-from kling_airflow.simulator.validation import payload_problems
+from kling_airflow.simulator.faults.schedule import Script
+from kling_airflow.simulator.queue import billing, catalog, lifecycle
+from kling_airflow.simulator.queue.accounts import Accounts
+from kling_airflow.simulator.queue.generation import Generator
+from kling_airflow.simulator.queue.lifecycle import Status, Timeline
+from kling_airflow.simulator.queue.refusal import Refusal
+from kling_airflow.simulator.queue.requests import Fate, QueueRequest, Verdict
+from kling_airflow.simulator.queue.store import Store
+from kling_airflow.simulator.queue.uploads import Uploads
+from kling_airflow.simulator.queue.validation import payload_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kling_airflow.simulator.catalog import Model
     from kling_airflow.simulator.clock import Clock
-    from kling_airflow.simulator.faults.script import Fault
-    from kling_airflow.simulator.generation import Generation
+    from kling_airflow.simulator.faults.schedule import Fault
+    from kling_airflow.simulator.queue.catalog import Model
+    from kling_airflow.simulator.queue.generation import Generation
     from kling_airflow.simulator.settings import Account, Settings
 
 log = logging.getLogger(__name__)

@@ -116,7 +116,7 @@ class Settings(BaseModel):
     @classmethod
     def _faults_exist(cls, faults: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         from kling_airflow.simulator.clock import Clock
-        from kling_airflow.simulator.faults.script import Script
+        from kling_airflow.simulator.faults.schedule import Script
 
         script = Script(Clock(), 0)
         for fault in faults:

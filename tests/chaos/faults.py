@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import calls
 from kling_airflow.simulator.faults.kinds import KINDS, Kind, Stage
+from kling_airflow.simulator.queue import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

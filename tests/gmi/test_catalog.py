@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kling_airflow.gmi import catalog, kling
 from kling_airflow.gmi.errors import InvalidPayload
-from kling_airflow.simulator.catalog import MODELS
+from kling_airflow.simulator.queue.catalog import MODELS
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

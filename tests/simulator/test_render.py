@@ -16,9 +16,9 @@ import requests
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 from kling_airflow.simulator import Simulator
-from kling_airflow.simulator.frames import check
-from kling_airflow.simulator.render import Job, render, size_of
-from kling_airflow.simulator.render_pool import RenderPool, Scene
+from kling_airflow.simulator.media.frames import check
+from kling_airflow.simulator.media.render import Job, render, size_of
+from kling_airflow.simulator.media.render_pool import RenderPool, Scene
 from tests.simulator.client import Queue, picture
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import byte_range, file_response
+from kling_airflow.simulator.http.responses import byte_range, file_response
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.accounts import rate_limited
 from kling_airflow.simulator.faults.filters import gateway_page
-from kling_airflow.simulator.refusal import Refusal
+from kling_airflow.simulator.queue.accounts import rate_limited
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kling_airflow.simulator.lifecycle import Status
-from kling_airflow.simulator.requests import Fate
+from kling_airflow.simulator.queue.lifecycle import Status
+from kling_airflow.simulator.queue.requests import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kling_airflow.simulator.faults.script import Fault
+    from kling_airflow.simulator.faults.schedule import Fault
     from kling_airflow.simulator.settings import Settings
 
 RATE_LIMIT = "rate limit exceeded(RPM)"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Send
 
-    from kling_airflow.simulator.faults.script import Fault
+    from kling_airflow.simulator.faults.schedule import Fault
 
 SLICE = 16 * 1024
 

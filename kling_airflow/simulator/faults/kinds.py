@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from kling_airflow.simulator import calls
+from kling_airflow.simulator.queue import calls
 
 
 class Stage(StrEnum):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.simulator import ManualClock
-from kling_airflow.simulator.calls import GET, LIST, MEDIA, SUBMIT
 from kling_airflow.simulator.faults.kinds import KINDS, Stage
-from kling_airflow.simulator.faults.script import Script, Target
+from kling_airflow.simulator.faults.schedule import Script, Target
+from kling_airflow.simulator.queue.calls import GET, LIST, MEDIA, SUBMIT
 
 ALL = frozenset(Stage)
 

@@ -1,4 +1,4 @@
-"""Input frames: fetched as the service fetches them, decoded, and held against its limits."""
+"""Decodes input frames and checks them against the service's limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import base64
 import binascii
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from kling_airflow.simulator.uploads import Uploads
 
 MAX_BYTES = 10 * 1024 * 1024
 MIN_SIDE = 300
@@ -86,57 +80,3 @@ def check(data: bytes) -> Frame:
     if width * height > MAX_PIXELS:
         raise Unusable(f"{width}x{height}, more than {MAX_PIXELS} pixels")
     return Frame(data, height, width) if turned else Frame(data, width, height)
-
-
-class Fetcher:
-    """Fetches frames over HTTP, and from the simulator's own uploads without the way through the network.
-
-    :param uploads: where the simulator's own frames are.
-    :param timeout: seconds for a whole fetch.
-    """
-
-    def __init__(self, uploads: Uploads, timeout: float) -> None:
-        self._uploads = uploads
-        self._timeout = timeout
-        self._session: aiohttp.ClientSession | None = None
-
-    async def fetch(self, url: str) -> bytes:
-        """Return what lies at a URL, at most one byte more than the limit.
-
-        :raises Unreachable: for everything that isn't a plain 200.
-        """
-        import aiohttp
-
-        if self._uploads.owns(url):
-            own = self._uploads.read_url(url)
-            if own is None:
-                raise Unreachable(f"{url}: nothing was uploaded")
-            return own.data
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=self._timeout)
-            self._session = aiohttp.ClientSession(
-                timeout=timeout, connector=aiohttp.TCPConnector(limit=64), trust_env=True
-            )
-        try:
-            async with self._session.get(url) as answer:
-                if answer.status != 200:
-                    raise Unreachable(f"{url}: HTTP {answer.status}")
-                return await _read(answer)
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            raise Unreachable(f"{url}: {type(error).__name__}") from error
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in answer.content.iter_chunked(1 << 16):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BYTES:
-            break
-    return b"".join(parts)

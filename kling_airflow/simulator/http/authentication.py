@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from kling_airflow.simulator.calls import CONSOLE_QUEUE, QUEUE
+from kling_airflow.simulator.http.console_tokens import token_account
+from kling_airflow.simulator.queue.calls import CONSOLE_QUEUE, QUEUE
 from kling_airflow.simulator.settings import Account
-from kling_airflow.simulator.tokens import token_account
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.service import Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.catalog import Model, Parameter
+    from kling_airflow.simulator.queue.catalog import Model, Parameter
     from kling_airflow.simulator.settings import Settings
 
 MISSING = "Required parameter is missing"

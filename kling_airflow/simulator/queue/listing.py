@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.records import record
+from kling_airflow.simulator.queue.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kling_airflow.simulator.faults.script import Fault
+    from kling_airflow.simulator.faults.schedule import Fault
     from kling_airflow.simulator.service import Service
 
 PAGE = 100

@@ -7,20 +7,20 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from kling_airflow.simulator.body import Body
-from kling_airflow.simulator.calls import LIST, MEDIA, SUBMIT, name_of
 from kling_airflow.simulator.faults.answers import INSTEAD
 from kling_airflow.simulator.faults.filters import FILTERS, Line
 from kling_airflow.simulator.faults.kinds import Stage
-from kling_airflow.simulator.faults.script import STRUCK, Target
-from kling_airflow.simulator.responses import refusal_response
+from kling_airflow.simulator.faults.schedule import STRUCK, Target
+from kling_airflow.simulator.http.request_body import Body
+from kling_airflow.simulator.http.responses import refusal_response
+from kling_airflow.simulator.queue.calls import LIST, MEDIA, SUBMIT, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from kling_airflow.simulator.faults.script import Fault
+    from kling_airflow.simulator.faults.schedule import Fault
     from kling_airflow.simulator.service import Service
 
 EARLY = frozenset({Stage.UNREAD})

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.requests import QueueRequest
+    from kling_airflow.simulator.queue.requests import QueueRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kling_airflow.simulator.refusal import Refusal
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kling_airflow.simulator.requests import QueueRequest
+    from kling_airflow.simulator.queue.requests import QueueRequest
 
 
 class Store:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.lifecycle import TERMINAL, Status
+from kling_airflow.simulator.queue.lifecycle import TERMINAL, Status
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.requests import QueueRequest
+    from kling_airflow.simulator.queue.requests import QueueRequest
 
 MEDIA_FOLDER = "/gmi-video-assests-prod/"  # the vendor's spelling
 

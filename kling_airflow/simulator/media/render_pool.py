@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kling_airflow.simulator.render import Job, size_of
+from kling_airflow.simulator.media.render import Job, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kling_airflow.simulator.frames import Frame
+    from kling_airflow.simulator.media.frames import Frame
 
 RENDERER_VERSION = "1"
 FAST_SIZE = (160, 90)
@@ -180,7 +180,7 @@ class RenderPool:
         if process is None or process.poll() is not None:
             paths = os.pathsep.join(path for path in sys.path if path)
             process = subprocess.Popen(
-                [sys.executable, "-m", "kling_airflow.simulator.render"],
+                [sys.executable, "-m", "kling_airflow.simulator.media.render"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

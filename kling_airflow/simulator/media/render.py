@@ -1,7 +1,7 @@
-"""The renderer: a process that turns frames into clips, one job a line.
+"""Renders clips from frames, in a process of its own so that the server's event loop never waits.
 
-Run as `python -m kling_airflow.simulator.render`; reads JSON jobs from standard input, answers on standard
-output, ends when its input does. A process of its own: the server's event loop never waits for pixels.
+Run as `python -m kling_airflow.simulator.media.render`. The process reads one JSON job a line from standard
+input, writes one JSON answer a line to standard output, and ends when its input ends.
 """
 
 from __future__ import annotations

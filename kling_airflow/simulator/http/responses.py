@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.responses import Response, StreamingResponse
 
-from kling_airflow.simulator.refusal import Refusal, storage_refusal
+from kling_airflow.simulator.queue.refusal import Refusal, storage_refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.lifecycle import Status, Timeline
+from kling_airflow.simulator.queue.lifecycle import Status, Timeline
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.catalog import Model
-    from kling_airflow.simulator.render_pool import Media
+    from kling_airflow.simulator.media.render_pool import Media
+    from kling_airflow.simulator.queue.catalog import Model
 
 
 @dataclass(frozen=True, slots=True)

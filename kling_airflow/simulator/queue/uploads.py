@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from kling_airflow.simulator.refusal import Refusal, storage_refusal
+from kling_airflow.simulator.queue.refusal import Refusal, storage_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

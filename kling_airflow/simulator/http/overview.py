@@ -6,12 +6,12 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.lifecycle import Status
-from kling_airflow.simulator.records import clip_url, thumbnail_url
-from kling_airflow.simulator.requests import Fate
+from kling_airflow.simulator.queue.lifecycle import Status
+from kling_airflow.simulator.queue.records import clip_url, thumbnail_url
+from kling_airflow.simulator.queue.requests import Fate
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.requests import QueueRequest
+    from kling_airflow.simulator.queue.requests import QueueRequest
     from kling_airflow.simulator.service import Service
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
-from kling_airflow.simulator.caller import service_of
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import json_response
-from kling_airflow.simulator.tokens import new_token, token_account
+from kling_airflow.simulator.http.authentication import service_of
+from kling_airflow.simulator.http.console_tokens import new_token, token_account
+from kling_airflow.simulator.http.responses import json_response
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.settings import Account

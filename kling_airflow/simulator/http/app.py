@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from kling_airflow import __version__
-from kling_airflow.simulator import admin, console, openapi, routes, storage
-from kling_airflow.simulator.caller import service_of
-from kling_airflow.simulator.calls import CONSOLE_QUEUE, QUEUE
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import refusal_response
+from kling_airflow.simulator.http import admin_routes, console_routes, openapi, queue_routes, storage_routes
+from kling_airflow.simulator.http.authentication import service_of
+from kling_airflow.simulator.http.responses import refusal_response
+from kling_airflow.simulator.queue.calls import CONSOLE_QUEUE, QUEUE
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.service import Service
@@ -32,11 +32,11 @@ def build(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    app.include_router(routes.router, prefix=QUEUE)
-    app.include_router(routes.router, prefix=CONSOLE_QUEUE, include_in_schema=False)
-    app.include_router(console.router)
-    app.include_router(storage.router)
-    app.include_router(admin.router)
+    app.include_router(queue_routes.router, prefix=QUEUE)
+    app.include_router(queue_routes.router, prefix=CONSOLE_QUEUE, include_in_schema=False)
+    app.include_router(console_routes.router)
+    app.include_router(storage_routes.router)
+    app.include_router(admin_routes.router)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _elsewhere)

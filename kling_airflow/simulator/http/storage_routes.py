@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kling_airflow.simulator import examples
-from kling_airflow.simulator.caller import service_of
-from kling_airflow.simulator.faults.script import struck
-from kling_airflow.simulator.lifecycle import Status
-from kling_airflow.simulator.records import MEDIA_FOLDER
-from kling_airflow.simulator.refusal import storage_refusal
-from kling_airflow.simulator.responses import file_response
-from kling_airflow.simulator.uploads import FOLDER, MAX_BYTES, expired
+from kling_airflow.simulator.faults.schedule import struck
+from kling_airflow.simulator.http import openapi_examples
+from kling_airflow.simulator.http.authentication import service_of
+from kling_airflow.simulator.http.responses import file_response
+from kling_airflow.simulator.queue.lifecycle import Status
+from kling_airflow.simulator.queue.records import MEDIA_FOLDER
+from kling_airflow.simulator.queue.refusal import storage_refusal
+from kling_airflow.simulator.queue.uploads import FOLDER, MAX_BYTES, expired
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.requests import QueueRequest
+    from kling_airflow.simulator.queue.requests import QueueRequest
     from kling_airflow.simulator.service import Service
 
 router = APIRouter(tags=["storage"])
 MOVED = "moved"
 
 
-@router.put(FOLDER + "{name}", responses=examples.PUT_FILE)
+@router.put(FOLDER + "{name}", responses=openapi_examples.PUT_FILE)
 async def put_upload(request: Request, name: str) -> Response:
     """Take the bytes of a presigned upload; the Content-Type is part of the signature."""
     uploads = service_of(request).uploads
@@ -42,7 +42,7 @@ async def put_upload(request: Request, name: str) -> Response:
 
 
 @router.head(FOLDER + "{name}", include_in_schema=False)
-@router.get(FOLDER + "{name}", responses=examples.FILE)
+@router.get(FOLDER + "{name}", responses=openapi_examples.FILE)
 async def get_upload(request: Request, name: str) -> Response:
     """Return an uploaded file; anyone who has the URL may read it."""
     _refuse_key(request)
@@ -56,7 +56,7 @@ async def get_upload(request: Request, name: str) -> Response:
 
 
 @router.head(MEDIA_FOLDER + "{name}", include_in_schema=False)
-@router.get(MEDIA_FOLDER + "{name}", responses=examples.FILE)
+@router.get(MEDIA_FOLDER + "{name}", responses=openapi_examples.FILE)
 async def get_media(request: Request, name: str) -> Response:
     """Return a clip or its thumbnail, whole or in part."""
     _refuse_key(request)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kling_airflow.simulator.records import MEDIA_FOLDER
-from kling_airflow.simulator.uploads import FOLDER
+from kling_airflow.simulator.queue.records import MEDIA_FOLDER
+from kling_airflow.simulator.queue.uploads import FOLDER
 
 CONSOLE_QUEUE = "/api/v1/ie/requestqueue"
 QUEUE = CONSOLE_QUEUE + "/apikey"

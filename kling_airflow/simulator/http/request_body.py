@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kling_airflow.simulator.refusal import Refusal
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request

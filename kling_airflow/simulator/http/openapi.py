@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from kling_airflow.simulator.calls import QUEUE
+from kling_airflow.simulator.queue.calls import QUEUE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

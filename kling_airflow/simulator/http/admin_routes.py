@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from kling_airflow.simulator import examples, frames, metrics, overview
-from kling_airflow.simulator.caller import service_of
 from kling_airflow.simulator.faults.kinds import KINDS
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import json_response
+from kling_airflow.simulator.http import metrics, openapi_examples, overview
+from kling_airflow.simulator.http.authentication import service_of
+from kling_airflow.simulator.http.responses import json_response
+from kling_airflow.simulator.media import frames
+from kling_airflow.simulator.queue.refusal import Refusal
 
 router = APIRouter(prefix="/_simulator", tags=["simulator"])
 PAGE = Path(__file__).with_name("page.html")
@@ -24,19 +25,19 @@ async def page() -> Response:
     return HTMLResponse(PAGE.read_bytes())
 
 
-@router.get("/overview", responses=examples.ANYTHING | examples.BAD_QUERY)
+@router.get("/overview", responses=openapi_examples.ANYTHING | openapi_examples.BAD_QUERY)
 async def get_overview(request: Request, limit: Annotated[int, Query(ge=0, le=1000)] = 60) -> Response:
     """Return what the page shows: the newest requests, the money, the faults in force."""
     return json_response(overview.overview(service_of(request), limit))
 
 
-@router.get("/ledger", responses=examples.LEDGER)
+@router.get("/ledger", responses=openapi_examples.LEDGER)
 async def ledger(request: Request) -> Response:
     """Return every request that was created, oldest first, with what it costs."""
     return json_response({"requests": [entry.as_dict() for entry in service_of(request).ledger()]})
 
 
-@router.get("/calls", responses=examples.ANYTHING)
+@router.get("/calls", responses=openapi_examples.ANYTHING)
 async def calls(request: Request) -> Response:
     """Return how often each call was made."""
     return json_response(dict(service_of(request).calls))
@@ -49,7 +50,7 @@ async def reset(request: Request) -> Response:
     return Response(None, 204)
 
 
-@router.get("/faults", responses=examples.ANYTHING)
+@router.get("/faults", responses=openapi_examples.ANYTHING)
 async def list_faults(request: Request) -> Response:
     """Return the faults in force, and every kind there is."""
     kinds = [
@@ -66,7 +67,9 @@ async def list_faults(request: Request) -> Response:
     return json_response({"faults": in_force, "kinds": kinds})
 
 
-@router.post("/faults", status_code=201, openapi_extra=examples.FAULT_BODY, responses=examples.FAULT)
+@router.post(
+    "/faults", status_code=201, openapi_extra=openapi_examples.FAULT_BODY, responses=openapi_examples.FAULT
+)
 async def add_fault(request: Request) -> Response:
     """Put a fault in force."""
     try:
@@ -86,7 +89,7 @@ async def clear_faults(request: Request) -> Response:
     return Response(None, 204)
 
 
-@router.delete("/faults/{fault_id}", status_code=204, responses=examples.NOT_FOUND)
+@router.delete("/faults/{fault_id}", status_code=204, responses=openapi_examples.NOT_FOUND)
 async def remove_fault(request: Request, fault_id: str) -> Response:
     """Take one fault out of force."""
     if not service_of(request).script.remove(fault_id):
@@ -94,7 +97,7 @@ async def remove_fault(request: Request, fault_id: str) -> Response:
     return Response(None, 204)
 
 
-@router.get("/metrics", responses=examples.METRICS)
+@router.get("/metrics", responses=openapi_examples.METRICS)
 async def get_metrics(request: Request) -> Response:
     """Return counters in Prometheus' text format."""
     return PlainTextResponse(metrics.exposition(service_of(request)), media_type=metrics.CONTENT_TYPE)

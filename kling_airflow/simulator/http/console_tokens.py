@@ -9,7 +9,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from kling_airflow.simulator.refusal import Refusal
+from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.service import Service

@@ -7,19 +7,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
-from kling_airflow.simulator import catalog, examples, records
-from kling_airflow.simulator.body import limited_body
-from kling_airflow.simulator.caller import Caller, from_console, service_of
-from kling_airflow.simulator.faults.script import struck
-from kling_airflow.simulator.listing import PAGE, page
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import json_response
+from kling_airflow.simulator.faults.schedule import struck
+from kling_airflow.simulator.http import openapi_examples
+from kling_airflow.simulator.http.authentication import Caller, from_console, service_of
+from kling_airflow.simulator.http.request_body import limited_body
+from kling_airflow.simulator.http.responses import json_response
+from kling_airflow.simulator.queue import catalog, records
+from kling_airflow.simulator.queue.listing import PAGE, page
+from kling_airflow.simulator.queue.refusal import Refusal
 from kling_airflow.simulator.service import Service
 
-router = APIRouter(tags=["request queue"], responses=examples.REFUSALS)
+router = APIRouter(tags=["request queue"], responses=openapi_examples.REFUSALS)
 
 
-@router.post("/requests", openapi_extra=examples.SUBMIT_BODY, responses=examples.SUBMITTED)
+@router.post("/requests", openapi_extra=openapi_examples.SUBMIT_BODY, responses=openapi_examples.SUBMITTED)
 async def submit(request: Request, account: Caller) -> Response:
     """Submit a request. The POST of a Kling model calls the upstream vendor before it answers."""
     service = service_of(request)
@@ -33,7 +34,7 @@ async def submit(request: Request, account: Caller) -> Response:
     return json_response(records.submitted(created))
 
 
-@router.get("/requests", responses=examples.LISTED)
+@router.get("/requests", responses=openapi_examples.LISTED)
 async def list_requests(
     request: Request,
     account: Caller,
@@ -56,7 +57,7 @@ async def list_requests(
     return json_response(shown)
 
 
-@router.get("/requests/{request_id}", responses=examples.RECORD)
+@router.get("/requests/{request_id}", responses=openapi_examples.RECORD)
 async def get_request(request: Request, account: Caller, request_id: str) -> Response:
     """Read a request: its status, and its outcome once it is terminal."""
     service = service_of(request)
@@ -65,7 +66,7 @@ async def get_request(request: Request, account: Caller, request_id: str) -> Res
     return json_response(_for_console(request, show(service, found)))
 
 
-@router.delete("/requests/{request_id}", responses=examples.RECORD)
+@router.delete("/requests/{request_id}", responses=openapi_examples.RECORD)
 async def cancel_request(request: Request, account: Caller, request_id: str) -> Response:
     """Cancel a request (seen by one user, undocumented)."""
     service = service_of(request)
@@ -74,7 +75,7 @@ async def cancel_request(request: Request, account: Caller, request_id: str) -> 
     return json_response(show(service, found))
 
 
-@router.get("/models", responses=examples.MODELS)
+@router.get("/models", responses=openapi_examples.MODELS)
 async def list_models(request: Request, account: Caller) -> Response:
     """List the ids of the models; the console's list has them whole (doc: the SDK)."""
     entitled = [
@@ -85,13 +86,13 @@ async def list_models(request: Request, account: Caller) -> Response:
     return json_response({"model_ids": [model.id for model in entitled]})
 
 
-@router.get("/models/{model_id}", responses=examples.MODEL)
+@router.get("/models/{model_id}", responses=openapi_examples.MODEL)
 async def get_model(request: Request, account: Caller, model_id: str) -> Response:
     """Describe a model: its parameters and its price."""
     return json_response(service_of(request).model(model_id).describe(account.organization))
 
 
-@router.post("/upload-url", openapi_extra=examples.UPLOAD_BODY, responses=examples.UPLOAD)
+@router.post("/upload-url", openapi_extra=openapi_examples.UPLOAD_BODY, responses=openapi_examples.UPLOAD)
 async def upload_url(request: Request, account: Caller) -> Response:
     """Return a presigned URL to PUT a private frame to, and its public URL."""
     try:

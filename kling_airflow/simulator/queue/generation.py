@@ -11,19 +11,20 @@ import uuid
 import wave
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import frames
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.render_pool import Media, RenderError, RenderPool, Scene
-from kling_airflow.simulator.requests import Verdict
+from kling_airflow.simulator.media import frames
+from kling_airflow.simulator.media.render_pool import Media, RenderError, RenderPool, Scene
+from kling_airflow.simulator.queue.frame_fetch import FrameFetcher
+from kling_airflow.simulator.queue.refusal import Refusal
+from kling_airflow.simulator.queue.requests import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from kling_airflow.simulator.catalog import Model
     from kling_airflow.simulator.clock import Clock
+    from kling_airflow.simulator.queue.catalog import Model
+    from kling_airflow.simulator.queue.uploads import Uploads
     from kling_airflow.simulator.settings import Settings
-    from kling_airflow.simulator.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Generator:
             settings.render_workers, fast=settings.render == "fast", folder=settings.media_dir
         )
         self._settings = settings
-        self._fetcher = frames.Fetcher(uploads, settings.frame_timeout)
+        self._fetcher = FrameFetcher(uploads, settings.frame_timeout)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self, model: Model, payload: dict[str, Any], rng: Random) -> Generation:
