@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from kling_airflow.simulator.settings import Settings, load, problems
+from kling_airflow.simulator.config_file import load
+from kling_airflow.simulator.settings import Settings, problems
 
 DEFAULT_PORT = 8787
 _SKIPPED = frozenset({"accounts", "faults"})

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_airflow.simulator.clock import Clock, SkewedClock
+from kling_airflow.simulator.config_file import check_faults
 from kling_airflow.simulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Simulator:
         **values: Any,
     ) -> None:
         self.settings = Settings(**values) if settings is None else settings
+        check_faults(self.settings.faults)
         self.clock = clock or Clock()
         self._host, self._port = host, port
         self._ready = threading.Event()
@@ -163,14 +165,14 @@ class Simulator:
         """Serve on a listening socket until told to stop."""
         from kling_airflow.simulator.http.app import build
         from kling_airflow.simulator.http.listener import Listener
-        from kling_airflow.simulator.http.middleware import Wire
+        from kling_airflow.simulator.http.middleware import CallMiddleware
         from kling_airflow.simulator.service import Service
 
         self._port = listener.getsockname()[1]
         skew = self.settings.clock_skew_seconds
         service = Service(self.settings, SkewedClock(self.clock, skew) if skew else self.clock)
         service.listen_at(self.base_url)
-        self._server = Listener(Wire(build(service), service), listener, self._ready.set)
+        self._server = Listener(CallMiddleware(build(service), service), listener, self._ready.set)
         service.refuse_connections = self._server.refuse
         self._service, self._loop = service, asyncio.get_running_loop()
         try:
@@ -201,16 +203,16 @@ class Faults:
 
     def remove(self, fault_id: str) -> bool:
         """Take a fault out of force; return whether it was there."""
-        return bool(self._call(lambda service: service.script.remove(fault_id)))
+        return bool(self._call(lambda service: service.faults.remove(fault_id)))
 
     def clear(self) -> None:
         """Take every fault out of force."""
-        self._call(lambda service: service.script.faults.clear())
+        self._call(lambda service: service.faults.clear())
 
     def list(self) -> list[dict[str, Any]]:
         """Return the faults in force, with how often each has struck."""
         faults: list[dict[str, Any]] = self._call(
-            lambda service: [fault.describe() for fault in service.script.in_force()]
+            lambda service: [fault.describe() for fault in service.faults.in_force()]
         )
         return faults
 

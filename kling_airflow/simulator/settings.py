@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,31 +110,6 @@ class Settings(BaseModel):
         if len(set(pairs)) < len(pairs):
             raise ValueError("the same key is given twice for the same organization")
         return accounts
-
-    @field_validator("faults")
-    @classmethod
-    def _faults_exist(cls, faults: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        from kling_airflow.simulator.clock import Clock
-        from kling_airflow.simulator.faults.schedule import Script
-
-        script = Script(Clock(), 0)
-        for fault in faults:
-            script.add(str(fault.get("name")), {key: fault[key] for key in fault if key != "name"})
-        return faults
-
-
-def load(path: Path, **overrides: Any) -> Settings:
-    """Read settings from a TOML file.
-
-    :param path: the file; its keys are the fields of ``Settings``, accounts are ``[[accounts]]`` tables.
-    :param overrides: what replaces the file's values.
-    :raises ValueError: naming the file, the field and what is wrong with it.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Settings(**(values | overrides))
-    except ValueError as error:
-        raise ValueError(f"{path}: {problems(error)}") from error
 
 
 def problems(error: ValueError) -> str:

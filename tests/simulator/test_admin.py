@@ -93,7 +93,7 @@ def test_faults_over_http(sim: Simulator, queue: Queue) -> None:
     assert queue.post({}).headers["retry-after"] == "3"
     content = admin(sim, "GET", "/faults").json()
     assert [(f["id"], f["struck"]) for f in content["faults"]] == [(fault["id"], 1)]
-    assert {"name", "strikes", "calls", "about", "options"} == set(content["kinds"][0])
+    assert {"name", "strikes", "calls", "about", "options"} == set(content["types"][0])
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 204
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 404
     assert queue.post({}).status_code == 400

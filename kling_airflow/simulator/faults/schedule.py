@@ -1,4 +1,4 @@
-"""The script: which faults are in force, and whom they strike."""
+"""Which faults are in force, and which calls they strike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kling_airflow.simulator.faults.kinds import KINDS, Kind, Stage
+from kling_airflow.simulator.faults.registry import FaultType, Stage
+from kling_airflow.simulator.faults.table import FAULT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ STRUCK = "kling_airflow.faults"
 
 
 class Selector(BaseModel):
-    """When a fault strikes, and whom. Whatever is not said does not matter."""
+    """Which calls a fault strikes, and how often. A field that is None matches every call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,7 +68,7 @@ class Fault:
     """A fault in force."""
 
     id: str
-    kind: Kind
+    type: FaultType
     selector: Selector
     options: dict[str, Any]
     until: float | None
@@ -90,6 +91,10 @@ class Fault:
             self.remaining -= 1
         return True
 
+    def apply(self, *subjects: Any) -> Any:
+        """Let it take effect on what its stage works on; return what its function returns."""
+        return self.type.effect(*subjects, **self.options)
+
     def over(self, now: float) -> bool:
         """Return whether it will never strike again."""
         return self.remaining == 0 or (self.until is not None and now >= self.until)
@@ -97,11 +102,11 @@ class Fault:
     def describe(self) -> dict[str, Any]:
         """Return it for JSON."""
         said = self.selector.model_dump(exclude_defaults=True)
-        return {"id": self.id, "name": self.kind.name, **said, **self.options, "struck": self.struck}
+        return {"id": self.id, "name": self.type.name, **said, **self.options, "struck": self.struck}
 
     def _matches(self, target: Target) -> bool:
         selector = self.selector
-        allowed = (selector.call,) if selector.call else self._usual_calls()
+        allowed = (selector.call,) if selector.call else self.type.usual_calls
         if target.call not in allowed:
             return False
         for name in ("request_id", "key", "organization", "model"):
@@ -110,12 +115,9 @@ class Fault:
                 return False
         return selector.contains is None or selector.contains in target.text()
 
-    def _usual_calls(self) -> tuple[str, ...]:
-        return (self.kind.default_call,) if self.kind.default_call else self.kind.calls
-
 
 @dataclass(slots=True)
-class Script:
+class Schedule:
     """The faults in force, in the order in which they were added.
 
     :param seed: decides what is left to chance.
@@ -125,35 +127,30 @@ class Script:
     seed: int
     faults: list[Fault] = field(default_factory=list)
     struck: dict[str, int] = field(default_factory=dict)
-    """How often each kind has struck, by name."""
+    """How often each fault type has struck, by name."""
     _ordinal: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def add(self, name: str, values: dict[str, Any]) -> Fault:
+    def add(self, name: str, values: Mapping[str, Any]) -> Fault:
         """Put a fault in force.
 
-        :param name: one of `KINDS`.
-        :param values: a selector's fields and the kind's options.
+        :param name: one of `FAULT_TYPES`.
+        :param values: a selector's fields and the fault's options.
         :raises ValueError: naming what is wrong.
         """
-        kind = KINDS.get(name)
-        if kind is None:
-            raise ValueError(f"no fault is called {name!r}; there are: {', '.join(KINDS)}")
-        chosen = {key: value for key, value in values.items() if key in Selector.model_fields}
-        others = {key: value for key, value in values.items() if key not in chosen}
-        selector = _selector(kind, chosen)
+        fault_type, selector, options = read_fault(name, values)
         number = next(self._ordinal)
         lasting = (
-            kind.lasting
+            fault_type.lasting
             or selector.for_seconds is not None
             or selector.probability < 1
             or selector.request_id is not None
         )
         once = selector.nth is not None or not lasting
         fault = Fault(
-            id=f"{name}-{number}",
-            kind=kind,
+            id=f"{fault_type.name}-{number}",
+            type=fault_type,
             selector=selector,
-            options=kind.options | _options(kind, others),
+            options=options,
             until=None if selector.for_seconds is None else self.clock.now() + selector.for_seconds,
             remaining=1 if selector.times is None and once else selector.times,
             rng=random.Random(f"{self.seed}:{number}"),  # noqa: S311 - chance, not secrets
@@ -166,15 +163,19 @@ class Script:
         """Return the faults of some stages that strike a call, each counted."""
         now = self.clock.now()
         self.faults = [fault for fault in self.faults if not fault.over(now)]
-        struck = [fault for fault in self.faults if fault.kind.stage in stages and fault.strikes(target)]
+        struck = [fault for fault in self.faults if fault.type.stage in stages and fault.strikes(target)]
         for fault in struck:
-            self.struck[fault.kind.name] = self.struck.get(fault.kind.name, 0) + 1
+            self.struck[fault.type.name] = self.struck.get(fault.type.name, 0) + 1
         return struck
 
     def in_force(self) -> list[Fault]:
         """Return the faults that may still strike."""
         now = self.clock.now()
         return [fault for fault in self.faults if not fault.over(now)]
+
+    def clear(self) -> None:
+        """Take every fault out of force."""
+        self.faults.clear()
 
     def remove(self, fault_id: str) -> bool:
         """Take a fault out of force; return whether it was there."""
@@ -184,39 +185,49 @@ class Script:
         return found
 
 
-def _selector(kind: Kind, values: dict[str, Any]) -> Selector:
+def read_fault(name: str, values: Mapping[str, Any]) -> tuple[FaultType, Selector, dict[str, Any]]:
+    """Return the type of a fault, the calls it strikes, and its options.
+
+    :param values: as `Schedule.add` takes them.
+    :raises ValueError: naming what is wrong.
+    """
+    fault_type = FAULT_TYPES.get(name)
+    if fault_type is None:
+        raise ValueError(f"no fault is called {name!r}; there are: {', '.join(FAULT_TYPES)}")
+    fields = {key: values[key] for key in values if key in Selector.model_fields}
+    options = {key: values[key] for key in values if key not in fields}
+    return fault_type, _selector(fault_type, fields), fault_type.defaults | _checked(fault_type, options)
+
+
+def _selector(fault_type: FaultType, values: dict[str, Any]) -> Selector:
     try:
         selector = Selector(**values)
     except ValidationError as error:
         details = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
-        raise ValueError(f"{kind.name}: {details}") from error
-    if not kind.calls and values:
-        raise ValueError(f"{kind.name} strikes every call: {', '.join(values)} can't be chosen")
-    if selector.call is not None and selector.call not in kind.calls:
-        raise ValueError(f"{kind.name} does not strike {selector.call!r}, but: {', '.join(kind.calls)}")
+        raise ValueError(f"{fault_type.name}: {details}") from error
+    if not fault_type.calls and values:
+        raise ValueError(f"{fault_type.name} strikes every call: {', '.join(values)} can't be chosen")
+    if selector.call is not None and selector.call not in fault_type.calls:
+        raise ValueError(
+            f"{fault_type.name} does not strike {selector.call!r}, but: {', '.join(fault_type.calls)}"
+        )
     return selector
 
 
-def _options(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
+def _checked(fault_type: FaultType, values: dict[str, Any]) -> dict[str, Any]:
+    options = {option.name: option for option in fault_type.options}
     for name, value in values.items():
-        if name not in kind.options:
-            known = ", ".join([*Selector.model_fields, *kind.options])
-            raise ValueError(f"{kind.name} has no option {name!r}; it takes: {known}")
-        default = kind.options[name]
-        if isinstance(default, str):
-            fits = isinstance(value, str)
-        else:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            fits = (number and 0 <= value <= 1e9) or (default is None and value is None)
-        if name == "status" and not isinstance(default, str):
-            fits = fits and 200 <= value <= 599
-        if not fits:
-            wanted = "a text" if isinstance(default, str) else "a number, 0 or more"
-            raise ValueError(f"{kind.name}: {name} is {value!r}, want {wanted}")
+        if name not in options:
+            known = ", ".join([*Selector.model_fields, *options])
+            raise ValueError(f"{fault_type.name} has no option {name!r}; it takes: {known}")
+        try:
+            options[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"{fault_type.name}: {error}") from error
     return values
 
 
-def struck(scope: Mapping[str, Any]) -> dict[str, Fault]:
-    """Return the faults that strike a call, by name, out of its ASGI scope."""
+def struck(scope: Mapping[str, Any], stage: Stage) -> list[Fault]:
+    """Return the faults of a stage that strike a call, out of its ASGI scope."""
     faults: list[Fault] = scope.get(STRUCK, [])
-    return {fault.kind.name: fault for fault in faults}
+    return [fault for fault in faults if fault.type.stage is stage]

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from kling_airflow.simulator.faults.kinds import KINDS
+from kling_airflow.simulator.faults.table import FAULT_TYPES
 from kling_airflow.simulator.http import metrics, openapi_examples, overview
 from kling_airflow.simulator.http.authentication import service_of
 from kling_airflow.simulator.http.responses import json_response
@@ -52,19 +52,19 @@ async def reset(request: Request) -> Response:
 
 @router.get("/faults", responses=openapi_examples.ANYTHING)
 async def list_faults(request: Request) -> Response:
-    """Return the faults in force, and every kind there is."""
-    kinds = [
+    """Return the faults in force, and every fault type there is."""
+    types = [
         {
-            "name": kind.name,
-            "strikes": kind.stage.value,
-            "calls": kind.calls,
-            "about": kind.about,
-            "options": kind.options,
+            "name": fault_type.name,
+            "strikes": fault_type.stage.value,
+            "calls": fault_type.calls,
+            "about": fault_type.about,
+            "options": fault_type.defaults,
         }
-        for kind in KINDS.values()
+        for fault_type in FAULT_TYPES.values()
     ]
-    in_force = [fault.describe() for fault in service_of(request).script.in_force()]
-    return json_response({"faults": in_force, "kinds": kinds})
+    in_force = [fault.describe() for fault in service_of(request).faults.in_force()]
+    return json_response({"faults": in_force, "types": types})
 
 
 @router.post(
@@ -85,14 +85,14 @@ async def add_fault(request: Request) -> Response:
 @router.delete("/faults", status_code=204)
 async def clear_faults(request: Request) -> Response:
     """Take every fault out of force."""
-    service_of(request).script.faults.clear()
+    service_of(request).faults.clear()
     return Response(None, 204)
 
 
 @router.delete("/faults/{fault_id}", status_code=204, responses=openapi_examples.NOT_FOUND)
 async def remove_fault(request: Request, fault_id: str) -> Response:
     """Take one fault out of force."""
-    if not service_of(request).script.remove(fault_id):
+    if not service_of(request).faults.remove(fault_id):
         raise Refusal(404, f"no fault {fault_id} is in force")
     return Response(None, 204)
 

@@ -25,7 +25,7 @@ def exposition(service: Service) -> str:
         if request.billed:
             billed[request.organization,] += request.amount
     answers = {(name, str(status)): count for (name, status), count in service.answers.items()}
-    struck = {(name,): count for name, count in service.script.struck.items()}
+    struck = {(name,): count for name, count in service.faults.struck.items()}
     lines = [
         *_metric(
             "calls_total", "counter", "Calls, by answer; 0 is none.", ("call", "status"), answers.items()

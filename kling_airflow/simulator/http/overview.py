@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator.queue.lifecycle import Status
 from kling_airflow.simulator.queue.records import clip_url, thumbnail_url
-from kling_airflow.simulator.queue.requests import Fate
+from kling_airflow.simulator.queue.requests import Overrides
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.queue.requests import QueueRequest
@@ -43,7 +43,7 @@ def overview(service: Service, limit: int) -> dict[str, Any]:
             for organization in service.accounts.organizations.values()
         ],
         "calls": dict(service.calls),
-        "faults": [fault.describe() for fault in service.script.in_force()],
+        "faults": [fault.describe() for fault in service.faults.in_force()],
         "requests": [_shown(request, now) for request in newest],
     }
 
@@ -66,7 +66,7 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
         ],
         "clip": clip_url(request, "") if status is Status.SUCCESS else None,
         "thumbnail": thumbnail_url(request, "") if status is Status.SUCCESS else None,
-        "ordered": _ordered(request.fate),
+        "ordered": _ordered(request.overrides),
         "is_video": request.model.model_type == "video",
         "error": request.error,
         "created_at": request.created_at,
@@ -78,11 +78,11 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
     }
 
 
-def _ordered(fate: Fate) -> list[str]:
+def _ordered(overrides: Overrides) -> list[str]:
     """Say in words what a fault has ordered for a request."""
-    usual = Fate()
-    changed = (name for name in Fate.__slots__ if getattr(fate, name) != getattr(usual, name))
-    return [f"{name.replace('_', ' ')}: {getattr(fate, name)}" for name in changed]
+    usual = Overrides()
+    changed = (name for name in Overrides.__slots__ if getattr(overrides, name) != getattr(usual, name))
+    return [f"{name.replace('_', ' ')}: {getattr(overrides, name)}" for name in changed]
 
 
 def _dollars(amount: int | None) -> float | None:

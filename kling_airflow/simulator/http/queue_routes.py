@@ -7,14 +7,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
+from kling_airflow.simulator.faults.registry import Stage
 from kling_airflow.simulator.faults.schedule import struck
 from kling_airflow.simulator.http import openapi_examples
 from kling_airflow.simulator.http.authentication import Caller, from_console, service_of
 from kling_airflow.simulator.http.request_body import limited_body
 from kling_airflow.simulator.http.responses import json_response
 from kling_airflow.simulator.queue import catalog, records
-from kling_airflow.simulator.queue.listing import PAGE, page
+from kling_airflow.simulator.queue.listing import PAGE, ListQuery, page
 from kling_airflow.simulator.queue.refusal import Refusal
+from kling_airflow.simulator.queue.requests import QueueRequest
 from kling_airflow.simulator.service import Service
 
 router = APIRouter(tags=["request queue"], responses=openapi_examples.REFUSALS)
@@ -26,7 +28,7 @@ async def submit(request: Request, account: Caller) -> Response:
     service = service_of(request)
     service.accounts.admit(account, service.settings.retry_after)
     body = await limited_body(request, service.settings.max_body_bytes)
-    created = await service.submit(account, body, struck(request.scope).values())
+    created = await service.submit(account, body, service.overrides(struck(request.scope, Stage.LIFE)))
     created.from_console = from_console(request)
     created.calls["POST /requests"] += 1
     if created.model.delivery_mode == "sync":
@@ -43,15 +45,21 @@ async def list_requests(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """List the organization's requests, newest first; without a query a cheap authentication check."""
-    faults = struck(request.scope)
-    shown = page(
-        service_of(request),
+    service = service_of(request)
+    settings = service.settings
+    query = ListQuery(
         account.organization,
         model_id,
         limit=limit,
         offset=offset,
-        faults=faults,
+        lag_seconds=settings.list_lag_seconds,
+        empty=settings.list_needs_model and model_id is None,
+        with_payloads=settings.payload_echo == "whole",
+        with_outcomes=settings.list_outcomes,
     )
+    for fault in struck(request.scope, Stage.LIST):
+        fault.apply(query)
+    shown = page(service.store, query, service.clock.now(), service.base_url)
     for row in shown["requests"]:
         _for_console(request, row)
     return json_response(shown)
@@ -103,19 +111,10 @@ async def upload_url(request: Request, account: Caller) -> Response:
     return json_response(service_of(request).uploads.sign(file_type))
 
 
-def show(
-    service: Service, found: Any, at: float | None = None, *, with_outcome: bool = True
-) -> dict[str, Any]:
-    """Return the record of a request as the settings want it shown.
-
-    :param at: the moment it shows, seconds since the epoch; None is now.
-    """
-    return records.record(
-        found,
-        service.clock.now(),
-        service.base_url,
-        echo=service.settings.payload_echo == "whole",
-    )
+def show(service: Service, found: QueueRequest) -> dict[str, Any]:
+    """Return the record of a request as the settings want it shown."""
+    echo = service.settings.payload_echo == "whole"
+    return records.record(found, service.clock.now(), service.base_url, echo=echo)
 
 
 def _for_console(request: Request, shown: dict[str, Any]) -> dict[str, Any]:

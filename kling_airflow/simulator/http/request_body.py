@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
 
-class Body:
+class RequestBody:
     """A `receive` that can be read ahead.
 
     :param receive: uvicorn's own.

@@ -113,10 +113,10 @@ class Accounts:
         :raises Refusal: 429 when the hour is used up.
         """
         if self.organizations[account.organization].wait_for_post(self._clock.now()) > 0:
-            raise rate_limited(retry_after)
+            raise rate_limited_refusal(retry_after)
 
 
-def rate_limited(retry_after: int | None) -> Refusal:
+def rate_limited_refusal(retry_after: int | None) -> Refusal:
     """Return a 429; its text is not recorded by anyone."""
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Refusal(429, "Rate limit exceeded. Please try again later.", headers=headers)

@@ -1,68 +1,66 @@
-"""The list of requests, as it is and as faults bend it."""
+"""The list of requests, page by page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator.queue.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kling_airflow.simulator.faults.schedule import Fault
-    from kling_airflow.simulator.service import Service
+    from kling_airflow.simulator.queue.store import Store
 
 PAGE = 100
 
 
-def page(
-    service: Service,
-    organization: str,
-    model_id: str | None,
-    *,
-    limit: int,
-    offset: int,
-    faults: Mapping[str, Fault],
-) -> dict[str, Any]:
-    """Return one page, newest first (doc; `limit`, `offset` and `has_more` once).
+@dataclass(slots=True)
+class ListQuery:
+    """What a list call asks for, as the settings and faults change it.
 
-    :param limit: rows; more than 100 are 100 (assumed).
-    :param faults: those that strike this call, by name.
+    :param model: the model id, or None for every model.
+    :param limit: rows; more than 100 are 100 (no user has recorded the real limit).
+    :param lag_seconds: how far the list lags behind the requests.
+    :param empty: whether the list has no rows, whatever was created.
+    :param with_total: whether the page has `total` and `has_more`.
+    :param row_edits: change the JSON of each row.
     """
-    settings = service.settings
-    if "list-empty" in faults or (settings.list_needs_model and model_id is None):
+
+    organization: str
+    model: str | None
+    limit: int = PAGE
+    offset: int = 0
+    lag_seconds: float = 0.0
+    empty: bool = False
+    with_payloads: bool = True
+    with_outcomes: bool = True
+    with_total: bool = True
+    row_edits: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+
+
+def page(store: Store, query: ListQuery, now: float, base_url: str) -> dict[str, Any]:
+    """Return one page, newest first.
+
+    The vendor documents the order; one user saw `limit`, `offset` and `has_more`.
+
+    :param now: seconds since the epoch.
+    """
+    if query.empty:
         return {"requests": [], "total": 0, "has_more": False}
-    now = service.clock.now()
-    service.store.advance(now)
-    lag = float(faults["list-lag"].options["lag"]) if "list-lag" in faults else settings.list_lag_seconds
-    limit = PAGE if "list-ignores-limit" in faults else min(limit, PAGE)
-    offset = 0 if "list-ignores-offset" in faults else offset
-    rows, total = service.store.page(
-        organization,
-        None if "list-mixed-models" in faults else model_id,
-        until=now - lag,
-        limit=limit,
-        offset=offset,
-    )
+    store.advance(now)
+    until = now - query.lag_seconds
+    limit = min(query.limit, PAGE)
+    rows, total = store.page(query.organization, query.model, until=until, limit=limit, offset=query.offset)
     for row in rows:  # a row of the list is a read, too
         row.reads += 1
-        service.store.settle(row, now)
-    shown = [_row(service, row, now - lag, faults) for row in rows]
-    if "list-no-has-more" in faults:
+        store.settle(row, now)
+    shown = [
+        record(row, until, base_url, echo=query.with_payloads, with_outcome=query.with_outcomes)
+        for row in rows
+    ]
+    for edit in query.row_edits:
+        for row_json in shown:
+            edit(row_json)
+    if not query.with_total:
         return {"requests": shown}
-    return {"requests": shown, "total": total, "has_more": offset + len(rows) < total}
-
-
-def _row(service: Service, row: Any, at: float, faults: Mapping[str, Fault]) -> dict[str, Any]:
-    settings = service.settings
-    shown = record(
-        row,
-        at,
-        service.base_url,
-        echo=settings.payload_echo == "whole" and "list-no-payloads" not in faults,
-        with_outcome=settings.list_outcomes and "list-no-outcomes" not in faults,
-    )
-    if "list-padded" in faults:
-        padding = "x" * int(faults["list-padded"].options["bytes"])
-        shown["payload"] = {**shown["payload"], "negative_prompt": padding}
-    return shown
+    return {"requests": shown, "total": total, "has_more": query.offset + len(rows) < total}

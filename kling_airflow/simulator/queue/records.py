@@ -49,7 +49,7 @@ def record(
         "updated_at": max(created, int(since)),
         "queued_at": created,
     }
-    place = request.fate.error_place
+    place = request.overrides.error_place
     if status is Status.FAILED and place in ("error", "error_message", "reason"):
         shown[place] = request.error
     return shown
@@ -60,7 +60,7 @@ def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, A
     if status is Status.SUCCESS:
         return _success(request, base_url)
     if status is Status.FAILED:
-        place = request.fate.error_place
+        place = request.overrides.error_place
         if place != "outcome.error":
             return {"message": request.error} if place == "outcome.message" else {}
         return {"error": error_body(request.error or "unknown error", as_object=request.object_errors)}
@@ -88,14 +88,14 @@ def thumbnail_url(request: QueueRequest, base_url: str) -> str | None:
 
 
 def _shown_status(request: QueueRequest, status: Status) -> str:
-    fate = request.fate
-    shown = fate.shown_as if fate.shown_as is not None and status not in TERMINAL else status.value
-    return shown.upper() if fate.upper_case else shown
+    overrides = request.overrides
+    shown = overrides.shown_as if overrides.shown_as is not None and status not in TERMINAL else status.value
+    return shown.upper() if overrides.upper_case else shown
 
 
 def _success(request: QueueRequest, base_url: str) -> dict[str, Any]:
     url = clip_url(request, base_url)
-    shape = request.fate.success_shape
+    shape = request.overrides.success_shape
     media: dict[str, Any] = {"media_urls": [{"id": "0", "url": url}]}
     if shape == "video_url":
         media = {"video_url": url}

@@ -29,8 +29,8 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Fate:
-    """What was ordered for a request, by a fault or by `fail_next`.
+class Overrides:
+    """What faults order for a request.
 
     :param stuck_in: the status it never leaves.
     :param failure: the reason it fails with.
@@ -72,7 +72,7 @@ class QueueRequest:
     object_errors: bool = False
     """Whether `outcome.error` is an object."""
     from_console: bool = False
-    fate: Fate = field(default_factory=Fate)
+    overrides: Overrides = field(default_factory=Overrides)
     verdict: Verdict | None = None
     terminal: Status | None = None
     finished_at: float | None = None
@@ -92,12 +92,14 @@ class QueueRequest:
         """Make it terminal if it is due; return whether it is terminal."""
         if self.terminal is not None:
             return True
-        if self.fate.stuck_in is not None:
+        if self.overrides.stuck_in is not None:
             return False
-        if self.fate.failure is not None:
-            after = self.timeline.done if self.fate.failure_after is None else self.fate.failure_after
+        if self.overrides.failure is not None:
+            after = (
+                self.timeline.done if self.overrides.failure_after is None else self.overrides.failure_after
+            )
             if self._elapsed(now) >= after:
-                self.finish(Status.FAILED, self._moment(after, now), error=self.fate.failure)
+                self.finish(Status.FAILED, self._moment(after, now), error=self.overrides.failure)
         elif self.verdict is not None and self._elapsed(now) >= self.timeline.done:
             at = max(self._moment(self.timeline.done, now), self.verdict.at)
             if self.verdict.reason is None:
@@ -118,7 +120,7 @@ class QueueRequest:
         if self.terminal is not None and self.finished_at is not None and self.finished_at <= now:
             return self.terminal, self.finished_at
         status, since = self.timeline.at(self._elapsed(now))
-        stuck = self.fate.stuck_in
+        stuck = self.overrides.stuck_in
         if stuck is not None:
             starts = dict(self.timeline.steps)
             begin = starts.get(stuck, 0.0)

@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.simulator import ManualClock
-from kling_airflow.simulator.faults.kinds import KINDS, Stage
-from kling_airflow.simulator.faults.schedule import Script, Target
+from kling_airflow.simulator.faults.registry import Stage
+from kling_airflow.simulator.faults.schedule import Schedule, Target
+from kling_airflow.simulator.faults.table import FAULT_TYPES
 from kling_airflow.simulator.queue.calls import GET, LIST, MEDIA, SUBMIT
 
 ALL = frozenset(Stage)
 
 
-def script(seed: int = 0) -> Script:
-    return Script(ManualClock(), seed)
+def script(seed: int = 0) -> Schedule:
+    return Schedule(ManualClock(), seed)
 
 
-def strikes(script: Script, *targets: Target) -> list[int]:
+def strikes(script: Schedule, *targets: Target) -> list[int]:
     """Which of the calls are struck, by their place."""
     return [place for place, target in enumerate(targets) if script.draw(target, ALL)]
 
@@ -52,7 +53,7 @@ def test_nth(nth: int) -> None:
 
 def test_for_a_time() -> None:
     clock = ManualClock()
-    faults = Script(clock, 0)
+    faults = Schedule(clock, 0)
     faults.add("capacity", {"for_seconds": 10})
     assert strikes(faults, *calls(3)) == [0, 1, 2]
     clock.advance(9.9)
@@ -106,8 +107,8 @@ def test_call_it_strikes_unless_told() -> None:
         ("capacity", SUBMIT),
     ):
         faults.add(name, {})
-        assert [f.kind.name for f in faults.draw(Target(usual), ALL)] == [name]
-        assert name not in [f.kind.name for f in faults.draw(Target(GET), ALL)]
+        assert [f.type.name for f in faults.draw(Target(usual), ALL)] == [name]
+        assert name not in [f.type.name for f in faults.draw(Target(GET), ALL)]
         faults.faults.clear()
 
 
@@ -115,7 +116,7 @@ def test_several_at_once() -> None:
     faults = script()
     faults.add("late-answer", {"seconds": 1})
     faults.add("reset-after", {})
-    assert [fault.kind.name for fault in faults.draw(Target(SUBMIT), ALL)] == ["late-answer", "reset-after"]
+    assert [fault.type.name for fault in faults.draw(Target(SUBMIT), ALL)] == ["late-answer", "reset-after"]
     assert faults.struck == {"late-answer": 1, "reset-after": 1}
 
 
@@ -170,7 +171,7 @@ def test_what_can_not_be_ordered(name: str, values: dict[str, Any], said: str) -
 
 def test_every_kind_can_be_ordered_as_it_is() -> None:
     faults = script()
-    for name, kind in KINDS.items():
-        fault = faults.add(name, dict(kind.options))
+    for name, fault_type in FAULT_TYPES.items():
+        fault = faults.add(name, fault_type.defaults)
         assert fault.describe()["name"] == name
-        assert kind.about.endswith(".")
+        assert fault_type.about.endswith(".")
