@@ -38,13 +38,13 @@ class Selector(BaseModel):
     contains: str | None = None
     """Only requests whose payload, as JSON, contains this text."""
     skip: int = Field(default=0, ge=0)
-    """Leave out the first so many."""
+    """Do not strike the first so many calls."""
     nth: int | None = Field(default=None, ge=1)
     """Strike the nth only."""
     times: int | None = Field(default=None, ge=1)
-    """Strike so often, then be over."""
+    """Strike so often; after that the fault is not in force."""
     for_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """Be in force so long."""
+    """Be in force for so many seconds."""
     probability: float = Field(default=1.0, ge=0, le=1)
 
 
@@ -78,7 +78,7 @@ class Fault:
     struck: int = 0
 
     def strikes(self, target: Target) -> bool:
-        """Return whether it strikes this call, and count it."""
+        """Return whether the fault strikes this call, and count the call."""
         if not self._matches(target):
             return False
         if self.to_skip > 0:
@@ -92,15 +92,15 @@ class Fault:
         return True
 
     def apply(self, *subjects: Any) -> Any:
-        """Let it take effect on what its stage works on; return what its function returns."""
+        """Call the fault's function with its options; return the result."""
         return self.type.effect(*subjects, **self.options)
 
     def over(self, now: float) -> bool:
-        """Return whether it will never strike again."""
+        """Return whether the fault will never strike again."""
         return self.remaining == 0 or (self.until is not None and now >= self.until)
 
     def describe(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the fault for JSON."""
         said = self.selector.model_dump(exclude_defaults=True)
         return {"id": self.id, "name": self.type.name, **said, **self.options, "struck": self.struck}
 
@@ -120,7 +120,7 @@ class Fault:
 class Schedule:
     """The faults in force, in the order in which they were added.
 
-    :param seed: decides what is left to chance.
+    :param seed: the seed of every random choice.
     """
 
     clock: Clock
@@ -178,7 +178,7 @@ class Schedule:
         self.faults.clear()
 
     def remove(self, fault_id: str) -> bool:
-        """Take a fault out of force; return whether it was there."""
+        """Take a fault out of force; return whether it was in force."""
         kept = [fault for fault in self.faults if fault.id != fault_id]
         found = len(kept) < len(self.faults)
         self.faults = kept

@@ -1,4 +1,4 @@
-"""The simulator's own side: the ledger, counts, faults, metrics, reset, and the page that shows them."""
+"""The simulator's own calls: the page, the ledger, counts, faults, metrics, reset."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PAGE = Path(__file__).with_name("page.html")
 
 @router.get("/", include_in_schema=False)
 async def page() -> Response:
-    """Show what is going on, in a browser."""
+    """Return the page for a browser."""
     return HTMLResponse(PAGE.read_bytes())
 
 
 @router.get("/overview", responses=openapi_examples.ANYTHING | openapi_examples.BAD_QUERY)
 async def get_overview(request: Request, limit: Annotated[int, Query(ge=0, le=1000)] = 60) -> Response:
-    """Return what the page shows: the newest requests, the money, the faults in force."""
+    """Return the page's data: the newest requests, the money, the faults in force."""
     return json_response(overview.overview(service_of(request), limit))
 
 
@@ -45,7 +45,7 @@ async def calls(request: Request) -> Response:
 
 @router.post("/reset", status_code=204)
 async def reset(request: Request) -> Response:
-    """Forget every request, upload and count; leave the faults that were set at the start."""
+    """Forget every request, upload and count; keep the faults of the settings."""
     service_of(request).reset()
     return Response(None, 204)
 

@@ -56,7 +56,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _elsewhere(request: Request, error: Exception) -> Response:
-    """Answer for the rest of the host: 405 to a POST (seen), the console's page to a GET (assumed)."""
+    """Answer other paths: 405 to a POST, as two users saw; the console's page to a GET, which is assumed."""
     path = request.url.path
     known = path.startswith((CONSOLE_QUEUE, "/_simulator"))
     if isinstance(error, HTTPException) and error.status_code == 405 and known:

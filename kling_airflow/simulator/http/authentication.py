@@ -1,4 +1,4 @@
-"""Who a call comes from."""
+"""The account of a call, by its API key or its console token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def service_of(request: Request) -> Service:
 
 
 def from_console(request: Request) -> bool:
-    """Return whether a call comes by the web console's way, with its token."""
+    """Return whether a call uses the web console's path, with a console token."""
     path = request.url.path
     return path.startswith(CONSOLE_QUEUE + "/") and not path.startswith(QUEUE + "/")
 

@@ -1,7 +1,7 @@
-"""The web console's way in: what GMI's own SDK logs in with (doc: the SDK).
+"""The web console's login, as the vendor's SDK uses it.
 
-The console's tokens open the same queue without `/apikey` in its path. What is made there has an id that API
-keys can't read, though their list shows it (seen).
+The same queue accepts the console's tokens, without `/apikey` in its path. Two users saw that a request made
+there answers 404 by id with an API key, although the list of that key shows the request.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def refresh_session(request: Request) -> Response:
 
 @router.get("/profile")
 async def profile(request: Request) -> Response:
-    """Say who is logged in."""
+    """Return the user and the organization of a session."""
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     account = token_account(service_of(request), token, "access")
     return json_response(

@@ -22,8 +22,8 @@ _SECRET = secrets.token_bytes(32)
 def token_account(service: Service, token: str, use: str) -> Account:
     """Return the account of a token.
 
-    :param use: what the token is for: `auth`, `access` or `refresh`.
-    :raises Refusal: 401 when it isn't one of ours, or not for that, or too old.
+    :param use: the use of the token: `auth`, `access` or `refresh`.
+    :raises Refusal: 401 when the token was not signed here, is for another use, or has expired.
     """
     signed, _, signature = token.rpartition(".")
     if hmac.compare_digest(signature.encode(), _signature(signed).encode()):

@@ -1,4 +1,4 @@
-"""uvicorn, told to say when it is ready, and able to refuse connections for a while."""
+"""uvicorn on one socket. It signals when it is ready, and it can refuse connections for some seconds."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class Listener(uvicorn.Server):
         self._waits: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Listen, then call `on_ready`."""
         await super().startup([self._listening])
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and end what runs."""
+        """Stop listening, and close the connections."""
         for wait in self._waits:
             wait.cancel()
         await super().shutdown([self._listening])
 
     def refuse(self, seconds: float) -> None:
-        """Let nothing listen for a while: connections are refused, open ones are closed.
+        """Refuse connections for some seconds, and close the open ones.
 
-        The port stays ours: a second socket is bound to it, which does not listen.
+        A second socket that does not listen is bound to the port, so that no other process can take the port.
         """
         for connection in list(self.server_state.connections):
             if isinstance(connection, asyncio.Protocol):
@@ -87,7 +87,7 @@ class Listener(uvicorn.Server):
 
 
 def _quiet(protocol: Any) -> Any:
-    """Return a protocol that logs no calls, whoever configures logging later: URLs hold signatures."""
+    """Return a protocol that never logs calls, because URLs hold signatures."""
 
     class Quiet(protocol):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -100,8 +100,8 @@ def _quiet(protocol: Any) -> Any:
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
-    :param port: 0 takes a free one.
-    :raises OSError: naming the address, when it can't be had.
+    :param port: 0 takes a free port.
+    :raises OSError: naming the address, when it is not available.
     """
     try:
         listening = _bound(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port))
@@ -112,7 +112,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound(family: int, address: Any) -> socket.socket:
-    # With its protocol named, asyncio turns Nagle's algorithm off, which else costs 40 ms an answer.
+    # With its protocol named, asyncio turns Nagle's algorithm off, which costs 40 ms an answer otherwise.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What happens to a call between the socket and the application: it is counted, and faults strike it."""
+"""Counts each call and lets faults strike it, between the socket and the application."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ NO_ANSWER = 0
 class CallMiddleware:
     """The outermost ASGI application.
 
-    :param app: what answers.
-    :param service: whose calls these are.
+    :param app: answers the calls.
+    :param service: counts the calls and has the faults.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -140,7 +140,7 @@ class AfterHandling(AnswerStream):
         self._replaced = False
 
     async def start(self, message: Message) -> None:
-        """Ask the fault, then send its answer or the right one."""
+        """Let the fault decide, then send its answer or the right one."""
         self.call.status = message["status"]
         answer: Answer | None = await self._fault.apply(self.call)
         if answer is not None:
@@ -156,7 +156,7 @@ class AfterHandling(AnswerStream):
 
 
 def response_to(answer: Answer, *, as_object: bool) -> ASGIApp:
-    """Return what sends a fault's answer."""
+    """Return the ASGI application that sends a fault's answer."""
     return refusal_response(answer, as_object=as_object) if isinstance(answer, Refusal) else answer
 
 

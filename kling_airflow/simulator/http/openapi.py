@@ -1,4 +1,4 @@
-"""`/openapi.json`: what FastAPI derives, put right where the service answers otherwise."""
+"""`/openapi.json`: FastAPI's document, corrected where the service answers otherwise."""
 
 from __future__ import annotations
 

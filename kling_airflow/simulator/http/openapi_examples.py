@@ -1,4 +1,4 @@
-"""What `/openapi.json` says of bodies and answers, with examples."""
+"""The bodies and answers in `/openapi.json`, with examples."""
 
 from __future__ import annotations
 

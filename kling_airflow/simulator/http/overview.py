@@ -1,4 +1,4 @@
-"""What the page in the browser shows, as JSON."""
+"""The JSON behind the page in the browser."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
 
 
 def _ordered(overrides: Overrides) -> list[str]:
-    """Say in words what a fault has ordered for a request."""
+    """Return what faults ordered for a request, in words."""
     usual = Overrides()
     changed = (name for name in Overrides.__slots__ if getattr(overrides, name) != getattr(usual, name))
     return [f"{name.replace('_', ' ')}: {getattr(overrides, name)}" for name in changed]

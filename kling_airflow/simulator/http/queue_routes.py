@@ -44,7 +44,7 @@ async def list_requests(
     limit: Annotated[int, Query(ge=1)] = PAGE,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """List the organization's requests, newest first; without a query a cheap authentication check."""
+    """List the organization's requests, newest first. Clients use the call to check a key."""
     service = service_of(request)
     settings = service.settings
     query = ListQuery(
@@ -76,7 +76,7 @@ async def get_request(request: Request, account: Caller, request_id: str) -> Res
 
 @router.delete("/requests/{request_id}", responses=openapi_examples.RECORD)
 async def cancel_request(request: Request, account: Caller, request_id: str) -> Response:
-    """Cancel a request (seen by one user, undocumented)."""
+    """Cancel a request. The vendor does not document the call; two clients use it."""
     service = service_of(request)
     found = service.cancel(account, request_id)
     found.calls["DELETE /requests/{id}"] += 1
@@ -85,7 +85,7 @@ async def cancel_request(request: Request, account: Caller, request_id: str) -> 
 
 @router.get("/models", responses=openapi_examples.MODELS)
 async def list_models(request: Request, account: Caller) -> Response:
-    """List the ids of the models; the console's list has them whole (doc: the SDK)."""
+    """List the models' ids; with a console token the whole models, as the vendor's SDK reads them."""
     entitled = [
         model for model in catalog.MODELS.values() if account.models is None or model.id in account.models
     ]
@@ -118,7 +118,7 @@ def show(service: Service, found: QueueRequest) -> dict[str, Any]:
 
 
 def _for_console(request: Request, shown: dict[str, Any]) -> dict[str, Any]:
-    """Add what only the console's records have (doc: the SDK)."""
+    """Add the key that the vendor's SDK reads, to records that are read with a console token."""
     if from_console(request):
         waiting = shown["status"] in ("created", "queued")
         shown["qworker_id"] = "" if waiting else "qworker-simulator"

@@ -1,4 +1,4 @@
-"""The body of a call, read before the application sees it, and limited."""
+"""The body of a call: read ahead of the application, and limited in size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class RequestBody:
     """A `receive` that can be read ahead.
 
-    :param receive: uvicorn's own.
+    :param receive: uvicorn's `receive`.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -24,7 +24,7 @@ class RequestBody:
         self._gone = False
 
     async def __call__(self) -> Message:
-        """Return the next message, one read ahead first."""
+        """Return the next message; messages that were read ahead come first."""
         message = self._ahead.pop(0) if self._ahead else await self._receive()
         self._gone = self._gone or message["type"] == "http.disconnect"
         return message
@@ -44,7 +44,7 @@ class RequestBody:
             await self()
 
     def text(self) -> str:
-        """Return what was read ahead."""
+        """Return the part of the body that was read ahead."""
         return b"".join(message.get("body", b"") for message in self._ahead).decode("utf-8", "replace")
 
     def model(self) -> str | None:
@@ -64,7 +64,7 @@ async def limited_body(request: Request, limit: int) -> bytes:
     """Return a call's body.
 
     :param limit: bytes.
-    :raises Refusal: 413 beyond the limit (nobody has established one).
+    :raises Refusal: 413 beyond the limit. No user has found the real limit.
     """
     parts, size = [], 0
     async for part in request.stream():

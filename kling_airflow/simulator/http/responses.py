@@ -23,13 +23,13 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
     """Return JSON as the service sends it."""
     try:
         body = to_json(content, inf_nan_mode="null")
-    except PydanticSerializationError:  # half a surrogate pair, which only an escape can hold
+    except PydanticSerializationError:  # half a surrogate pair: json.dumps escapes it, to_json refuses it
         body = json.dumps(content).encode()
     return Response(body, status, headers, media_type="application/json; charset=utf-8")
 
 
 def refusal_response(refusal: Refusal, *, as_object: bool) -> Response:
-    """Return a refusal: `{"error": "<string>"}`, sometimes `{"error": {"message", "details"}}` (seen)."""
+    """Return a refusal: `{"error": "<string>"}` or `{"error": {"message", "details"}}`; users saw both."""
     if refusal.body is not None:
         return Response(refusal.body, refusal.status, refusal.headers)
     error: Any = refusal.message
@@ -41,7 +41,7 @@ def refusal_response(refusal: Refusal, *, as_object: bool) -> Response:
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Return the first and the last byte that a Range header asks for; None is the whole file.
 
-    :raises Refusal: 416 when there are no such bytes.
+    :raises Refusal: 416 when the file has no such bytes.
     """
     match = _RANGE.fullmatch((header or "").strip())
     if match is None or match.group(1) == match.group(2) == "":
@@ -61,7 +61,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def file_response(path: Path, content_type: str, range_header: str | None, *, head: bool) -> Response:
-    """Return a file, or the part of it that is asked for, as the object store does.
+    """Return a file, or the part that the Range header names, as the object store does.
 
     :param head: without a body.
     :raises Refusal: 416.

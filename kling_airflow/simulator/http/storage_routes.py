@@ -1,4 +1,4 @@
-"""The object store beside the queue: presigned uploads, public frames, clips. No key is ever sent here."""
+"""The object store: presigned uploads, public frames, clips. A call with a key is refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def put_upload(request: Request, name: str) -> Response:
 @router.head(FOLDER + "{name}", include_in_schema=False)
 @router.get(FOLDER + "{name}", responses=openapi_examples.FILE)
 async def get_upload(request: Request, name: str) -> Response:
-    """Return an uploaded file; anyone who has the URL may read it."""
+    """Return an uploaded file. It is public: a call needs the URL only."""
     _refuse_key(request)
     access = FileAccess()
     _strike(request, access)
@@ -105,6 +105,6 @@ def _redirect(request: Request, status: int) -> Response:
 
 
 def _refuse_key(request: Request) -> None:
-    """Refuse a public object to a bearer key that isn't the store's, as Google's storage does."""
+    """Refuse a call with an Authorization header, as Google's storage refuses a foreign key."""
     if "authorization" in request.headers:
         raise storage_refusal(401, "AuthenticationRequired", "Authentication required.")

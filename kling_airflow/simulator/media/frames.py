@@ -18,7 +18,7 @@ class Unreachable(Exception):
 
 
 class Unusable(Exception):
-    """The frame is there, but it is no image or breaks a limit."""
+    """The frame could be fetched, but it is no image or breaks a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ def decode(source: str, *, allow_prefix: bool) -> bytes:
 
 
 def check(data: bytes) -> Frame:
-    """Hold an image against the service's limits (doc: the vendor's pages for its other Kling models).
+    """Check an image against the limits that the vendor documents for its other Kling models.
 
-    :raises Unusable: naming the limit it breaks.
+    :raises Unusable: naming the limit that the image breaks.
     """
     from PIL import Image
 

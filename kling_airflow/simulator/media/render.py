@@ -33,9 +33,9 @@ COMMENT = "Rendered by the kling_airflow simulator from the input frames; no mod
 class Job:
     """What to render.
 
-    :param start: the file of the start frame, or None: a picture made up from `words`.
+    :param start: the file of the start frame; None is a picture made from `words`.
     :param end: the file of the end frame, or None.
-    :param seconds: the clip is that long, and one frame.
+    :param seconds: the length of the clip; the clip has one frame more.
     :param width: pixels, even.
     :param height: pixels, even.
     :param clip: where the MP4 goes.
@@ -58,7 +58,7 @@ class Job:
 
 
 def size_of(width: int, height: int) -> tuple[int, int]:
-    """Return the size of a clip made of a frame: its shape, 720 pixels on the short side, even numbers."""
+    """Return the size of a clip in pixels: the frame's shape, 720 on the short side, even numbers."""
     scale = 720 / min(width, height)
     return round(width * scale / 2) * 2, round(height * scale / 2) * 2
 
@@ -116,7 +116,7 @@ def _open(path: str, size: tuple[int, int]) -> Image:
 
 
 def _made_up(words: str, size: tuple[int, int]) -> Image:
-    """Return a quiet picture for a clip that has no frames: two colors that come of the words."""
+    """Return a picture for a clip without frames: two colors that depend on the prompt."""
     from PIL import Image
 
     digest = hashlib.sha256(words.encode()).digest()
@@ -127,7 +127,7 @@ def _made_up(words: str, size: tuple[int, int]) -> Image:
 
 
 def _pictures(start: Image, end: Image | None, count: int) -> Iterator[Image]:
-    """Yield the pictures of a clip: the first is the start frame, the last the end frame if there is one."""
+    """Yield a clip's pictures, from the start frame to the end frame if the clip has one."""
     from PIL import Image
 
     veil = _veil(start.size)
@@ -147,7 +147,7 @@ def _pictures(start: Image, end: Image | None, count: int) -> Iterator[Image]:
 
 
 def _zoomed(image: Image, at: float) -> Image:
-    """Return the picture moved a little closer: not at all at 0, most at 1."""
+    """Return the picture zoomed in: not at 0, by `ZOOM` at 1."""
     from PIL import Image
 
     if at <= 0:
@@ -161,7 +161,7 @@ def _zoomed(image: Image, at: float) -> Image:
 
 
 def _veil(size: tuple[int, int]) -> Image:
-    """Return soft clouds over the whole range of gray: the order in which the end frame shows through."""
+    """Return a gray noise image: the darker a pixel, the earlier the end frame shows there."""
     from PIL import Image
 
     cells = (16, 9)
@@ -170,14 +170,17 @@ def _veil(size: tuple[int, int]) -> Image:
 
 
 def _threshold(change: float) -> list[int]:
-    """Return the table that turns clouds into a mask: a soft edge wandering from dark to light."""
+    """Return the lookup table that turns the noise into the mask of the end frame.
+
+    :param change: how much of the end frame shows, 0 to 1.
+    """
     edge = 90.0
     front = change * (255 + edge)
     return [round(255 * min(1.0, max(0.0, (front - level) / edge))) for level in range(256)]
 
 
 def _second_of_sound(words: str) -> tuple[bytes, bytes]:
-    """Return one second of a quiet chord, left and right, as 32-bit floats; it repeats without a seam."""
+    """Return one second of a chord, left and right channel, as 32-bit floats. It loops without a click."""
     root = 110 + 10 * (hashlib.sha256(words.encode()).digest()[0] % 8)
     tones = (root, root * 3 // 2, root * 2)
     left, right = array("f"), array("f")

@@ -1,4 +1,4 @@
-"""A pool of renderer processes, and the clips they made, kept by content."""
+"""A pool of renderer processes. Each clip is rendered once and kept by its content."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHAPES = {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (720, 720)}
 
 
 class RenderError(Exception):
-    """A clip could not be rendered: a frame turned out not to decode, or a renderer died."""
+    """A clip could not be rendered: a frame does not decode, or the renderer process ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Media:
 class Scene:
     """What a clip shows.
 
-    :param aspect_ratio: the shape where there is no start frame.
+    :param aspect_ratio: the shape if there is no start frame.
     """
 
     start: Frame | None
@@ -67,8 +67,8 @@ class RenderPool:
     """Renders scenes, each once.
 
     :param workers: how many processes.
-    :param fast: hand out one tiny clip per duration and sound instead.
-    :param folder: where clips stay; None is a folder that is removed at the end.
+    :param fast: use one tiny clip for each duration and sound instead.
+    :param folder: where clips are kept; None is a temporary folder.
     """
 
     def __init__(self, workers: int, *, fast: bool, folder: Path | None) -> None:
@@ -98,13 +98,13 @@ class RenderPool:
         return await asyncio.shield(task)
 
     def write(self, name: str, data: bytes) -> Path:
-        """Keep bytes under a name; return where."""
+        """Write bytes to a file in the folder; return its path."""
         path = self._folder / name
         path.write_bytes(data)
         return path
 
     def close(self) -> None:
-        """Stop the processes and remove what was made."""
+        """Stop the processes; remove the clips if the folder is temporary."""
         for task in self._running.values():
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -147,7 +147,7 @@ class RenderPool:
     def _rendered(self, key: str, task: asyncio.Task[Media]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # whoever waits is told; when nobody does any more, it is nobody's business
+            task.exception()  # render() raises it where a request waits; without this line asyncio logs it
 
     def _key(self, scene: Scene) -> str:
         parts = [RENDERER_VERSION, str(scene.seconds), str(scene.sound)]
@@ -160,7 +160,7 @@ class RenderPool:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     def _ask(self, line: str) -> str | None:
-        """Give one job to this thread's process; return what went wrong."""
+        """Send one job to this thread's process; return its error, or None."""
         process = self._process()
         if process.stdin is None or process.stdout is None:
             return "the renderer has no pipes"

@@ -1,4 +1,4 @@
-"""Who is asking, what they may spend and how often they may ask."""
+"""API keys and organizations: authentication, credit, the hourly limit."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HOUR = 3600.0
 class Organization:
     """Credit and hourly limit, shared by an organization's keys.
 
-    :param credit: micro-dollars left, holds subtracted; None is endless.
-    :param requests_per_hour: POSTs in any hour; None is endless.
+    :param credit: micro-dollars left after holds; None is no limit.
+    :param requests_per_hour: POSTs in any hour; None is no limit.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Organization:
         """Set money aside for a request.
 
         :param amount: micro-dollars.
-        :raises Refusal: 402 when there isn't enough.
+        :raises Refusal: 402 when the credit is too small.
         """
         if self.credit is None:
             return
@@ -44,7 +44,7 @@ class Organization:
         self.credit -= amount
 
     def release(self, amount: int) -> None:
-        """Give back what was set aside, in micro-dollars."""
+        """Give back what `hold` set aside, in micro-dollars."""
         if self.credit is not None:
             self.credit += amount
 
@@ -77,7 +77,7 @@ class Accounts:
     def authenticate(self, authorization: str | None, organization: str | None) -> Account:
         """Return the account of a call.
 
-        The texts of 401 and 403 are not recorded by anyone: these are assumed.
+        No user has recorded the texts of 401 and 403; these texts are assumed.
 
         :param authorization: the header of that name.
         :param organization: the header X-Organization-ID.
@@ -95,7 +95,7 @@ class Accounts:
     def find(self, authorization: str, organization: str | None = None) -> Account | None:
         """Return the account of an Authorization header, if there is one.
 
-        :param organization: which of the key's organizations; None is the first.
+        :param organization: which of the key's organizations; None is the first one.
         """
         accounts = self._by_key.get(authorization.removeprefix("Bearer "), [])
         wanted = (a for a in accounts if organization is None or a.organization == organization)
@@ -117,6 +117,6 @@ class Accounts:
 
 
 def rate_limited_refusal(retry_after: int | None) -> Refusal:
-    """Return a 429; its text is not recorded by anyone."""
+    """Return a 429. No user has recorded its text; this text is assumed."""
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Refusal(429, "Rate limit exceeded. Please try again later.", headers=headers)

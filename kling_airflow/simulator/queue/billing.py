@@ -1,4 +1,4 @@
-"""The billing ledger: every request that was ever created, what it cost, and how often it was asked about."""
+"""The billing ledger: every request that was created, its cost, and the number of its calls."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One request, as the accountant sees it.
+    """One request with what it costs.
 
     :param key_name: the name of the API key, never the key.
     :param payload_digest: sha256 of the payload's canonical JSON (sorted keys, no spaces).
     :param created_at: seconds since the epoch.
-    :param billed: whether it costs money: held while it runs, charged after success; not when it failed.
+    :param billed: whether the request costs money: held while it runs, charged after success.
     :param amount_microusd: what is held or charged, in micro-dollars; 0 when not billed.
-    :param outcome: the status right now.
-    :param error: why it failed, if it did.
+    :param outcome: the present status.
+    :param error: the reason of a failure.
     :param calls: how often each call named this request.
     """
 

@@ -32,7 +32,7 @@ _QUEUE_CALLS = {
 
 
 def name_of(method: str, path: str) -> str | None:
-    """Return a call's name, or None for what is no call of the service."""
+    """Return a call's name, or None if the path is no call of the service."""
     root = QUEUE if path.startswith(QUEUE + "/") else CONSOLE_QUEUE
     if path.startswith(root + "/"):
         parts = path[len(root) + 1 :].split("/")

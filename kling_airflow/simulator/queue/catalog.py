@@ -1,7 +1,9 @@
-"""The models of the simulated queue: their parameters, prices and what a payload asks for.
+"""The models of the simulated queue: their parameters, their prices, and what a payload asks for.
 
-Standing of the facts: `kling-v3-image-to-video` is documented; its siblings' names and the keys named in the
-wire contract are documented, the rest of their schemas and their prices are assumed.
+The vendor documents `kling-v3-image-to-video` and `kling-v3-text-to-video`. Of `kling-3.0-turbo-i2v` the
+vendor documents the keys, the prices and that `prompt` is optional; its durations and its lack of sound are
+assumed. Of the other models the vendor documents the names and some keys; their other parameters and their
+prices are assumed.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class Model:
 
     :param price: micro-dollars a unit.
     :param price_with_sound: micro-dollars a unit when sound is on.
+    :param price_by_resolution: micro-dollars a unit for each resolution whose price is another.
     :param start: the key that holds the start frame, if the model has one.
     :param end: the key that holds the end frame, if the model has one.
     :param images: the key that holds a list of frames, if the model has one.
@@ -58,6 +61,7 @@ class Model:
     parameters: tuple[Parameter, ...]
     price: int
     price_with_sound: int | None = None
+    price_by_resolution: dict[str, int] = field(default_factory=dict)
     unit: Literal["second", "request"] = "second"
     model_type: Literal["video", "audio"] = "video"
     delivery_mode: Literal["async", "sync"] = "async"
@@ -71,6 +75,8 @@ class Model:
         dollars = f"${self.price / 1e6:g} per {self.unit}"
         if self.price_with_sound:
             dollars += f", ${self.price_with_sound / 1e6:g} with sound"
+        for resolution, price in self.price_by_resolution.items():
+            dollars += f", ${price / 1e6:g} at {resolution}"
         return {
             "model": self.id,
             "org_id": org_id,
@@ -100,7 +106,7 @@ class Model:
 
     def cost(self, payload: dict[str, Any]) -> int:
         """Return what a valid payload costs, in micro-dollars."""
-        price = self.price
+        price = self.price_by_resolution.get(str(payload.get("resolution")), self.price)
         if self.price_with_sound and self.sound(payload):
             price = self.price_with_sound
         return price * (self.duration(payload) if self.unit == "second" else 1)
@@ -123,6 +129,7 @@ def _source(item: Any) -> str | None:
 
 
 _PROMPT = Parameter("prompt", "string", required=True, max_length=2500)
+_OPTIONAL_PROMPT = Parameter("prompt", "string", max_length=2500)
 _NEGATIVE = Parameter("negative_prompt", "string", max_length=2500)
 _DURATION = Parameter("duration", "enum", default="5", options=DURATIONS)
 _SOUND = Parameter("sound", "enum", default="off", options=("on", "off"))
@@ -147,7 +154,7 @@ IMAGE_TO_VIDEO = Model(
 )
 TEXT_TO_VIDEO = Model(
     id="kling-v3-text-to-video",
-    description="Kling v3: a clip from words alone.",
+    description="Kling v3: a clip from a prompt, without a frame.",
     parameters=(_PROMPT, _NEGATIVE, _ASPECT, _DURATION, _SOUND),
     price=168_000,
     price_with_sound=252_000,
@@ -155,20 +162,21 @@ TEXT_TO_VIDEO = Model(
 )
 TURBO_IMAGE_TO_VIDEO = Model(
     id="kling-3.0-turbo-i2v",
-    description="Kling 3.0 Turbo: a first frame turned into a clip, sooner.",
+    description="Kling 3.0 Turbo: a first frame turned into a clip, in less time.",
     parameters=(
-        _PROMPT,
+        _OPTIONAL_PROMPT,
         Parameter("first_frame", "image", required=True),
         Parameter("resolution", "enum", default="720p", options=("720p", "1080p")),
         _DURATION,
     ),
     price=112_000,
+    price_by_resolution={"1080p": 140_000},
     start="first_frame",
     modalities={"input": ["text", "image"], "output": ["video"]},
 )
 OMNI = Model(
     id="kling-v3-omni",
-    description="Kling v3 Omni: a clip from words and up to seven reference images.",
+    description="Kling v3 Omni: a clip from a prompt and up to seven reference images.",
     parameters=(_PROMPT, Parameter("image_list", "images", max_value=7), _ASPECT, _DURATION, _SOUND),
     price=168_000,
     price_with_sound=252_000,

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class FrameFetcher:
-    """Fetches frames over HTTP, and from the simulator's own uploads without the way through the network.
+    """Fetches frames over HTTP; the simulator's own uploads are read without the network.
 
-    :param uploads: where the simulator's own frames are.
+    :param uploads: the frames that were uploaded to the simulator.
     :param timeout: seconds for a whole fetch.
     """
 
@@ -25,9 +25,9 @@ class FrameFetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, url: str) -> bytes:
-        """Return what lies at a URL, at most one byte more than the limit.
+        """Return the bytes at a URL, at most a little more than the limit.
 
-        :raises Unreachable: for everything that isn't a plain 200.
+        :raises Unreachable: for every answer that is not a 200.
         """
         import aiohttp
 

@@ -1,4 +1,4 @@
-"""What happens between a submission and its clip: frames fetched, checked, and rendered."""
+"""The generation of a clip: frames are fetched and checked, and the clip is rendered."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ DOWNLOAD_FAILED = "Failed to download media"
 
 
 class Generation:
-    """One submission on its way to a clip.
+    """The generation of one submission.
 
-    :param at_once: fetch its frames during the POST; if they can't be had, that is a 500 at once.
+    :param at_once: fetch the frames during the POST; a frame that can't be fetched is then a 500 at once.
     """
 
     def __init__(self, maker: Generator, model: Model, payload: dict[str, Any], *, at_once: bool) -> None:
@@ -66,7 +66,7 @@ class Generation:
         return None
 
     async def run(self) -> Verdict:
-        """Make the clip; return how it went."""
+        """Make the clip; return the verdict."""
         clock = self._maker.clock
         try:
             if self._frames is None:
@@ -118,14 +118,14 @@ class Generator:
     def prepare(self, model: Model, payload: dict[str, Any], rng: Random) -> Generation:
         """Return the generation of a valid payload.
 
-        :param rng: decides when unreachable frames show.
+        :param rng: decides when unreachable frames fail.
         """
         when = self._settings.unreachable_frames
         at_once = rng.random() < 0.5 if when == "either" else when == "refused"
         return Generation(self, model, payload, at_once=at_once)
 
     def start(self, generation: Generation, done: Callable[[Verdict], None]) -> None:
-        """Run a generation in the background, and say how it went."""
+        """Run a generation in the background, then call `done` with its verdict."""
 
         async def run() -> None:
             try:
@@ -157,7 +157,7 @@ class Generator:
     def check_base64(self, source: str) -> frames.Frame:
         """Return the checked frame of a Base64 text.
 
-        :raises frames.Unusable: when it is none.
+        :raises frames.Unusable: when the text is not a usable frame.
         """
         if not self._settings.base64_frames:
             raise frames.Unusable("Base64 is not accepted")
@@ -177,12 +177,12 @@ class Generator:
         return Media(path, None, "audio/wav")
 
     async def idle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no generation runs."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def cancel(self) -> None:
-        """Give up everything under way."""
+        """Cancel every generation."""
         for task in self._tasks:
             task.cancel()
 

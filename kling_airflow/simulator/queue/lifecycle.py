@@ -1,4 +1,4 @@
-"""How a request moves through its statuses: a plan drawn when it is created, read by looking at the clock."""
+"""The statuses of a request over time: planned when the request is created."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """The statuses of a request (doc: the SDK's enum)."""
+    """The statuses of a request, as the vendor's SDK lists them."""
 
     CREATED = "created"
     QUEUED = "queued"
@@ -32,7 +32,7 @@ class Timeline:
     """The statuses a request passes through, and when.
 
     :param steps: each status with the second after creation at which it begins; the first begins at 0.
-    :param done: the second after creation at which the generation is over.
+    :param done: the second after creation at which the generation ends.
     """
 
     steps: tuple[tuple[Status, float], ...]
@@ -48,7 +48,7 @@ class Timeline:
 
     @property
     def announced(self) -> Status:
-        """The status in the answer to the POST: `queued` or `dispatched`, whatever a read shows (doc)."""
+        """The status in the answer to the POST. The vendor documents `queued` and `dispatched` only."""
         first = self.steps[0][0]
         return first if first is Status.DISPATCHED else Status.QUEUED
 
@@ -63,9 +63,9 @@ _SHARES = (0.0, 0.04, 0.10)
 
 
 def plan(rng: Random, settings: Settings, clip_seconds: int) -> Timeline:
-    """Draw the way of one request.
+    """Return the timeline of one request.
 
-    :param rng: decides the path and how much longer or shorter than usual the generation takes.
+    :param rng: decides the statuses and how long the generation takes.
     :param clip_seconds: the length of the clip that was asked for.
     """
     if settings.generation_seconds is None:

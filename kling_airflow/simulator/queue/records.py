@@ -13,7 +13,7 @@ MEDIA_FOLDER = "/gmi-video-assests-prod/"  # the vendor's spelling
 
 
 def submitted(request: QueueRequest) -> dict[str, Any]:
-    """Return the answer to the POST (doc): integer seconds, no outcome."""
+    """Return the answer to the POST as the vendor documents it: integer seconds, no outcome."""
     created = int(request.created_at)
     return {
         "request_id": request.request_id,
@@ -28,10 +28,10 @@ def submitted(request: QueueRequest) -> dict[str, Any]:
 def record(
     request: QueueRequest, now: float, base_url: str, *, echo: bool = True, with_outcome: bool = True
 ) -> dict[str, Any]:
-    """Return the record as a read by id or a row of the list shows it (seen).
+    """Return the record as a read by id or a row of the list shows it. Two users saw these keys.
 
     :param now: the moment it shows, seconds since the epoch, not before the request's creation.
-    :param echo: whether the payload comes back whole; else `{}` (once).
+    :param echo: whether the payload comes back whole, else as `{}`, which one user saw.
     :param with_outcome: whether a terminal record shows its outcome.
     """
     status, since = request.view(now)
@@ -56,7 +56,7 @@ def record(
 
 
 def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, Any] | None:
-    """Return the outcome of a request: null until it is terminal."""
+    """Return the outcome of a request; None until the request has ended."""
     if status is Status.SUCCESS:
         return _success(request, base_url)
     if status is Status.FAILED:
@@ -68,19 +68,19 @@ def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, A
 
 
 def error_body(message: str, *, as_object: bool, code: int = 1000) -> str | dict[str, Any]:
-    """Return an outcome's error in one of its two shapes (seen)."""
+    """Return an outcome's error in one of the two types that two users saw."""
     return {"code": code, "message": message, "status": "failed"} if as_object else message
 
 
 def clip_url(request: QueueRequest, base_url: str) -> str:
-    """Return where the clip is."""
+    """Return the URL of the clip."""
     media = request.verdict.media if request.verdict else None
     suffix = media.clip.suffix if media else ".mp4"
     return f"{base_url}{MEDIA_FOLDER}{request.request_id}{suffix}"
 
 
 def thumbnail_url(request: QueueRequest, base_url: str) -> str | None:
-    """Return where the clip's thumbnail is, if it has one."""
+    """Return the URL of the clip's thumbnail, or None if the clip has none."""
     media = request.verdict.media if request.verdict else None
     if media is None or media.thumbnail is None:
         return None

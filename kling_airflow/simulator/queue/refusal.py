@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 class Refusal(Exception):
-    """The service says no.
+    """The service refuses a call.
 
     :param status: the HTTP status code.
     :param message: the text in `error`.
     :param headers: headers of the answer besides the usual ones.
-    :param body: the whole body where it isn't the usual JSON, with its content type in `headers`.
+    :param body: the whole body if it is not the usual JSON; its content type is in `headers`.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Refusal(Exception):
 
 
 def storage_refusal(status: int, code: str, message: str) -> Refusal:
-    """Return a refusal in the words of an object store: XML (seen; the elements are assumed)."""
+    """Return a refusal of the object store: XML, as two users saw; the elements are assumed."""
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f"<?xml version='1.0' encoding='UTF-8'?>{error}".encode()
     return Refusal(status, message, body=body, headers={"content-type": "application/xml; charset=UTF-8"})

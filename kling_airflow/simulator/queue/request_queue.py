@@ -1,4 +1,4 @@
-"""The request queue: takes submissions, moves requests on, answers questions about them."""
+"""The request queue: accepts submissions, ends requests, reads and cancels them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ AT_ONCE = Timeline(((Status.QUEUED, 0.0),), 0.0)
 class RequestQueue:
     """The simulated queue. Everything here runs on the server's event loop.
 
-    :param settings: how it behaves.
-    :param clock: what time it is.
+    :param settings: how the queue behaves.
+    :param clock: the clock of the service.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -99,7 +99,7 @@ class RequestQueue:
     def read(self, account: Account, request_id: str, *, console: bool = False) -> QueueRequest:
         """Return a request of the account's organization, settled.
 
-        :param console: asked with the web console's token, which also sees what was made there.
+        :param console: the call has the web console's token, which can also read requests of the console.
         :raises Refusal: 404; no user has recorded its text.
         """
         request = self.store.get(request_id)
@@ -138,7 +138,7 @@ class RequestQueue:
         return [billing.ledger_entry(request, now) for request in self.store]
 
     async def close(self) -> None:
-        """Stop everything that runs."""
+        """Stop every generation."""
         await self.generator.close()
 
     async def _ask_upstream(
@@ -198,7 +198,7 @@ class RequestQueue:
         self.store.add(request)
 
     def _judge(self, request: QueueRequest, verdict: Verdict) -> None:
-        """Note how the generation went; the record shows that when its time has come."""
+        """Keep the verdict of a generation; the record shows it when the timeline ends."""
         request.verdict = verdict
         now = self.clock.now()
         if verdict.reason is not None:
@@ -211,7 +211,7 @@ class RequestQueue:
             self.store.schedule(request, request.created_at + request.timeline.done)
 
     def _finished(self, request: QueueRequest) -> None:
-        """Give the money back for a failed request, as three users saw; for a cancelled one by the settings."""
+        """Give a failed request's money back, as three users saw; a cancelled one's by the settings."""
         log.info("%s: %s %s", request.request_id, request.terminal, request.error or "")
         free = request.terminal is Status.FAILED or (
             request.terminal is Status.CANCELLED and not self.settings.bill_cancelled

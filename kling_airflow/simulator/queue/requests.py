@@ -1,4 +1,4 @@
-"""One request of the queue: what is known of it, and what status it has at a moment."""
+"""One request of the queue and its status at a moment."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Verdict:
     """How a generation ended: with media, or with a reason.
 
-    :param at: when the simulator knew, seconds since the epoch.
-    :param late: the failure shows only when the service has tried for long.
+    :param at: when the generation ended, seconds since the epoch.
+    :param late: the failure shows only after `late_failure_seconds`.
     """
 
     at: float
@@ -32,15 +32,15 @@ class Verdict:
 class Overrides:
     """What faults order for a request.
 
-    :param stuck_in: the status it never leaves.
-    :param failure: the reason it fails with.
-    :param failure_after: seconds after its creation at which it fails; None is when it would be done.
-    :param hidden_for: seconds after its creation in which reads by id answer 404 though the list has it.
+    :param stuck_in: the status that the request never leaves.
+    :param failure: the reason of the failure that is ordered.
+    :param failure_after: seconds after the creation at which it fails; None is when it would succeed.
+    :param hidden_for: seconds after the creation in which a read by id answers 404; the list has it.
     :param success_shape: how the outcome names the clip.
     :param error_place: where the record has the reason of a failure.
-    :param shown_as: what it shows instead of its status while it runs.
-    :param upper_case: whether its status is shown in capitals.
-    :param refusal: what the POST is refused with, leaving a failed record.
+    :param shown_as: the status that the record shows while the request runs.
+    :param upper_case: whether the record shows the status in capitals.
+    :param refusal: the text of a 500 that refuses the POST and leaves a failed record.
     """
 
     stuck_in: Status | None = None
@@ -80,7 +80,7 @@ class QueueRequest:
     reads: int = 0
     reads_per_step: int | None = None
     billed: bool = True
-    """Held or charged; False once it has failed or was cancelled."""
+    """Whether the money is held or charged; False after a failure or a cancellation."""
     calls: Counter[str] = field(default_factory=Counter)
     _seen: tuple[Status, float] | None = None
 
@@ -89,7 +89,7 @@ class QueueRequest:
         return json.dumps(self.payload, ensure_ascii=False)
 
     def settle(self, now: float) -> bool:
-        """Make it terminal if it is due; return whether it is terminal."""
+        """End the request if that is due; return whether it has ended."""
         if self.terminal is not None:
             return True
         if self.overrides.stuck_in is not None:
@@ -109,14 +109,14 @@ class QueueRequest:
         return self.terminal is not None
 
     def finish(self, status: Status, at: float, *, error: str | None = None) -> None:
-        """Make it terminal.
+        """End the request.
 
         :param at: when, seconds since the epoch.
         """
         self.terminal, self.finished_at, self.error = status, at, error
 
     def view(self, now: float) -> tuple[Status, float]:
-        """Return its status at a moment (not before its creation) and since when it has it."""
+        """Return the status at a moment after the creation, and since when the request has that status."""
         if self.terminal is not None and self.finished_at is not None and self.finished_at <= now:
             return self.terminal, self.finished_at
         status, since = self.timeline.at(self._elapsed(now))

@@ -1,4 +1,4 @@
-"""Every request there is, found by id and by organization and model, newest first."""
+"""The requests in memory, by id, and by organization and model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Store:
     """Requests in memory.
 
-    :param on_finish: called once with each request that became terminal.
+    :param on_finish: called once with each request that has ended.
     """
 
     def __init__(self, on_finish: Callable[[QueueRequest], None]) -> None:
@@ -44,20 +44,20 @@ class Store:
         self.schedule(request, request.created_at + request.timeline.done)
 
     def schedule(self, request: QueueRequest, at: float) -> None:
-        """Look at a request again at that time, seconds since the epoch."""
+        """Settle a request at a time, seconds since the epoch."""
         heapq.heappush(self._due, (at, next(self._ordinal), request))
 
     def get(self, request_id: str) -> QueueRequest | None:
-        """Return the request of that id, whoever owns it."""
+        """Return the request of an id, of any organization."""
         return self._by_id.get(request_id)
 
     def advance(self, now: float) -> None:
-        """Settle everything that is due."""
+        """End every request whose end is due."""
         while self._due and self._due[0][0] <= now:
             self.settle(heapq.heappop(self._due)[2], now)
 
     def settle(self, request: QueueRequest, now: float) -> None:
-        """Settle one request if it is due."""
+        """End one request if its end is due."""
         if request.terminal is None and request.settle(now):
             self._on_finish(request)
 

@@ -1,4 +1,4 @@
-"""Hosted frames: presigned upload URLs, the PUT, and the public URL (seen)."""
+"""Hosted frames as two users saw them: presigned upload URLs, the PUT, and the public URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = "/gmi-user-uploads/"
 CONTENT_TYPES = {
     "png": "image/png",
     "jpeg": "image/jpeg",
-    "jpg": "image/jpg",  # the literal the service signs (seen), not image/jpeg
+    "jpg": "image/jpg",  # three users saw that the service signs this literal, not image/jpeg
     "mp4": "video/mp4",
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -38,10 +38,10 @@ class Upload:
 
 
 class Uploads:
-    """Presigned places for files.
+    """The uploaded files and their presigned URLs.
 
-    :param clock: decides what has expired.
-    :param expiry: seconds a signed URL is good for.
+    :param clock: decides which URLs have expired.
+    :param expiry: seconds for which a signed URL is valid.
     """
 
     def __init__(self, clock: Clock, expiry: float) -> None:
@@ -55,8 +55,8 @@ class Uploads:
         """Return `upload_url` and `public_url` for a new file.
 
         :param file_type: one of `CONTENT_TYPES`.
-        :param expiry: seconds the URL is good for; None is the usual time.
-        :raises Refusal: 400 for any other type (the text is assumed).
+        :param expiry: seconds for which the URL is valid; None is the usual time.
+        :raises Refusal: 400 for any other type. The text is assumed.
         """
         if not isinstance(file_type, str) or file_type not in CONTENT_TYPES:
             raise Refusal(400, f"unsupported file_type: {file_type}, want one of {', '.join(CONTENT_TYPES)}")
@@ -76,8 +76,8 @@ class Uploads:
 
         :param path: the URL's path.
         :param headers: by lower-case name.
-        :raises Refusal: XML, as an object store refuses: 400 without a content type, when it has expired, or
-            when it carries a key; 403 when the signature or the content type is another.
+        :raises Refusal: XML, as an object store refuses: 400 without a content type, after the expiry, or
+            with a key; 403 when the signature or the content type is another.
         """
         if "authorization" in headers:
             raise storage_refusal(
@@ -124,5 +124,5 @@ class Uploads:
 
 
 def expired() -> Refusal:
-    """Return the refusal of a PUT that comes too late (the code and the text are assumed)."""
+    """Return the refusal of a PUT after the expiry. The code and the text are assumed."""
     return storage_refusal(400, "ExpiredToken", "The provided token has expired.")

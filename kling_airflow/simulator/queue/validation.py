@@ -1,4 +1,4 @@
-"""The service's own look at a payload, before anything is spent: names each offending key."""
+"""Checks a payload as the service does, before money is held."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = "Required parameter is missing"
 def payload_problems(model: Model, payload: dict[str, Any], settings: Settings) -> list[str]:
     """Return what is wrong with a payload, one `key (reason)` for each offending key.
 
-    Only the text of a missing parameter is recorded (seen); the other reasons are assumed.
+    Two users recorded the text of a missing parameter; the other texts are assumed.
     """
     known = {parameter.name for parameter in model.parameters}
     problems = []
