@@ -35,7 +35,7 @@ HELP = {
     "payload_echo": "whether records echo the payload (default: whole)",
     "max_body_bytes": "the largest body of a submission (default 64 MiB)",
     "error_shape": "the type of `error`; mixed: every third error is an object (default: mixed)",
-    "unreachable_frames": "a frame that can't be fetched: 500 on the POST, or a late failure (default: either)",
+    "unreachable_frames": "if a frame can't be fetched: 500 on the POST, or a late failure (default: either)",
     "reads_per_step": "the number of reads of each step with --transitions reads (default 2)",
     "late_failure_seconds": "seconds after which unreachable media fails a request, at speed 1 (default 600)",
     "frame_timeout": "the time limit of fetching a frame, in seconds (default 10)",

@@ -1,6 +1,6 @@
-"""The tables of `docs/simulator.md`, made from what the code says.
+"""The tables of `docs/simulator.md`, made from the code.
 
-`python -m tests.simulator.tables` writes them; a test checks that they are up to date.
+`python -m tests.simulator.tables` writes the tables; a test checks that they are up to date.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class RenderPool:
     def __init__(self, workers: int, *, fast: bool, folder: Path | None) -> None:
         self._fast = fast
         self._keep = folder is not None
-        self._folder = folder or Path(tempfile.mkdtemp(prefix="gmi-simulator-"))
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="gmi-simulator-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="renderer")
         self._local = threading.local()
         self._processes: list[subprocess.Popen[str]] = []
@@ -86,8 +86,8 @@ class RenderPool:
 
         :raises RenderError: when a frame does not decode.
         """
-        key = self._key(scene)
-        media = Media(self._folder / f"{key}.mp4", self._folder / f"{key}.jpg")
+        key = self.key_of(scene)
+        media = Media(self.folder / f"{key}.mp4", self.folder / f"{key}.jpg")
         if media.clip.exists():
             return media
         task = self._running.get(key)
@@ -99,7 +99,7 @@ class RenderPool:
 
     def write(self, name: str, data: bytes) -> Path:
         """Write bytes to a file in the folder; return its path."""
-        path = self._folder / name
+        path = self.folder / name
         path.write_bytes(data)
         return path
 
@@ -115,7 +115,7 @@ class RenderPool:
                 if pipe is not None:
                     pipe.close()
         if not self._keep:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _render(self, scene: Scene, key: str, media: Media) -> Media:
         frames = {} if self._fast else {"start": scene.start, "end": scene.end}
@@ -149,7 +149,8 @@ class RenderPool:
         if not task.cancelled():
             task.exception()  # render() raises it where a request waits; without this line asyncio logs it
 
-    def _key(self, scene: Scene) -> str:
+    def key_of(self, scene: Scene) -> str:
+        """Return the file name, without a suffix, under which the clip of a scene is kept."""
         parts = [RENDERER_VERSION, str(scene.seconds), str(scene.sound)]
         if self._fast:
             parts.append("fast")

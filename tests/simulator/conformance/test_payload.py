@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.simulator.client import FRAME, MODEL, Queue, base64_picture, message, picture
+from kling_airflow.simulator import Account, Simulator
+from tests.simulator.client import FRAME, GOOD, MODEL, Queue, base64_picture, message, picture
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
+from tests.simulator.fixture_types import Started
 
 TURBO = "kling-3.0-turbo-i2v"
 REJECTED = "Generation rejected; please review the prompt and parameters then retry"
@@ -25,7 +20,7 @@ REJECTED = "Generation rejected; please review the prompt and parameters then re
 
 def refused(queue: Queue, **payload: Any) -> str:
     """The text of the 400 that a payload gets."""
-    answer = queue.post({"prompt": "p", "image": FRAME} | payload)
+    answer = queue.post(GOOD | payload)
     assert answer.status_code == 400, answer.text
     return message(answer)
 
@@ -201,24 +196,20 @@ def test_price(sim: Simulator, queue: Queue, payload: dict[str, str], usd: float
 
 @row("Held when the request is created", "seen")
 def test_credit_is_held(started: Started) -> None:
-    from kling_airflow.simulator import Account
-
     _, queue = started(accounts=[Account(key="k", credit_usd=1.68)], generation_seconds=1e9)
     queue.submit()
     queue.submit()
-    assert queue.post({"prompt": "p", "image": FRAME}).status_code == 402
+    assert queue.post(GOOD).status_code == 402
 
 
 @row("Failed requests are not billed", "seen")
 def test_failed_is_not_billed(started: Started) -> None:
-    from kling_airflow.simulator import Account
-
     simulator, queue = started(accounts=[Account(key="k", credit_usd=1.0)])
     simulator.fail_next("no")
     queue.finished(queue.submit())
     assert simulator.ledger()[0].amount_usd == 0
     queue.finished(queue.submit())
-    assert queue.post({"prompt": "p", "image": FRAME}).status_code == 402
+    assert queue.post(GOOD).status_code == 402
     assert sum(entry.amount_microusd for entry in simulator.ledger()) == 840_000
 
 
@@ -226,14 +217,14 @@ def test_failed_is_not_billed(started: Started) -> None:
 def test_text_to_video(queue: Queue) -> None:
     request_id = queue.submit("kling-v3-text-to-video", prompt="p", aspect_ratio="9:16")
     assert queue.finished(request_id)["status"] == "success"
-    answer = queue.post({"prompt": "p", "image": FRAME}, "kling-v3-text-to-video")
+    answer = queue.post(GOOD, "kling-v3-text-to-video")
     assert message(answer) == "invalid payload parameters: image (Unknown parameter)"
 
 
 @row("... `kling-3.0-turbo-i2v`: `first_frame`, `resolution`", "doc")
 def test_turbo(queue: Queue) -> None:
     assert queue.submit(TURBO, prompt="p", first_frame=FRAME, resolution="1080p")
-    assert "first_frame (Required" in message(queue.post({"prompt": "p", "image": FRAME}, TURBO))
+    assert "first_frame (Required" in message(queue.post(GOOD, TURBO))
     assert message(queue.post({"prompt": "p", "first_frame": "bm8="}, TURBO)) == REJECTED
 
 

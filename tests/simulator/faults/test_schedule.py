@@ -1,4 +1,4 @@
-"""When a fault strikes, and whom."""
+"""Which calls a fault strikes, and how often."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kling_airflow.simulator.queue.calls import GET, LIST, MEDIA, SUBMIT
 ALL = frozenset(Stage)
 
 
-def script(seed: int = 0) -> Schedule:
+def schedule(seed: int = 0) -> Schedule:
     return Schedule(ManualClock(), seed)
 
 
-def strikes(script: Schedule, *targets: Target) -> list[int]:
-    """Which of the calls are struck, by their place."""
-    return [place for place, target in enumerate(targets) if script.draw(target, ALL)]
+def strikes(faults: Schedule, *targets: Target) -> list[int]:
+    """The indexes of the calls that are struck."""
+    return [place for place, target in enumerate(targets) if faults.draw(target, ALL)]
 
 
 def calls(number: int, **about: Any) -> list[Target]:
     return [Target(about.pop("call", SUBMIT), **about)] * number
 
 
-def test_strikes_once_unless_told_otherwise() -> None:
-    faults = script()
+def test_strikes_once_by_default() -> None:
+    faults = schedule()
     faults.add("capacity", {})
     assert strikes(faults, *calls(3)) == [0]
     assert faults.in_force() == []
@@ -39,19 +39,19 @@ def test_strikes_once_unless_told_otherwise() -> None:
 
 @given(skip=st.integers(0, 5), times=st.integers(1, 5))
 def test_skip_and_times(skip: int, times: int) -> None:
-    faults = script()
+    faults = schedule()
     faults.add("capacity", {"skip": skip, "times": times})
     assert strikes(faults, *calls(12)) == list(range(skip, skip + times))
 
 
 @given(nth=st.integers(1, 12))
 def test_nth(nth: int) -> None:
-    faults = script()
+    faults = schedule()
     faults.add("capacity", {"nth": nth})
     assert strikes(faults, *calls(12)) == [nth - 1]
 
 
-def test_for_a_time() -> None:
+def test_for_some_seconds() -> None:
     clock = ManualClock()
     faults = Schedule(clock, 0)
     faults.add("capacity", {"for_seconds": 10})
@@ -63,9 +63,9 @@ def test_for_a_time() -> None:
     assert faults.in_force() == []
 
 
-def test_by_chance_and_seed() -> None:
+def test_probability_and_seed() -> None:
     def run(seed: int) -> list[int]:
-        faults = script(seed)
+        faults = schedule(seed)
         faults.add("capacity", {"probability": 0.3})
         return strikes(faults, *calls(200))
 
@@ -75,8 +75,8 @@ def test_by_chance_and_seed() -> None:
 
 
 @pytest.mark.parametrize(("probability", "struck"), [(0, []), (1, [0])])
-def test_never_and_always(probability: float, struck: list[int]) -> None:
-    faults = script()
+def test_probability_0_and_1(probability: float, struck: list[int]) -> None:
+    faults = schedule()
     faults.add("capacity", {"probability": probability})
     assert strikes(faults, *calls(1)) == struck
 
@@ -91,15 +91,15 @@ def test_never_and_always(probability: float, struck: list[int]) -> None:
         ({"contains": "marker"}, Target(GET, text=lambda: '{"image": "a marker"}')),
     ],
 )
-def test_whom_it_strikes(selector: dict[str, str], wanted: Target) -> None:
-    faults = script()
+def test_selectors(selector: dict[str, str], wanted: Target) -> None:
+    faults = schedule()
     faults.add("bad-gateway", {"call": GET, "times": 2, **selector})
     other = Target(GET, request_id="r2", key="k2", organization="o2", model="m2", text=lambda: "other")
     assert strikes(faults, other, Target(GET), wanted, Target(LIST), wanted, wanted) == [2, 4]
 
 
-def test_call_it_strikes_unless_told() -> None:
-    faults = script()
+def test_usual_call() -> None:
+    faults = schedule()
     for name, usual in (
         ("bad-gateway", SUBMIT),
         ("media-gone", MEDIA),
@@ -113,7 +113,7 @@ def test_call_it_strikes_unless_told() -> None:
 
 
 def test_several_at_once() -> None:
-    faults = script()
+    faults = schedule()
     faults.add("late-answer", {"seconds": 1})
     faults.add("reset-after", {})
     assert [fault.type.name for fault in faults.draw(Target(SUBMIT), ALL)] == ["late-answer", "reset-after"]
@@ -121,14 +121,14 @@ def test_several_at_once() -> None:
 
 
 def test_stages_are_drawn_apart() -> None:
-    faults = script()
+    faults = schedule()
     faults.add("reset-unread", {})
     assert faults.draw(Target(SUBMIT), ALL - {Stage.UNREAD}) == []
     assert len(faults.draw(Target(SUBMIT), frozenset({Stage.UNREAD}))) == 1
 
 
-def test_one_of_a_given_request_lasts() -> None:
-    faults = script()
+def test_fault_of_a_given_request_lasts() -> None:
+    faults = schedule()
     fault = faults.add("bad-gateway", {"call": GET, "request_id": "r"})
     assert strikes(faults, *[Target(GET, request_id="r")] * 3) == [0, 1, 2]
     assert faults.remove(fault.id)
@@ -136,8 +136,8 @@ def test_one_of_a_given_request_lasts() -> None:
     assert strikes(faults, Target(GET, request_id="r")) == []
 
 
-def test_lasting_ones_last_unless_counted() -> None:
-    faults = script()
+def test_lasting_faults_last_unless_times_is_given() -> None:
+    faults = schedule()
     faults.add("list-empty", {})
     assert strikes(faults, *calls(3, call=LIST)) == [0, 1, 2]
     faults.faults.clear()
@@ -164,13 +164,13 @@ def test_lasting_ones_last_unless_counted() -> None:
         ("refused", {"times": 2}, "strikes every call: times can't be chosen"),
     ],
 )
-def test_what_can_not_be_ordered(name: str, values: dict[str, Any], said: str) -> None:
+def test_wrong_orders_are_refused(name: str, values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("(", r"\(")):
-        script().add(name, values)
+        schedule().add(name, values)
 
 
-def test_every_kind_can_be_ordered_as_it_is() -> None:
-    faults = script()
+def test_every_fault_type_can_be_ordered_with_its_defaults() -> None:
+    faults = schedule()
     for name, fault_type in FAULT_TYPES.items():
         fault = faults.add(name, fault_type.defaults)
         assert fault.describe()["name"] == name
