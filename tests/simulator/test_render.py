@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import itertools
@@ -227,3 +228,20 @@ def test_each_prompt_without_frames_makes_another_picture(tmp_path: Path) -> Non
     one = pictures(rendered(tmp_path, None, size=(320, 180), words="dusk"))
     other = pictures(rendered(tmp_path, None, size=(320, 180), words="dawn"))
     assert error(one[0], other[0]) > SAME
+
+
+def test_two_pools_with_one_folder_render_the_same_clip(tmp_path: Path) -> None:
+    """Each renderer writes a file of its own, so neither pool reads half of the other's clip."""
+    frame = check(picture())
+
+    async def clips() -> list[bytes]:
+        pools = [RenderPool(1, fast=False, folder=tmp_path) for _ in range(2)]
+        made = await asyncio.gather(*(pool.render(Scene(frame, None, 3, False, "words")) for pool in pools))
+        data = [media.clip.read_bytes() for media in made]
+        for pool in pools:
+            pool.close()
+        return data
+
+    for clip in asyncio.run(clips()):
+        assert len(pictures(clip)) == 73
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".jpg", ".mp4"]

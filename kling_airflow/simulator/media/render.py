@@ -73,7 +73,9 @@ def render(job: Job) -> None:
     size = (job.width, job.height)
     start = _open(job.start, size) if job.start else _made_up(job.words, size)
     end = _open(job.end, size) if job.end else None
-    partial = Path(job.clip).with_suffix(".partial")
+    # Two simulators with one folder may render the same clip at the same time.
+    partial = Path(job.clip).with_suffix(f".{os.getpid()}.partial")
+    thumbnail = Path(job.thumbnail).with_suffix(f".{os.getpid()}.partial-jpg")
     options = {"movflags": "+faststart"}
     with av.open(str(partial), "w", format="mp4", options=options) as container:
         container.metadata["comment"] = COMMENT
@@ -98,7 +100,8 @@ def render(job: Job) -> None:
             for chunk in _chunks(Fraction(count, FPS), job.words):
                 container.mux(audio.encode(chunk))
             container.mux(audio.encode(None))
-    start.convert("RGB").save(job.thumbnail, "JPEG", quality=85)
+    start.convert("RGB").save(thumbnail, "JPEG", quality=85)
+    thumbnail.replace(job.thumbnail)
     partial.replace(job.clip)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ class RenderPool:
         files: dict[str, str | None] = {"start": None, "end": None}
         for role, frame in frames.items():
             if frame is not None:
-                files[role] = str(self.write(f"{key}.{role}", frame.data))
+                files[role] = str(self.write(f"{key}.{uuid.uuid4()}.{role}", frame.data))
         width, height = FAST_SIZE if self._fast else scene.size
         job = Job(
             start=files["start"],
