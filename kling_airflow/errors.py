@@ -291,7 +291,7 @@ class DownloadFailed(MediaError):
 
 
 class StorageFailed(MediaError):
-    """The store did not do what it was asked: no permission, no response, a wrong size. A retry asks again."""
+    """The store did not do what it was asked: no permission, no response, a wrong size. A retry may help."""
 
 
 def in_short(error: BaseException) -> str:

@@ -22,7 +22,7 @@ class KlingTextToVideoOperator(GenerationOperator):
     """Submit a prompt alone to Kling v3; return the request id, or wait for the clip.
 
     Without a frame nothing marks the request in the queue's list. A request whose response was lost is found
-    by its payload, and adopted only if the ledger can claim it (``ledger="s3://..."``); else a person decides.
+    by its payload, and adopted only if the ledger can claim it (``ledger="s3://..."``); else the task fails.
 
     What is not described here is described at :class:`GenerationOperator`.
 

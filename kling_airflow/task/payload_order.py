@@ -1,4 +1,4 @@
-"""The order of a payload that is sent unchanged: nothing is uploaded, nothing marks it in the queue's list."""
+"""The order of a payload that is sent unchanged: no upload, and no marker in the queue's list."""
 
 from __future__ import annotations
 

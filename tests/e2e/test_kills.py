@@ -300,9 +300,7 @@ def test_a_submission_that_died_before_its_post_is_sent_when_its_absence_is_prov
     assert "Sending again is safe" in run.log()
 
 
-def test_a_request_that_a_replaced_worker_sent_is_found_and_not_sent_again(
-    world: World, stalled: Run
-) -> None:
+def test_the_request_of_a_replaced_worker_is_found_and_not_sent_again(world: World, stalled: Run) -> None:
     """Both tries speak of one marker, and so of one request."""
     stalled.require_one_landed(timeout=240)
     assert len(stalled.orders()) == 1
