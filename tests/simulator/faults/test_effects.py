@@ -143,7 +143,7 @@ def raw_read(sim: Simulator) -> bytes:
     address = ("127.0.0.1", int(sim.base_url.rpartition(":")[2]))
     with socket.create_connection(address, timeout=5) as connection:
         connection.sendall(
-            b"GET /api/v1/ie/requestqueue/apikey/models HTTP/1.1\r\nHost: x\r\n"
+            b"GET /api/v1/ie/requestqueue/apikey/models HTTP/1.1\r\nHost: localhost\r\n"
             b"Authorization: Bearer " + sim.api_key.encode() + b"\r\n\r\n"
         )
         received = b""
