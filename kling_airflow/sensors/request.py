@@ -147,7 +147,7 @@ class GMICloudRequestSensor(BaseSensorOperator):
         except KlingError as error:
             seen = error
         now = time.time()
-        end = self._wait.decide(seen, now=now, last_answer_at=self._last_answer_at)
+        end = self._wait.decide(seen, now=now, last_response_at=self._last_answer_at)
         if isinstance(end, KlingError):
             raise _as_sensor_error(end) from None
         if end is not None:

@@ -44,7 +44,7 @@ def watch(
             stopping.check()
             seen = _look(client, wait.request_id)
             now = time.time()
-            end = wait.decide(seen, now=now, last_answer_at=last_answer_at)
+            end = wait.decide(seen, now=now, last_response_at=last_answer_at)
             if isinstance(end, KlingError):
                 raise end
             if end is not None:

@@ -1,6 +1,6 @@
-"""What the wait counts, through Airflow's own statistics (StatsD, Datadog or OpenTelemetry, as configured).
+"""The figures of the wait, sent to Airflow's own statistics (StatsD, Datadog or OpenTelemetry, as configured).
 
-Parts of a name that vary stand in the name itself, since plain StatsD has no tags. `docs/waiting.md` lists
+The variable parts of a figure are in its name, because plain StatsD has no tags. `docs/waiting.md` lists
 every name.
 """
 
@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any, Final
 
 PREFIX: Final = "kling"
-_UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class AirflowMetrics:
-    """A :class:`kling_airflow.polling.metrics.Meter` that keeps its figures in Airflow's statistics."""
+    """A :class:`~kling_airflow.polling.metrics.PollMetrics` that sends its figures to Airflow's statistics."""
 
     def in_flight(self, requests: int) -> None:
         """Set ``kling.requests_in_flight``."""
@@ -38,14 +38,12 @@ class AirflowMetrics:
 
     def generated(self, model: str, duration: int | None, seconds: float) -> None:
         """Time ``kling.generation_duration.MODEL.DURATION``."""
-        name = (
-            f"{PREFIX}.generation_duration.{_UNUSABLE.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
-        )
+        name = f"{PREFIX}.generation_duration.{_NOT_IN_A_NAME.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
         self._stats.timing(name, timedelta(seconds=seconds))
 
     @cached_property
     def _stats(self) -> Any:
-        """Airflow's statistics, of its core: in the triggerer the SDK's own are never set up (3.3.2)."""
+        """The statistics of Airflow's core: Airflow 3.3.2 does not set up those of its SDK in the triggerer."""
         from importlib import import_module
 
         try:

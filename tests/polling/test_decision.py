@@ -21,7 +21,7 @@ from kling_airflow.errors import (
     WrongService,
 )
 from kling_airflow.gmi.request import Request
-from kling_airflow.polling.decision import NOT_FOUND_GRACE, Wait, from_event, is_passing, to_event
+from kling_airflow.polling.decision import NOT_FOUND_GRACE, Wait, from_event, is_temporary, to_event
 
 START = 1_000_000.0
 WAIT = Wait("a", started_at=START, deadline=START + 3600, unreachable_after=600)
@@ -36,8 +36,8 @@ def request(status: str, **fields: Any) -> Request:
 def decide(
     seen: Request | GMIError, after: float = 10, last: float | None = None
 ) -> Request | GMIError | None:
-    last_answer_at = None if last is None else START + last
-    return WAIT.decide(seen, now=START + after, last_answer_at=last_answer_at)
+    last_response_at = None if last is None else START + last
+    return WAIT.decide(seen, now=START + after, last_response_at=last_response_at)
 
 
 DONE = request("success", outcome={"video_url": "https://m/a.mp4"})
@@ -117,7 +117,7 @@ def test_an_unknown_id_is_pending_just_after_the_submission() -> None:
     assert decide(NotFound("404"), after=NOT_FOUND_GRACE - 1) is None
     assert isinstance(decide(NotFound("404"), after=NOT_FOUND_GRACE), NotFound)
     late = Wait("a", started_at=START, deadline=START + 3600, submitted_at=START - NOT_FOUND_GRACE)
-    assert isinstance(late.decide(NotFound("404"), now=START + 1, last_answer_at=None), NotFound)
+    assert isinstance(late.decide(NotFound("404"), now=START + 1, last_response_at=None), NotFound)
 
 
 @given(
@@ -172,4 +172,4 @@ def test_an_event_that_cannot_be_read_is_an_error_that_a_retry_mends(event: Any)
 
 
 def test_content_failures_are_never_taken_for_passing_ones() -> None:
-    assert not is_passing("prompt violates the content policy")
+    assert not is_temporary("prompt violates the content policy")

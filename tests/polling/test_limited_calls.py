@@ -17,30 +17,32 @@ from tests.polling.waiting import Counted
 RECORD = answer(200, '{"request_id": "a", "status": "queued"}', Date="Mon, 23 Nov 2026 05:00:00 GMT")
 
 
-def run(call: str, *steps: Step, pace: RateLimiter | None = None) -> tuple[object, LimitedCalls, Counted]:
+def run(
+    call: str, *steps: Step, rate_limiter: RateLimiter | None = None
+) -> tuple[object, LimitedCalls, Counted]:
     """Make one call; return what came of it."""
 
     async def make(url: str) -> tuple[object, LimitedCalls]:
         async with AsyncGMIClient("key", url) as client:
-            calls = LimitedCalls(client, pace or RateLimiter(1000), meter)
-            arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "refuses_the_key": ()}[call]
+            calls = LimitedCalls(client, rate_limiter or RateLimiter(1000), metrics)
+            arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "key_is_refused": ()}[call]
             try:
                 return await getattr(calls, call)(*arguments), calls
             except Exception as error:
                 return error, calls
 
-    meter = Counted()
+    metrics = Counted()
     with scripted(*steps) as server:
         got, calls = asyncio.run(make(server.url))
-    return got, calls, meter
+    return got, calls, metrics
 
 
 def test_a_record_comes_with_the_queues_clock() -> None:
-    got, calls, meter = run("get", RECORD)
+    got, calls, metrics = run("get", RECORD)
     assert isinstance(got, tuple)
     assert (got[0].request_id, got[1]) == ("a", 1795410000.0)
-    assert calls.last_answer_at == pytest.approx(time.time(), abs=5)
-    assert meter.calls == {("id", "ok"): 1}
+    assert calls.last_response_at == pytest.approx(time.time(), abs=5)
+    assert metrics.calls == {("id", "ok"): 1}
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,11 @@ def test_a_record_comes_with_the_queues_clock() -> None:
 def test_what_each_answer_means_for_the_connection(
     step: Step, kind: type[Exception], outcome: str, failing: bool, answered: bool
 ) -> None:
-    got, calls, meter = run("get", step)
+    got, calls, metrics = run("get", step)
     assert isinstance(got, kind)
-    assert meter.calls == {("id", outcome): 1}
-    assert calls.pace.failing is failing
-    assert (calls.last_answer_at is not None) is answered
+    assert metrics.calls == {("id", outcome): 1}
+    assert calls.rate_limiter.failing is failing
+    assert (calls.last_response_at is not None) is answered
 
 
 def test_a_page_is_read_up_to_a_size_and_beyond_it_is_not_the_connections_fault(
@@ -69,10 +71,10 @@ def test_a_page_is_read_up_to_a_size_and_beyond_it_is_not_the_connections_fault(
 ) -> None:
     monkeypatch.setattr(limited_calls, "LIST_MAX_BYTES", 10_000)
     page = json.dumps({"requests": [{"request_id": "a", "payload": {"image": "x" * 20_000}}]})
-    got, calls, meter = run("list_page", answer(200, page))
+    got, calls, metrics = run("list_page", answer(200, page))
     assert isinstance(got, ResponseTooLarge)
-    assert meter.calls == {("list", "too_large"): 1}
-    assert not calls.pace.failing
+    assert metrics.calls == {("list", "too_large"): 1}
+    assert not calls.rate_limiter.failing
 
     got, *_ = run("get", answer(200, '{"request_id": "a", "payload": {"image": "' + "x" * 20_000 + '"}}'))
     assert isinstance(got, tuple), "a record by id may be large"
@@ -98,27 +100,27 @@ def test_a_call_that_hangs_holds_up_its_round_only_for_a_time(monkeypatch: pytes
     ],
 )
 def test_the_key_is_refused_only_by_401_and_403(step: Step, refused: bool) -> None:
-    got, _, meter = run("refuses_the_key", step)
+    got, _, metrics = run("key_is_refused", step)
     assert got is refused
-    assert {kind for kind, _ in meter.calls} == {"check"}
+    assert {kind for kind, _ in metrics.calls} == {"check"}
 
 
 def test_retry_after_pauses_and_is_counted() -> None:
-    _, calls, meter = run("get", answer(503, "{}", Retry_After="7"))
-    assert meter.pauses == [(7.0, True)]
-    assert calls.pace.failing
+    _, calls, metrics = run("get", answer(503, "{}", Retry_After="7"))
+    assert metrics.pauses == [(7.0, True)]
+    assert calls.rate_limiter.failing
 
 
 async def test_a_call_that_waited_for_its_turn_heeds_a_pause_that_began_meanwhile() -> None:
     loop = asyncio.get_running_loop()
-    pace = RateLimiter(2.0)
+    rate_limiter = RateLimiter(2.0)
     with scripted(RECORD) as server:
         async with AsyncGMIClient("key", server.url) as client:
-            calls = LimitedCalls(client, pace, Counted())
+            calls = LimitedCalls(client, rate_limiter, Counted())
             await calls.get("a", 1.0)
             waiting = asyncio.create_task(calls.get("a", 1.0))
             await asyncio.sleep(0.05)
             now = loop.time()
-            pace.failed(now, asked_at=now, retry_after=1.5)
+            rate_limiter.failed(now, asked_at=now, retry_after=1.5)
             await waiting
             assert loop.time() >= now + 1.5

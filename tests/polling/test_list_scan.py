@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.polling.list_scan import LONGEST_LEFT_ALONE, PAGE_COST, WIDTH, Habit, Scan
+from kling_airflow.polling.list_scan import MAX_SKIP, PAGE_COST, PARALLEL_PAGES, ListScan, ListUsage
 
 Answer = Callable[[int], Page]
 
@@ -42,7 +42,7 @@ def queue(names: list[str], *, size: int = 100, served_at: float = 1000.0, **say
     return answer
 
 
-def read(scan: Scan, answer: Answer) -> list[int]:
+def read(scan: ListScan, answer: Answer) -> list[int]:
     """Read to the end; return the offsets that were asked for."""
     asked = []
     while offsets := scan.next():
@@ -57,62 +57,62 @@ NAMES = [f"r{number}" for number in range(1000)]
 
 
 def test_it_stops_when_all_were_seen() -> None:
-    scan = Scan(NAMES[:150])
+    scan = ListScan(NAMES[:150])
     assert read(scan, queue(NAMES)) == [0, 100]
     assert not scan.missing
     assert (scan.deepest, scan.profit) == (2, 150 - 2 * PAGE_COST)
 
 
 def test_pages_are_read_together_once_it_is_known_how_many() -> None:
-    scan = Scan(NAMES, expected=10)
+    scan = ListScan(NAMES, expected=10)
     widths = []
     while offsets := scan.next():
         widths.append(len(offsets))
         for offset in offsets:
             scan.take(offset, queue(NAMES)(offset))
-    assert widths == [1, WIDTH, WIDTH, 1]
+    assert widths == [1, PARALLEL_PAGES, PARALLEL_PAGES, 1]
     assert not scan.missing
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 100, 400])
 def test_a_queue_with_pages_of_its_own_is_read_without_holes(size: int) -> None:
-    scan = Scan(NAMES[: 12 * size], expected=5)
+    scan = ListScan(NAMES[: 12 * size], expected=5)
     read(scan, queue(NAMES, size=size))
     shown = scan.wanted - len(scan.missing)
     assert not scan.missing if size > PAGE_COST else shown >= size
 
 
 def test_without_has_more_a_short_page_is_the_last() -> None:
-    scan = Scan(NAMES[:250])
+    scan = ListScan(NAMES[:250])
     assert read(scan, queue(NAMES[:250], has_more=False, total=False)) == [0, 100, 200]
     assert not scan.missing
 
 
 def test_the_same_page_again_ends_it() -> None:
-    scan = Scan(NAMES[:500])
+    scan = ListScan(NAMES[:500])
     assert read(scan, queue(NAMES, ignores_offset=True)) == [0, 100]
     assert len(scan.missing) == 400
 
 
 def test_an_empty_list_costs_one_call() -> None:
-    scan = Scan(NAMES)
+    scan = ListScan(NAMES)
     assert read(scan, queue([])) == [0]
     assert len(scan.missing) == 1000
 
 
 def test_the_rest_far_down_is_left_for_reads_by_id() -> None:
     names = NAMES[:90] + [f"other{number}" for number in range(100_000)] + NAMES[90:96]
-    scan = Scan(NAMES[:96])
+    scan = ListScan(NAMES[:96])
     assert len(read(scan, queue(names))) <= 3
     assert scan.missing == set(NAMES[90:96])
 
 
 def test_nothing_wanted_asks_for_nothing() -> None:
-    assert Scan([]).next() == []
+    assert ListScan([]).next() == []
 
 
 def test_a_refusal_ends_it() -> None:
-    scan = Scan(NAMES)
+    scan = ListScan(NAMES)
     scan.next()
     scan.give_up()
     assert scan.next() == []
@@ -157,12 +157,12 @@ def lists(draw: st.DrawFn) -> tuple[list[str], Answer, set[str]]:
 @given(lists(), st.integers(1, 30))
 def test_whatever_the_list_does(given: tuple[list[str], Answer, set[str]], expected: int) -> None:
     wanted, answer, shown = given
-    scan = Scan(wanted, expected=expected)
+    scan = ListScan(wanted, expected=expected)
     asked = read(scan, answer)
     assert scan.missing >= set(wanted) - shown, "only what a page shows counts"
     assert scan.missing <= set(wanted), "and nothing else is ever asked for"
     # Together with the reads by id for the rest it never costs much more than twice those for all.
-    assert PAGE_COST * len(asked) + len(scan.missing) <= 2 * len(wanted) + PAGE_COST * (WIDTH + 1)
+    assert PAGE_COST * len(asked) + len(scan.missing) <= 2 * len(wanted) + PAGE_COST * (PARALLEL_PAGES + 1)
 
 
 @pytest.mark.parametrize(
@@ -181,48 +181,48 @@ def test_whatever_the_list_does(given: tuple[list[str], Answer, set[str]], expec
 def test_a_list_must_prove_how_new_it_is(
     newest: int | None, served_at: float | None, seconds: float, proven: bool
 ) -> None:
-    scan = Scan(["a", "b"])
+    scan = ListScan(["a", "b"])
     (offset,) = scan.next()
     rows = () if newest is None else (row("a", 500), row("b", newest))
     scan.take(offset, Page(rows, rows=len(rows), served_at=served_at))
-    assert scan.shows_the_last(seconds) is proven
+    assert scan.shows_changes_of_last(seconds) is proven
 
 
 def test_the_clock_of_the_first_page_counts() -> None:
-    scan = Scan(NAMES[:200])
+    scan = ListScan(NAMES[:200])
     scan.take(0, queue(NAMES, served_at=1000.0)(0))
     scan.take(100, queue(NAMES, served_at=1060.0)(100))
     assert scan.served_at == 1000.0
 
 
 def test_a_few_requests_are_asked_by_id() -> None:
-    assert not Habit().worth_reading(PAGE_COST, 0.0)
-    assert Habit().worth_reading(PAGE_COST + 1, 0.0)
+    assert not ListUsage().is_worth_reading(PAGE_COST, 0.0)
+    assert ListUsage().is_worth_reading(PAGE_COST + 1, 0.0)
 
 
 def test_a_list_that_does_not_pay_is_left_alone_for_longer_each_time() -> None:
-    habit, now, left = Habit(), 0.0, []
+    usage, now, left = ListUsage(), 0.0, []
     for _ in range(8):
-        assert habit.worth_reading(100, now)
-        habit.went_badly(now, 10.0)
-        assert not habit.worth_reading(100, now + 19.0)
-        left.append(habit.left_until - now)
-        now = habit.left_until
+        assert usage.is_worth_reading(100, now)
+        usage.record_waste(now, 10.0)
+        assert not usage.is_worth_reading(100, now + 19.0)
+        left.append(usage.skip_until - now)
+        now = usage.skip_until
     assert left[:4] == [20.0, 40.0, 80.0, 160.0]
-    assert left[-1] == LONGEST_LEFT_ALONE
-    habit.went_well(7)
-    assert habit.pages == 7
-    habit.went_badly(now, 10.0)
-    assert habit.left_until - now == 20.0
+    assert left[-1] == MAX_SKIP
+    usage.record_saving(7)
+    assert usage.pages == 7
+    usage.record_waste(now, 10.0)
+    assert usage.skip_until - now == 20.0
 
 
 def test_one_that_only_could_not_prove_itself_is_soon_tried_again() -> None:
-    habit, now = Habit(), 0.0
+    usage, now = ListUsage(), 0.0
     for _ in range(8):
-        habit.went_badly(now, 10.0, longest=60.0)
-        now = habit.left_until
-    habit.went_badly(now, 10.0, longest=60.0)
-    assert habit.left_until - now == 60.0
+        usage.record_waste(now, 10.0, longest=60.0)
+        now = usage.skip_until
+    usage.record_waste(now, 10.0, longest=60.0)
+    assert usage.skip_until - now == 60.0
 
 
 @given(lists(), st.integers(1, 30))
@@ -230,12 +230,12 @@ def test_what_is_left_unread_makes_no_difference(
     given: tuple[list[str], Answer, set[str]], expected: int
 ) -> None:
     wanted, answer, _ = given
-    whole, sparing = Scan(wanted, expected=expected), Scan(wanted, expected=expected)
+    whole, sparing = ListScan(wanted, expected=expected), ListScan(wanted, expected=expected)
     assert read(whole, answer) == read(sparing, leaving_unread(answer, set(wanted)))
     assert (whole.missing, whole.newest, whole.deepest) == (sparing.missing, sparing.newest, sparing.deepest)
 
 
 def test_the_same_page_of_others_again_ends_it() -> None:
-    scan = Scan(["w", *(f"v{number}" for number in range(50))])
+    scan = ListScan(["w", *(f"v{number}" for number in range(50))])
     answer = queue(NAMES, ignores_offset=True, has_more=False, total=False)
     assert read(scan, leaving_unread(answer, {"w"})) == [0, 100]

@@ -202,7 +202,7 @@ async def test_one_poller_for_a_base_url_an_organization_and_a_key() -> None:
         == 4
     )
     of("key", "http://a", ceiling=5.0)
-    assert mine.pace.ceiling == 5
+    assert mine.rate_limiter.ceiling == 5
     assert "key" not in repr(list(poller_module._pollers[asyncio.get_running_loop()]))
 
 
@@ -244,17 +244,17 @@ async def test_one_request_that_is_refused_ends_alone(sim: Simulator) -> None:
 async def test_429_slows_the_whole_connection(sim: Simulator) -> None:
     ids = submit(sim, 3)
     sim.faults.add("rate-limited", call="GET /requests/{id}", retry_after=2, times=1)
-    meter = Counted()
-    async with polling(sim.base_url, "one", meter) as poller:
+    metrics = Counted()
+    async with polling(sim.base_url, "one", metrics) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.1)) for one in ids]
-        await eventually(lambda: bool(meter.pauses))
+        await eventually(lambda: bool(metrics.pauses))
         made = sum(sim.calls().values())
         await asyncio.sleep(1.0)
         assert sum(sim.calls().values()) <= made + 2, "those that were under way"
         finish(sim, *ids)
         await asyncio.gather(*tasks)
-    assert meter.pauses[0] == (2.0, True)
-    assert meter.calls["id", "limited"] == 1
+    assert metrics.pauses[0] == (2.0, True)
+    assert metrics.calls["id", "limited"] == 1
 
 
 async def test_the_ceiling_is_kept(sim: Simulator) -> None:
@@ -351,26 +351,26 @@ async def test_an_unknown_id_is_pending_at_first() -> None:
 
 async def test_what_it_counts(sim: Simulator) -> None:
     ids = submit(sim, 8)
-    meter = Counted()
-    async with polling(sim.base_url, "one", meter) as poller:
+    metrics = Counted()
+    async with polling(sim.base_url, "one", metrics) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.3)) for one in ids]
-        await eventually(lambda: 8 in meter.in_flights)
+        await eventually(lambda: 8 in metrics.in_flights)
         finish(sim, *ids)
         await asyncio.gather(*tasks)
-    assert meter.calls["list", "ok"] >= 1
-    assert len(meter.lags) == 8
-    assert max(meter.lags) < 10
-    assert meter.seconds == [], "nothing was generated"
+    assert metrics.calls["list", "ok"] >= 1
+    assert len(metrics.lags) == 8
+    assert max(metrics.lags) < 10
+    assert metrics.seconds == [], "nothing was generated"
 
 
 async def test_a_look_says_what_was_seen_and_when_the_next_is_due(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     loop = asyncio.get_running_loop()
     async with polling(sim.base_url, "one") as poller:
-        with poller.watch(wait_of(one), model=MODEL, interval=5.0) as watch:
-            assert await watch.end(within=2.0) is None
-            assert isinstance(watch.seen, Request)
-            assert 0 < (watch.next_look_at or 0) - loop.time() <= 5
+        with poller.waiter(wait_of(one), model=MODEL, interval=5.0) as waiter:
+            assert await waiter.end(within=2.0) is None
+            assert isinstance(waiter.seen, Request)
+            assert 0 < (waiter.next_look_at or 0) - loop.time() <= 5
 
 
 async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(sim: Simulator) -> None:
@@ -381,7 +381,7 @@ async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(s
             poller._lately.note((MODEL, 5), 300.0, asyncio.get_running_loop().time())
         waiting = asyncio.create_task(until_end(poller, wait_of(one), interval=1.0))
         tracked = poller._schedule.tracked
-        await eventually(lambda: one in tracked and tracked[one].ripe_at > 0)
+        await eventually(lambda: one in tracked and tracked[one].likely_end_at > 0)
         finish(sim, one)
         async with asyncio.timeout(2.5):
             await waiting
@@ -390,9 +390,9 @@ async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(s
 async def test_a_progress_line_comes_with_a_look(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     async with polling(sim.base_url, "one") as poller:
-        with poller.watch(wait_of(one), model=MODEL, interval=0.3) as watch:
+        with poller.waiter(wait_of(one), model=MODEL, interval=0.3) as waiter:
             for _ in range(2):
-                assert await watch.end(within=0.9) is None
-                assert watch.next_look_at is not None
-                told_after = 0.3 - (watch.next_look_at - asyncio.get_running_loop().time())
+                assert await waiter.end(within=0.9) is None
+                assert waiter.next_look_at is not None
+                told_after = 0.3 - (waiter.next_look_at - asyncio.get_running_loop().time())
                 assert told_after < 0.15, "just after a look, not in the middle between two"

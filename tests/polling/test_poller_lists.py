@@ -33,12 +33,12 @@ def sim(module_simulator: Simulator) -> Simulator:
     return module_simulator
 
 
-async def wait_for_all(sim: Simulator, ids: list[str], meter: Counted) -> dict[str, tuple[Any, float]]:
+async def wait_for_all(sim: Simulator, ids: list[str], metrics: Counted) -> dict[str, tuple[Any, float]]:
     async def one(request_id: str) -> tuple[str, Any, float]:
         end = await until_end(poller, wait_of(request_id), interval=INTERVAL)
         return request_id, end, time.time()
 
-    async with polling(sim.base_url, sim.api_key, meter) as poller:
+    async with polling(sim.base_url, sim.api_key, metrics) as poller:
         ends = await asyncio.gather(*map(one, ids))
     return {request_id: (end, at) for request_id, end, at in ends}
 
@@ -75,9 +75,9 @@ def test_every_end_is_noticed_in_time(sim: Simulator, fault: str) -> None:
     ids = submit(sim, COUNT)
     for values in FAULTS[fault]:
         sim.faults.add(**values)
-    meter = Counted()
+    metrics = Counted()
     began = time.time()
-    seen = asyncio.run(wait_for_all(sim, ids, meter))
+    seen = asyncio.run(wait_for_all(sim, ids, metrics))
     ends = ended_at(sim)
     assert len(seen) == COUNT
     for request_id, (end, at) in seen.items():
@@ -87,8 +87,8 @@ def test_every_end_is_noticed_in_time(sim: Simulator, fault: str) -> None:
         assert at - max(ends[request_id], began) <= 2 * INTERVAL + SLOW
     if fault == "none":
         looks = (max(ends.values()) - began) / INTERVAL
-        assert sum(meter.calls.values()) < looks * COUNT / 3
-        assert sum(meter.calls.values()) < looks * 4 + 10
+        assert sum(metrics.calls.values()) < looks * COUNT / 3
+        assert sum(metrics.calls.values()) < looks * 4 + 10
 
 
 def test_a_list_that_is_a_few_seconds_behind_delays_nobody() -> None:
@@ -104,31 +104,31 @@ def test_a_list_that_is_a_few_seconds_behind_delays_nobody() -> None:
 def test_a_list_of_thousands_of_others_is_not_read_through(sim: Simulator) -> None:
     ours = submit(sim, 12, duration=15)
     submit(sim, 400)
-    meter = Counted()
-    seen = asyncio.run(wait_for_all(sim, ours, meter))
+    metrics = Counted()
+    seen = asyncio.run(wait_for_all(sim, ours, metrics))
     assert all(isinstance(end, Request) for end, _ in seen.values())
-    assert meter.calls["list", "ok"] < 40
+    assert metrics.calls["list", "ok"] < 40
 
 
 def test_a_wrong_model_is_found_out(sim: Simulator) -> None:
     ids = submit(sim, 8)
-    meter = Counted()
+    metrics = Counted()
 
     async def run() -> list[Any]:
-        async with polling(sim.base_url, sim.api_key, meter) as poller:
+        async with polling(sim.base_url, sim.api_key, metrics) as poller:
             return await asyncio.gather(
                 *(until_end(poller, wait_of(one), model="kling-v3-omni", interval=INTERVAL) for one in ids)
             )
 
     assert all(isinstance(end, Request) and end.model == MODEL for end in asyncio.run(run()))
-    assert meter.calls["list", "ok"] >= 1
+    assert metrics.calls["list", "ok"] >= 1
 
 
 def test_an_outcome_that_the_list_lacks_is_read_once_by_id(sim: Simulator) -> None:
     ids = submit(sim, COUNT)
     sim.faults.add("list-no-outcomes")
-    meter = Counted()
-    asyncio.run(wait_for_all(sim, ids, meter))
+    metrics = Counted()
+    asyncio.run(wait_for_all(sim, ids, metrics))
     by_id = sim._call(lambda service: [request.calls["GET /requests/{id}"] for request in service.store])
     # One each for the outcome; the rest holds the list against the truth, or does without it where it
     # can't prove how new it is.

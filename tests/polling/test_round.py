@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.polling.durations import LONGEST_UNRIPE
-from kling_airflow.polling.list_scan import Habit
+from kling_airflow.polling.durations import MAX_LOW_PRIORITY
+from kling_airflow.polling.list_scan import ListUsage
 from kling_airflow.polling.rate_limiter import RateLimiter
-from kling_airflow.polling.round import CONCURRENCY, Round, is_whole
+from kling_airflow.polling.round import CONCURRENT_READS, Round, is_whole
 from kling_airflow.polling.schedule import Schedule
 
 NOW = 10_000
@@ -42,7 +42,7 @@ class Queue:
 
     by_id: dict[str, Request | GMIError]
     listed: list[Request] | GMIError
-    pace: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
+    rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
     refuses: bool = False
     takes: float = 0.0
     asked: list[str] = field(default_factory=list)
@@ -61,9 +61,9 @@ class Queue:
         if isinstance(found, GMIError):
             if isinstance(found, Unreachable):
                 now = asyncio.get_running_loop().time()
-                self.pace.failed(now, asked_at=now)
+                self.rate_limiter.failed(now, asked_at=now)
             raise found
-        self.pace.answered()
+        self.rate_limiter.answered()
         return found, float(NOW)
 
     async def list_page(self, model: str, offset: int, interval: float, *, only: Container[str]) -> Page:
@@ -79,7 +79,7 @@ class Queue:
             unread={row.request_id: row.stamp for row in rows if row.request_id not in only},
         )
 
-    async def refuses_the_key(self) -> bool:
+    async def key_is_refused(self) -> bool:
         self.checks += 1
         return self.refuses
 
@@ -89,24 +89,24 @@ class Played:
     seen: dict[str, Request | GMIError]
     left: list[str]
     round: Round
-    habit: Habit
+    usage: ListUsage
 
 
 def play(
-    queue: Queue, *, number: int = 1, habit: Habit | None = None, schedule: Schedule | None = None
+    queue: Queue, *, number: int = 1, usage: ListUsage | None = None, schedule: Schedule | None = None
 ) -> Played:
     """One round in which everything is due."""
     seen: dict[str, Request | GMIError] = {}
     made = schedule or Schedule()
     for name in {} if schedule else queue.by_id:
         made.add(name, "m", 10.0, 0.0, until=1e9)
-    habits = {"m": Habit()}
+    list_usage = {"m": ListUsage()}
 
     async def run() -> tuple[Round, list[str]]:
         round_ = Round(
             queue,  # type: ignore[arg-type]
             made.tracked,
-            habits,
+            list_usage,
             lambda one, what, _: seen.__setitem__(one.request_id, what),
             number,
         )
@@ -114,7 +114,7 @@ def play(
         return round_, [one.request_id for one in left]
 
     round_, left = asyncio.run(run())
-    return Played(seen, left, round_, habits["m"])
+    return Played(seen, left, round_, list_usage["m"])
 
 
 def names(count: int) -> list[str]:
@@ -134,8 +134,8 @@ def test_a_list_that_proves_nothing_is_tried_again_sooner_the_less_its_reading_w
     queue = queue_of(waiting, listed=[record(name, updated=NOW - 100) for name in names(waiting)])
     played = play(queue)
     assert len(queue.asked) == waiting
-    assert played.habit.worth_reading(waiting, time.monotonic() + 9) is read_next_time
-    assert played.habit.worth_reading(waiting, time.monotonic() + 61)
+    assert played.usage.is_worth_reading(waiting, time.monotonic() + 9) is read_next_time
+    assert played.usage.is_worth_reading(waiting, time.monotonic() + 61)
 
 
 def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedule:
@@ -144,7 +144,7 @@ def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedul
     for name in queue.by_id:
         one = schedule.add(name, "m", interval, 0.0, until=1e9)
         if name in young:
-            one.looked_at, one.ripe_at = time.monotonic(), time.monotonic() + 60
+            one.last_look_at, one.likely_end_at = time.monotonic(), time.monotonic() + 60
     return schedule
 
 
@@ -192,7 +192,7 @@ def test_nobody_stands_back_for_long() -> None:
     queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
     schedule = young_and_old(queue, names(600), interval=0.01)
     for one in schedule.tracked.values():
-        one.looked_at -= LONGEST_UNRIPE
+        one.last_look_at -= MAX_LOW_PRIORITY
     assert play(queue, schedule=schedule).left == []
 
 
@@ -211,7 +211,7 @@ def test_a_list_that_hides_an_end_is_caught_and_left_alone() -> None:
     played = play(queue)
     assert all(isinstance(seen, Request) and seen.status.terminal for seen in played.seen.values())
     assert len(queue.asked) == 20, "whoever it showed as active is asked by id at once"
-    assert not played.habit.worth_reading(20, asyncio.new_event_loop().time() + 60)
+    assert not played.usage.is_worth_reading(20, asyncio.new_event_loop().time() + 60)
 
 
 def test_an_end_that_came_after_the_list_was_read_is_no_lie() -> None:
@@ -220,7 +220,7 @@ def test_an_end_that_came_after_the_list_was_read_is_no_lie() -> None:
         queue.by_id[name] = record(name, "success", updated=NOW - 1, outcome=CLIP)
     played = play(queue)
     assert len(queue.asked) == 1
-    assert played.habit.left_until == 0
+    assert played.usage.skip_until == 0
 
 
 def test_the_truth_is_asked_of_another_each_time() -> None:
@@ -250,7 +250,7 @@ def test_a_list_that_is_refused_is_done_without(error: GMIError) -> None:
     played = play(queue)
     assert sorted(queue.asked) == sorted(names(20))
     assert set(played.seen) == set(names(20))
-    assert played.habit.left_until > 0
+    assert played.usage.skip_until > 0
 
 
 def test_who_was_not_asked_for_longest_comes_first() -> None:
@@ -265,7 +265,7 @@ def test_reads_by_id_are_bounded() -> None:
     queue = queue_of(100, listed=[])
     play(queue)
     assert len(queue.asked) == 100
-    assert queue.most_at_once == CONCURRENCY
+    assert queue.most_at_once == CONCURRENT_READS
 
 
 def test_a_request_that_only_the_list_knows_is_believed_to_exist() -> None:
@@ -279,7 +279,7 @@ def test_a_request_that_only_the_list_knows_is_believed_to_exist() -> None:
 def test_a_connection_that_failed_is_tried_with_one_call() -> None:
     queue = queue_of(100, listed=Unreachable("502"))
     queue.by_id = {name: Unreachable("502") for name in queue.by_id}
-    queue.pace.failed(0.0, asked_at=0.0)
+    queue.rate_limiter.failed(0.0, asked_at=0.0)
     played = play(queue)
     assert len(queue.asked) == 1
     assert isinstance(played.round.stopped_by, Unreachable)
@@ -291,8 +291,8 @@ def test_a_refused_key_is_checked_once_and_stops_the_round() -> None:
     queue.by_id = {name: Unauthorized("401") for name in queue.by_id}
     played = play(queue)
     assert isinstance(played.round.stopped_by, Unauthorized)
-    assert len(queue.asked) <= CONCURRENCY
-    assert queue.checks <= CONCURRENCY
+    assert len(queue.asked) <= CONCURRENT_READS
+    assert queue.checks <= CONCURRENT_READS
 
 
 def test_one_refused_request_stops_nothing() -> None:

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.polling.schedule import Schedule, of_model
+from kling_airflow.polling.schedule import Schedule, group_by_model
 
 NEVER = math.inf
 
@@ -116,7 +116,7 @@ def test_a_list_call_names_one_model() -> None:
     schedule.add("a", "x", 1.0, 0.0, until=NEVER)
     schedule.add("b", "y", 1.0, 0.0, until=NEVER)
     schedule.add("c", "x", 1.0, 0.0, until=NEVER)
-    groups = of_model(schedule.tracked.values())
+    groups = group_by_model(schedule.tracked.values())
     assert {model: [one.request_id for one in group] for model, group in groups.items()} == {
         "x": ["a", "c"],
         "y": ["b"],
@@ -127,7 +127,7 @@ def test_the_last_look_before_a_deadline_stands_back_for_nobody() -> None:
     schedule = Schedule()
     one = schedule.add("a", "m", 10.0, 0.0, until=25.0)
     schedule.looked(one, 20.0, 10.0, until=25.0, unripe=60.0)
-    assert one.stands_back(24.0)
-    assert not one.stands_back(25.0)
+    assert one.has_low_priority(24.0)
+    assert not one.has_low_priority(25.0)
     schedule.add("a", "m", 10.0, 20.0, until=22.0)
-    assert not one.stands_back(22.0), "another waiter's deadline is earlier"
+    assert not one.has_low_priority(22.0), "another waiter's deadline is earlier"

@@ -25,7 +25,7 @@ MODEL = "kling-v3-text-to-video"
 
 
 class Counted:
-    """A meter that remembers."""
+    """A metrics that remembers."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -64,10 +64,10 @@ def wait_of(request_id: str, seconds: float = 60, **fields: Any) -> Wait:
 
 @asynccontextmanager
 async def polling(
-    base_url: str, key: str = "key", meter: Counted | None = None, ceiling: float = 1000.0
+    base_url: str, key: str = "key", metrics: Counted | None = None, ceiling: float = 1000.0
 ) -> AsyncIterator[Poller]:
     """The running loop's poller; ended with everything it opened."""
-    poller = poller_of(AsyncGMIClient(key, base_url), ceiling=ceiling, meter=meter)
+    poller = poller_of(AsyncGMIClient(key, base_url), ceiling=ceiling, metrics=metrics)
     try:
         yield poller
     finally:
@@ -80,8 +80,8 @@ async def until_end(
     poller: Poller, wait: Wait, *, interval: float = 0.5, model: str = MODEL
 ) -> Request | GMIError:
     """Wait as a trigger does."""
-    with poller.watch(wait, model=model, interval=interval) as watch:
-        while (end := await watch.end(within=5)) is None:
+    with poller.waiter(wait, model=model, interval=interval) as waiter:
+        while (end := await waiter.end(within=5)) is None:
             pass
         return end
 

@@ -41,14 +41,14 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 def test_the_names(backend: Backend) -> None:
-    meter = AirflowMetrics()
-    meter.in_flight(12)
-    meter.call("list", "ok")
-    meter.paused(3.0, limited=True)
-    meter.paused(4.0, limited=False)
-    meter.noticed(2.5)
-    meter.generated("kling-v3-image-to-video", 5, 165.0)
-    meter.generated("a model/of.another kind", None, 1.0)
+    metrics = AirflowMetrics()
+    metrics.in_flight(12)
+    metrics.call("list", "ok")
+    metrics.paused(3.0, limited=True)
+    metrics.paused(4.0, limited=False)
+    metrics.noticed(2.5)
+    metrics.generated("kling-v3-image-to-video", 5, 165.0)
+    metrics.generated("a model/of.another kind", None, 1.0)
     assert backend.kept == [
         ("gauge", "kling.requests_in_flight", 12),
         ("count", "kling.calls.list.ok", 1),
