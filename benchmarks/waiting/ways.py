@@ -103,11 +103,11 @@ def ours(interval: float, window: float, model: str, *, share: bool) -> Make:
 
     :param share: whether list calls are used.
     """
-    from kling_airflow.polling.list_scan import Habit
+    from kling_airflow.polling.list_scan import ListUsage
     from kling_airflow.triggers.request import GMICloudRequestTrigger
 
     if not share:
-        Habit.worth_reading = lambda *_: False  # type: ignore[method-assign]
+        ListUsage.is_worth_reading = lambda *_: False  # type: ignore[method-assign]
 
     def make(request_id: str) -> BaseTrigger:
         now = time.time()

@@ -64,6 +64,11 @@ class AsyncGMIClient:
             await self._open_session.close()
             self._open_session = None
 
+    @property
+    def closed(self) -> bool:
+        """Whether no connection is open."""
+        return self._open_session is None
+
     async def send(self, call: Call) -> Response:
         """Make one call, once, and return the response unread."""
         return await self._send(call, self._session)

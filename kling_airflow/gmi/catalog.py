@@ -1,4 +1,4 @@
-"""Checks a payload against the catalog's description of its model (``GET /models/{id}``). Prices: ``prices.py``."""
+"""Checks a payload against the catalog's description of its model (``GET /models/{id}``)."""
 
 from __future__ import annotations
 

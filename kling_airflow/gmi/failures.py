@@ -153,7 +153,7 @@ def _submit_failed(response: Response) -> GMIError:
         return Rejected(
             f"The upstream vendor refused the submission{quoted}.",
             money=Money.NOT_BILLED,
-            todo="Change the prompt or the frames; a `failed` record in the queue's list is of this submission.",
+            todo="Change the prompt or the frames; a `failed` record in the queue's list belongs to it.",
         )
     return AmbiguousSubmission(f"The response does not say whether the queue took the submission{quoted}.")
 

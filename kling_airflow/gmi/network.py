@@ -34,7 +34,7 @@ def ssl_context() -> ssl.SSLContext:
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL, by the rules of requests; None without a proxy."""
+    """Return the proxy that the environment names for a URL, by the rules of requests; None without one."""
     from requests.utils import get_environ_proxies, select_proxy
 
     return select_proxy(url, get_environ_proxies(url))

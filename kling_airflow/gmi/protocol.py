@@ -48,7 +48,7 @@ class Protocol:
 
     @property
     def identity(self) -> tuple[str, str | None, str]:
-        """Two connections with the same identity share one poller: base URL, organization, digest of the key."""
+        """Base URL, organization and a digest of the key: waits with the same identity share one poller."""
         return self.base_url, self.organization_id, hashlib.sha256(self._key.encode()).hexdigest()
 
     def headers(self, call: Call) -> dict[str, str]:
@@ -99,7 +99,7 @@ class Protocol:
         return request
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
-        """``GET /requests?model_id=...``, newest first. `limit` and `offset` were recorded by one user only."""
+        """``GET /requests?model_id=...``, newest first. Only one user recorded `limit` and `offset`."""
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 

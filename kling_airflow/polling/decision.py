@@ -71,7 +71,7 @@ class Wait:
         return None if now < self.deadline else self._timed_out(f"the last look failed: {seen.what}")
 
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
-        """Return the seconds until the next look: one interval, or the time to the deadline if that is shorter."""
+        """Return the seconds until the next look: one interval, or less if the deadline comes before."""
         return max(0.0, min(max(interval, retry_after or 0.0), self.deadline - now))
 
     def _not_found_grace_ends_at(self) -> float:
@@ -115,7 +115,7 @@ class Wait:
         return Unreachable(
             f"The queue gave no good response about request {self.request_id} for {silence:.0f} s;"
             f" the last look: {seen.what}",
-            todo="When the queue answers again, run this task again: it waits for the same request and buys nothing.",
+            todo="When the queue works again, rerun this task: it waits for the same request and buys nothing.",
             request_id=self.request_id,
         )
 

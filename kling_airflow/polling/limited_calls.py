@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 from kling_airflow.errors import KlingError, NotFound, ResponseTooLarge, Unauthorized
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.call import Call, Timeouts
+from kling_airflow.gmi.failures import read_json
 from kling_airflow.gmi.protocol import PAGE_SIZE
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Response, read_json
+from kling_airflow.gmi.response import Response
 from kling_airflow.polling.metrics import PollMetrics
 from kling_airflow.polling.rate_limiter import RateLimiter
 

@@ -35,7 +35,7 @@ IDLE_SECONDS: Final = 30.0
 JITTER: Final = 0.1
 """The part of an interval by which a round may come early, so that processes do not poll in step."""
 
-_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, Poller]] = WeakKeyDictionary()
+POLLERS_BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, Poller]] = WeakKeyDictionary()
 
 
 def poller_of(
@@ -51,7 +51,7 @@ def poller_of(
     :param max_calls_per_second: if several waiters name a limit, the lowest counts.
     :param metrics: receives the figures.
     """
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    pollers = POLLERS_BY_LOOP.setdefault(asyncio.get_running_loop(), {})
     identity = client.protocol.identity
     poller = pollers.get(identity)
     if poller is None:

@@ -1,4 +1,4 @@
-"""Which requests are looked at when. Pure: the schedule holds no futures, and every method is told the time."""
+"""Which requests are looked at when. Pure: no futures, and every method is told the time."""
 
 from __future__ import annotations
 

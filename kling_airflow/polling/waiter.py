@@ -102,7 +102,7 @@ class Waiter:
         # started knows of no earlier response.
         response_at = max(self.started_at, last_response_at or 0.0)
         now = time.time()
-        result = self.wait.decide(seen, now=now, last_answer_at=response_at)
+        result = self.wait.decide(seen, now=now, last_response_at=response_at)
         if result is not None:
             self._result = result
         if result is not None or now >= self._quiet_until:

@@ -1,4 +1,4 @@
-"""The figures of the wait, sent to Airflow's own statistics (StatsD, Datadog or OpenTelemetry, as configured).
+"""The figures of the wait, sent to Airflow's own statistics (StatsD, Datadog or OpenTelemetry).
 
 The variable parts of a figure are in its name, because plain StatsD has no tags. `docs/waiting.md` lists
 every name.
@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any, Final
 
 PREFIX: Final = "kling"
-_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+_UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class AirflowMetrics:
-    """A :class:`~kling_airflow.polling.metrics.PollMetrics` that sends its figures to Airflow's statistics."""
+    """A :class:`~kling_airflow.polling.metrics.PollMetrics` for Airflow's statistics."""
 
     def in_flight(self, requests: int) -> None:
         """Set ``kling.requests_in_flight``."""
@@ -38,12 +38,14 @@ class AirflowMetrics:
 
     def generated(self, model: str, duration: int | None, seconds: float) -> None:
         """Time ``kling.generation_duration.MODEL.DURATION``."""
-        name = f"{PREFIX}.generation_duration.{_NOT_IN_A_NAME.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
+        name = (
+            f"{PREFIX}.generation_duration.{_UNUSABLE.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
+        )
         self._stats.timing(name, timedelta(seconds=seconds))
 
     @cached_property
     def _stats(self) -> Any:
-        """The statistics of Airflow's core: Airflow 3.3.2 does not set up those of its SDK in the triggerer."""
+        """The statistics of Airflow's core: Airflow 3.3.2 sets up no other ones in the triggerer."""
         from importlib import import_module
 
         try:

@@ -19,9 +19,11 @@ from kling_airflow.errors import (
     Unreachable,
     WrongService,
 )
-from kling_airflow.gmi import response
+from kling_airflow.gmi import failures
+from kling_airflow.gmi.call import Upload
+from kling_airflow.gmi.failures import Lost
 from kling_airflow.gmi.protocol import Protocol
-from kling_airflow.gmi.response import Lost, Response
+from kling_airflow.gmi.response import Response
 
 PROTOCOL = Protocol("key", "http://queue.example")
 SUBMIT = PROTOCOL.submit("kling-v3-image-to-video", {"prompt": "x"})
@@ -29,7 +31,7 @@ GET = PROTOCOL.get("5fad3c36")
 HTML = b"<!DOCTYPE html><html><body>Bad gateway</body></html>"
 
 
-def said(status: int, body: bytes | str = b"", **headers: str) -> Response:
+def response_of(status: int, body: bytes | str = b"", **headers: str) -> Response:
     raw = body.encode() if isinstance(body, str) else body
     named = {"content-type": "application/json"} | {
         key.replace("_", "-"): value for key, value in headers.items()
@@ -84,8 +86,8 @@ def said(status: int, body: bytes | str = b"", **headers: str) -> Response:
         (504, HTML, AmbiguousSubmission),
     ],
 )
-def test_a_refused_submission_is_told_apart(status: int, body: str, kind: type[GMIError]) -> None:
-    error = response.refusal(SUBMIT, said(status, body))
+def test_each_refusal_of_a_submission_has_its_error(status: int, body: str, kind: type[GMIError]) -> None:
+    error = failures.refusal(SUBMIT, response_of(status, body))
 
     assert type(error) is kind
     assert str(status) in error.what
@@ -97,9 +99,9 @@ def test_a_refused_submission_is_told_apart(status: int, body: str, kind: type[G
 
 
 @pytest.mark.parametrize("status", range(300, 600))
-def test_only_what_the_contract_calls_safe_may_be_sent_again(status: int) -> None:
+def test_only_a_429_may_be_sent_again_whatever_its_body_says(status: int) -> None:
     for body in ("", HTML, '{"error": "anything else"}'):
-        error = response.refusal(SUBMIT, said(status, body))
+        error = failures.refusal(SUBMIT, response_of(status, body))
         assert isinstance(error, NotAccepted) == (status == 429)
 
 
@@ -118,8 +120,8 @@ def test_only_what_the_contract_calls_safe_may_be_sent_again(status: int) -> Non
         (503, "", Unreachable),
     ],
 )
-def test_a_refused_look_says_that_the_request_lives_on(status: int, body: str, kind: type[GMIError]) -> None:
-    error = response.refusal(GET, said(status, body))
+def test_a_refused_read_says_that_the_request_is_alive(status: int, body: str, kind: type[GMIError]) -> None:
+    error = failures.refusal(GET, response_of(status, body))
 
     assert type(error) is kind
     assert error.money is (Money.UNKNOWN if kind is NotFound else Money.HELD)
@@ -138,74 +140,76 @@ def test_a_refused_look_says_that_the_request_lives_on(status: int, body: str, k
         (b'{"a": 123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
     ],
 )
-def test_whatever_a_lenient_parser_takes_is_read(body: bytes, value: object) -> None:
-    assert response.read_json(GET, said(200, body)) == value
+def test_json_that_only_a_lenient_parser_reads_is_read(body: bytes, value: object) -> None:
+    assert failures.read_json(GET, response_of(200, body)) == value
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1} x', b'{"a": "\xff"}', b"[" * 100_000])
-def test_what_is_no_json_is_an_error_of_its_own_kind(body: bytes) -> None:
-    with pytest.raises(Unreachable, match="not JSON") as looked:
-        response.read_json(GET, said(200, body))
-    assert looked.value.money is Money.HELD
+def test_a_body_that_is_not_json_is_an_error(body: bytes) -> None:
+    with pytest.raises(Unreachable, match="not JSON") as caught:
+        failures.read_json(GET, response_of(200, body))
+    assert caught.value.money is Money.HELD
     with pytest.raises(AmbiguousSubmission, match="not JSON"):
-        response.read_json(SUBMIT, said(200, body))
+        failures.read_json(SUBMIT, response_of(200, body))
 
 
-def test_a_refusal_in_words_that_are_no_json_is_one_still() -> None:
-    assert type(response.refusal(SUBMIT, said(400, b"[" * 100_000))) is Rejected
+def test_a_refusal_whose_body_is_not_json_is_a_refusal() -> None:
+    assert type(failures.refusal(SUBMIT, response_of(400, b"[" * 100_000))) is Rejected
 
 
-def test_the_queues_words_are_quoted() -> None:
-    error = response.refusal(SUBMIT, said(400, '{"error": "invalid payload parameters: image"}'))
+def test_the_error_quotes_the_queue() -> None:
+    error = failures.refusal(SUBMIT, response_of(400, '{"error": "invalid payload parameters: image"}'))
     assert "invalid payload parameters: image" in str(error)
 
 
 @pytest.mark.parametrize(
-    ("how", "kind"), [(Lost.BEFORE_SENDING, NotAccepted), (Lost.AFTER_SENDING, AmbiguousSubmission)]
+    ("when", "kind"), [(Lost.BEFORE_SENDING, NotAccepted), (Lost.AFTER_SENDING, AmbiguousSubmission)]
 )
-def test_a_lost_submission_may_be_sent_again_only_if_it_never_left(how: Lost, kind: type[GMIError]) -> None:
-    assert type(response.lost(SUBMIT, how, "reset")) is kind
+def test_a_lost_submission_may_be_sent_again_only_if_it_was_never_sent(
+    when: Lost, kind: type[GMIError]
+) -> None:
+    assert type(failures.lost(SUBMIT, when, "reset")) is kind
 
 
-@pytest.mark.parametrize("how", list(Lost))
-def test_a_lost_look_may_be_repeated(how: Lost) -> None:
-    assert type(response.lost(GET, how, "reset")) is Unreachable
+@pytest.mark.parametrize("when", list(Lost))
+def test_a_lost_read_may_be_repeated(when: Lost) -> None:
+    assert type(failures.lost(GET, when, "reset")) is Unreachable
 
 
 @pytest.mark.parametrize(
     "body", ["", "not json", HTML, "[]", "null", '{"request_id": ""}', '{"request_id": 7}']
 )
-def test_a_good_answer_to_a_submission_without_a_readable_id_is_ambiguous(body: str) -> None:
+def test_a_2xx_to_a_submission_without_a_readable_id_is_ambiguous(body: str) -> None:
     with pytest.raises(AmbiguousSubmission):
-        PROTOCOL.read_submit(SUBMIT, said(200, body))
+        PROTOCOL.read_submit(SUBMIT, response_of(200, body))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_submission_is_accepted_by_any_good_code(status: int) -> None:
-    request = PROTOCOL.read_submit(SUBMIT, said(status, '{"request_id": "a", "status": "queued"}'))
+def test_each_good_status_accepts_a_submission(status: int) -> None:
+    request = PROTOCOL.read_submit(SUBMIT, response_of(status, '{"request_id": "a", "status": "queued"}'))
     assert request.request_id == "a"
 
 
 def test_html_in_place_of_json_names_the_base_url() -> None:
     with pytest.raises(WrongService, match="base URL"):
-        PROTOCOL.read_get(GET, said(200, HTML, content_type="text/html"))
+        PROTOCOL.read_get(GET, response_of(200, HTML, content_type="text/html"))
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
-    assert said(429, "", retry_after="17").retry_after == 17
+    assert response_of(429, "", retry_after="17").retry_after == 17
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    seconds = said(429, "", retry_after=later).retry_after
+    seconds = response_of(429, "", retry_after=later).retry_after
     assert seconds is not None
     assert 55 < seconds <= 60
-    assert said(429, "", retry_after="soon").retry_after is None
-    assert said(429).retry_after is None
+    assert response_of(429, "", retry_after="soon").retry_after is None
+    assert response_of(429).retry_after is None
     past = format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
-    assert said(429, "", retry_after=past).retry_after == 0
+    assert response_of(429, "", retry_after=past).retry_after == 0
 
 
-def test_retry_after_travels_in_the_error() -> None:
+def test_the_error_has_retry_after() -> None:
     for call in (SUBMIT, GET):
-        error = response.refusal(call, said(429, "", retry_after="9"))
+        error = failures.refusal(call, response_of(429, "", retry_after="9"))
         assert isinstance(error, NotAccepted | Unreachable)
         assert error.retry_after == 9
 
@@ -213,19 +217,17 @@ def test_retry_after_travels_in_the_error() -> None:
 def test_a_refused_upload_does_not_quote_the_signed_address() -> None:
     upload = PROTOCOL.put(_upload(), "jpg", b"")
     xml = b"<Error><StringToSign>SIGNATURE</StringToSign></Error>"
-    error = response.refusal(upload, said(403, xml, content_type="application/xml"))
+    error = failures.refusal(upload, response_of(403, xml, content_type="application/xml"))
     assert type(error) is Unreachable
     assert error.money is Money.UNSPENT
     assert "SIGNATURE" not in str(error)
     assert "signed" in str(error)
 
 
-def test_long_words_are_cut() -> None:
-    error = response.refusal(SUBMIT, said(400, f'{{"error": "{"x" * 5000}"}}'))
+def test_a_long_message_is_shortened() -> None:
+    error = failures.refusal(SUBMIT, response_of(400, f'{{"error": "{"x" * 5000}"}}'))
     assert len(str(error)) < 600
 
 
-def _upload():
-    from kling_airflow.gmi.call import Upload
-
+def _upload() -> Upload:
     return Upload("http://store.example/frame?signature=SIGNATURE", "http://store.example/frame")
