@@ -115,7 +115,7 @@ class Wait:
         return Unreachable(
             f"The queue gave no good response about request {self.request_id} for {silence:.0f} s;"
             f" the last look: {seen.what}",
-            todo="When the queue works again, rerun this task: it waits for the same request and buys nothing.",
+            todo="When the queue works again, rerun this task: it waits for this request and buys nothing.",
             request_id=self.request_id,
         )
 

@@ -188,7 +188,7 @@ class TestTheConnection:
         with scripted(trickle) as server, pytest.raises(AmbiguousSubmission):
             face(server.url).call("submit", IMAGE_TO_VIDEO, PAYLOAD)
 
-    def test_a_response_over_the_size_limit_is_not_read_further(
+    def test_a_too_large_response_is_not_read_further(
         self, face: Face, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = Protocol.get

@@ -154,7 +154,7 @@ def test_a_failed_read_of_the_connection_is_repeated_and_its_text_is_not_logged(
     assert not any("s3cr3t" in line for line in lines)
 
 
-def test_a_connection_that_can_never_be_read_ends_as_unreachable(
+def test_a_connection_that_is_never_readable_ends_as_unreachable(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_reads(monkeypatch, RuntimeError("down"), 10_000)
