@@ -120,7 +120,7 @@ async def test_a_call_that_waits_for_its_turn_also_waits_for_a_pause_that_began_
             calls = LimitedCalls(client, rate_limiter, CountedMetrics())
             await calls.get("a", 1.0)
             waiting = asyncio.create_task(calls.get("a", 1.0))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)  # the task starts, and waits for its turn
             now = loop.time()
             rate_limiter.record_failure(now, asked_at=now, retry_after=1.5)
             await waiting
