@@ -117,7 +117,7 @@ class WorkerWait:
         except KlingError as error:
             seen = error
         now = time.time()
-        end = self.wait.decide(seen, now=now, last_answer_at=self._last_response_at)
+        end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
         if isinstance(end, KlingError):
             raise end
         if end is not None:

@@ -350,7 +350,7 @@ class SubmitOnce(RuleBasedStateMachine):
                     last_answer_at = self.now()
                 except GMIError as error:
                     seen = error
-                end = wait.decide(seen, now=self.now(), last_answer_at=last_answer_at)
+                end = wait.decide(seen, now=self.now(), last_response_at=last_answer_at)
                 if end is not None:
                     return to_event(end)
                 world.clock.advance(60)
