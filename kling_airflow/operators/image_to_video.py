@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import is_literal, whole_number
+from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.price_limit import refuse_above_limit
+from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -38,8 +38,8 @@ class KlingImageToVideoOperator(GenerationOperator):
     :param duration: seconds, 3 to 15; templated.
     :param sound: whether the clip gets an audio track, for a model that has sound; templated.
     :param resolution: ``720p`` or ``1080p``, for a model that has resolutions; templated.
-    :param max_cost_usd: refuse, before anything is sent, a clip that costs more. Per clip: a mapped task
-        multiplies it; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table of
+        models and the queue's catalog; None for no limit. Per clip: a mapped task multiplies it; templated.
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``;
         templated.
     :param image_conn_id: the connection of the frames' store; None for the store's default; templated.
@@ -88,6 +88,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
+        self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
         self._check_literals()
 
     def _check_literals(self) -> None:
@@ -101,9 +102,13 @@ class KlingImageToVideoOperator(GenerationOperator):
                     self._check_end_frame(models.spec_of(self.model))
                 if options is not None and is_literal(self.max_cost_usd):
                     refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+            if is_literal(self.max_cost_usd):
+                limit_usd(self.max_cost_usd)
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
+        for name, written in self._written.items():
+            refuse_empty_template(name, getattr(self, name), written)
         return {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt or None,
@@ -180,7 +185,14 @@ class KlingImageToVideoOperator(GenerationOperator):
     ) -> DeliveredFrames:
         from kling_airflow.submission.frame_delivery import deliver
 
-        refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+        check_price(
+            client,
+            options.spec.id,
+            options.to_json(),
+            max_cost_usd=self.max_cost_usd,
+            words=str(options),
+            log=self.log,
+        )
         delivered = deliver(frames, how, client, self.log, marker=marker, addresses=addresses)
         if not delivered.addresses:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
