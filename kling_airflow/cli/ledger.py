@@ -17,7 +17,7 @@ from kling_airflow.submission.record import State, SubmissionRecord
 
 if TYPE_CHECKING:
     from kling_airflow.submission.journal import JournalEntry
-    from kling_airflow.submission.ledger_admin import Entry, LedgerAdmin
+    from kling_airflow.submission.ledger_admin import LedgerAdmin, LedgerOrder
 
 FAILED: Final = 1
 MISUSED: Final = 2
@@ -153,9 +153,9 @@ def _show(orders: LedgerAdmin, args: argparse.Namespace) -> int:
         return _unreadable(history)
     readable = [step for step in history if not isinstance(step, UnreadableRecord)]
     if readable:
-        scope, record = readable[-1].scope, readable[-1].record
+        task_key, record = readable[-1].task_key, readable[-1].record
         _say(f"order    {entry.order}")
-        _say(f"task     {scope.dag_id} / {scope.run_id} / {scope.task}")
+        _say(f"task     {task_key.dag_id} / {task_key.run_id} / {task_key.task}")
         _say(f"asked    {record.model}, take {record.take}, fingerprint {record.fingerprint}\n")
     _table(
         ("STEP", "WRITTEN (UTC)", "STATE", "POSTS", "REQUEST", "MARKER", "BY", "REASON"),
@@ -179,12 +179,14 @@ def _adopt(orders: LedgerAdmin, args: argparse.Namespace) -> int:
 
 def _forget(orders: LedgerAdmin, args: argparse.Namespace) -> int:
     entry = orders.find(args.order)
-    last = orders.steps.read(entry.folder, entry.numbers[-1])
+    last = orders.journal.read(entry.folder, entry.numbers[-1])
     if last.record.state is State.NOT_SENT:
         _say(f"Order {entry.order} has bought nothing that isn't known to have ended. Nothing was written.")
         return 0
-    scope = last.scope
-    _say(f"Order {entry.order}: {scope.dag_id} / {scope.run_id} / {scope.task}, take {last.record.take}.")
+    task_key = last.task_key
+    _say(
+        f"Order {entry.order}: {task_key.dag_id} / {task_key.run_id} / {task_key.task}, take {last.record.take}."
+    )
     _say(money(last.record))
     if not args.yes:
         if not sys.stdin.isatty():
@@ -217,23 +219,23 @@ def money(record: SubmissionRecord) -> str:
 def _wanted(last: JournalEntry | UnreadableRecord, dag: str | None, state: str | None) -> bool:
     if isinstance(last, UnreadableRecord):
         return state in {None, "unreadable"}
-    return dag in {None, last.scope.dag_id} and state in {None, str(last.record.state)}
+    return dag in {None, last.task_key.dag_id} and state in {None, str(last.record.state)}
 
 
-def _row(entry: Entry, last: JournalEntry | UnreadableRecord) -> tuple[str, ...]:
+def _row(entry: LedgerOrder, last: JournalEntry | UnreadableRecord) -> tuple[str, ...]:
     if isinstance(last, UnreadableRecord):
         dag, run, task = entry.place.split("/")
         return ("unreadable", "", "", "", "", dag, run, task)
-    record, scope = last.record, last.scope
+    record, task_key = last.record, last.task_key
     return (
         str(record.state),
         _time(record.sent_at),
         str(record.posts),
         record.request_id or "",
         record.model,
-        scope.dag_id,
-        scope.run_id,
-        scope.task,
+        task_key.dag_id,
+        task_key.run_id,
+        task_key.task,
     )
 
 
@@ -253,7 +255,7 @@ def _step_row(number: int, step: JournalEntry | UnreadableRecord) -> tuple[str, 
     )
 
 
-def _as_json(entry: Entry, step: JournalEntry | UnreadableRecord) -> dict[str, Any]:
+def _as_json(entry: LedgerOrder, step: JournalEntry | UnreadableRecord) -> dict[str, Any]:
     if isinstance(step, UnreadableRecord):
         return {"order": entry.order, "unreadable": str(step)}
     return step.to_json()

@@ -16,6 +16,7 @@ from kling_airflow.errors import GMIError
 from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
+from kling_airflow.gmi.queue_clock import QueueClock
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Lost, Response, lost, read_json, refusal, too_large
 from kling_airflow.gmi.retries import Retries
@@ -54,6 +55,7 @@ class GMIClient:
     ) -> None:
         self.protocol = Protocol(api_key, base_url, organization_id)
         self.retries = retries or Retries()
+        self.queue_clock = QueueClock()
         self._session = _session()
 
     def __enter__(self) -> Self:
@@ -119,6 +121,10 @@ class GMIClient:
         except GMIError:
             return False
 
+    def queue_time(self) -> float | None:
+        """Return the queue's own time now, in Unix seconds; None if no response has told it yet."""
+        return self.queue_clock.now()
+
     def check(self) -> None:
         """Ask whether the queue takes this key, without a query (seen)."""
         self._ask(self.protocol.check(), read_json)
@@ -169,9 +175,12 @@ class GMIClient:
                 stream=True,
             ) as response:
                 body = _read(call, response, deadline)
-                return self.protocol.answer(response.status_code, response.headers, body)
+                answer = self.protocol.answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise lost(call, _how(error), _why(error)) from None
+        if call.keyed:  # an upload goes to an object store, which has a clock of its own
+            self.queue_clock.note(answer.served_at)
+        return answer
 
 
 def _session() -> requests.Session:

@@ -17,7 +17,6 @@ from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
 from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
@@ -213,19 +212,24 @@ class GenerationOperator(BaseOperator):
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
         """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
-        from kling_airflow.submission.order import SubmitLater
+        from kling_airflow.submission.order import OnChanged, SubmitLater
 
         submitter = self._submitter(context, client, until)
         with reminding(submitter):
             order = self._order(client)
         # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
         adopt = None if earlier else text_or_none(self.adopt_request_id)
-        refuse_while_in_doubt(submitter, order, in_doubt)
-        heed_changed_request(submitter, order, self.on_changed_request, None if adopt else self.log)
+        on_changed = OnChanged.read(self.on_changed_request)
+        paused_on = None if in_doubt is None else (str(in_doubt[0]), int(in_doubt[1]))
         try:
             while True:
                 try:
-                    found = submitter.adopt(order, adopt.strip()) if adopt else submitter.submit(order)
+                    if adopt:
+                        found = submitter.adopt(
+                            order, adopt.strip(), mismatch_allowed=True, in_doubt=paused_on
+                        )
+                    else:
+                        found = submitter.submit(order, on_changed=on_changed, in_doubt=paused_on)
                     return replace(found, earlier=max(found.earlier, earlier))
                 except SubmitLater as pause:
                     self.log.info("%s", pause)

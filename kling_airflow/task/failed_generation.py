@@ -72,7 +72,7 @@ def reminding(submitter: Submitter) -> Iterator[None]:
     try:
         yield
     except (InvalidArgument, MediaError) as error:
-        live = [record for record in submitter.remembered() if record.may_have_bought]
+        live = submitter.bought_before()
         if not live:
             raise
         ids = ", ".join(record.request_id or "one whose answer was lost" for record in live)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kling_airflow.submission.ledger import Ledger
+    from kling_airflow.submission.task_key import TaskKey
 
 
 def choose(context: Mapping[str, Any], *, durable: bool, folder: str | None) -> Ledger:
@@ -28,13 +29,19 @@ def choose(context: Mapping[str, Any], *, durable: bool, folder: str | None) -> 
     if not durable:
         return MemoryLedger()
     folder = text_or_none(folder) or configured_folder()
-    return TaskStateLedger(context) if folder is None else _in_folder(context, folder)
+    key = _task_key(context["ti"])
+    return TaskStateLedger(context, key) if folder is None else _in_folder(context, key, folder)
 
 
-def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
+def _task_key(ti: Any) -> TaskKey:
+    from kling_airflow.submission.task_key import TaskKey
+
+    return TaskKey(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def _in_folder(context: Mapping[str, Any], key: TaskKey, folder: str) -> Ledger:
     from kling_airflow.hooks.ledger import configured_deployment, open_folder
     from kling_airflow.submission.object_store import ObjectStoreLedger
-    from kling_airflow.submission.task_key import TaskKey
 
     place = open_folder(folder)
     deployment = configured_deployment()
@@ -44,7 +51,4 @@ def _in_folder(context: Mapping[str, Any], folder: str) -> Ledger:
             " other's requests for their own.",
             todo="Set it to a name of this Airflow, such as `prod` (AIRFLOW__KLING__DEPLOYMENT).",
         )
-    ti = context["ti"]
-    map_index = -1 if ti.map_index is None else ti.map_index
-    scope = TaskKey(ti.dag_id, ti.run_id, ti.task_id, map_index)
-    return ObjectStoreLedger(place, scope, deployment=deployment, by=f"try {ti.try_number}")
+    return ObjectStoreLedger(place, key, deployment=deployment, by=f"try {context['ti'].try_number}")

@@ -33,13 +33,12 @@ def plain_order(
     """
     from kling_airflow.gmi import catalog
     from kling_airflow.submission.order import DeliveredFrames, Order
-    from kling_airflow.submission.reconcile import asks_the_same
     from kling_airflow.submission.record import fingerprint
 
     # The queue's echo leaves out what is null, and so does the comparison with it.
     asked = {name: value for name, value in payload.items() if value is not None}
 
-    def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+    def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
         if check_payload or amount_or_none("max_cost_usd", max_cost_usd) is not None:
             description = client.model(model)
             if check_payload:
@@ -61,5 +60,5 @@ def plain_order(
         take,
         deliver,
         lambda _: payload,
-        lambda echo: asks_the_same(echo, asked),
+        asked,
     )
