@@ -1,4 +1,4 @@
-"""A task instance that asks for something else than before: its earlier request stays, a lost one is looked for."""
+"""What happens if a task instance asks for something else than it did before."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Ledger(Protocol):
         ...
 
     def owner(self, fingerprint: str, take: int) -> str:
-        """Return the text that names an order in a claim: the same in every try, different for every order."""
+        """Return the text that names an order in a claim: the same in every try, never that of another."""
         ...
 
     def claim(self, request_id: str, owner: str) -> bool | None:

@@ -134,7 +134,7 @@ class LedgerAdmin:
                 return last
             raise InvalidArgument(
                 f"The order has the request {record.request_id} already, which is paid for if it succeeds.",
-                todo="If you are certain that this request is not wanted, `kling-airflow ledger forget` the order first.",
+                todo="If this request is surely not wanted, `kling-airflow ledger forget` the order first.",
             )
         owner = self.journal.owner(last.task_key, record.fingerprint, record.take)
         if not self.claims.claim(request_id, owner):

@@ -235,8 +235,8 @@ class LostMemorySearch:
     def _unresolved(self, rows: list[Request], why: str) -> UnresolvedSubmission:
         which = f" Requests {names(rows)} {why}." if rows else ""
         return UnresolvedSubmission(
-            "The ledger has forgotten what this task has bought, because the task was cleared, and the queue's"
-            f" list since {clock(self.memory.since)} does not tell it.{which} Nothing was sent now.",
+            "The ledger has forgotten what this task has bought, because the task was cleared, and the"
+            f" queue's list since {clock(self.memory.since)} does not tell it.{which} Nothing was sent now.",
             todo="Look for the request in the GMI Cloud console. If it exists, set `adopt_request_id` to its"
             ' id. If you want a new clip in any case, set `on_clear="buy"` or another `take`. Then clear this'
             " task.",

@@ -40,7 +40,7 @@ def value(given: Any) -> Any:
 
 
 def text(given: str) -> str:
-    """Return a text in Unicode NFC, with ``\\n`` as line end, without white space around it."""
+    """Return a text in Unicode NFC, with one kind of line end, without white space around it."""
     return unicodedata.normalize("NFC", given).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 

@@ -177,8 +177,8 @@ class ObjectStoreLedger:
             what = f"`{entry.record.state}`, by {entry.by}, at {clock(entry.at)}"
         raise Fenced(
             "Another try of this task has written to the ledger meanwhile:"
-            f" {self.journal.store.uri}/{entry_file(folder, number)} ({what}). This try sends nothing anymore;"
-            " the next one goes by what stands there."
+            f" {self.journal.store.uri}/{entry_file(folder, number)} ({what}). This try sends nothing"
+            " more; the next one goes by what stands there."
         )
 
 
@@ -207,4 +207,5 @@ def prove(store: Store, deployment: str) -> None:
 
 
 def _trial() -> bytes:
-    return f"This file tests whether the store creates files exclusively. Keep it. {secrets.token_hex(8)}\n".encode()
+    nonce = secrets.token_hex(8)
+    return f"This file tests whether the store creates files exclusively. Keep it. {nonce}\n".encode()

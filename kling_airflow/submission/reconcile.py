@@ -104,8 +104,8 @@ class Sighting:
             "" if self.read_back else "the list could not be read back past the submission",
             "" if self.younger else "no request is listed that is younger than ours would be",
             "" if self.current or not self.younger else "a page of the list is older than the submission",
-            f"{len(self.doubtful)} rows can't be told from ours, because their payload is missing, partial, or"
-            f" has more in it ({names(self.doubtful)})"
+            f"{len(self.doubtful)} rows can't be told from ours, because their payload is missing, partial,"
+            f" or has more in it ({names(self.doubtful)})"
             if self.doubtful
             else "",
             f"{self.unreadable} rows have no readable id" if self.unreadable else "",
@@ -202,7 +202,7 @@ def read_list(queue: Listing, model: str, window: Window) -> Rows:
 
 
 def find(queue: Listing, model: str, request_id: str) -> Request | None:
-    """Return a request that the list shows though it can't be had by its id; None if the list has no such row.
+    """Return a request that the list shows though it can't be had by its id; None if it is not listed.
 
     One user saw this of requests that were made in the vendor's web console.
 

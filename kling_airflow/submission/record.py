@@ -80,7 +80,7 @@ class SubmissionRecord:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it is unknown if the queue has a request of this order, of the last POST or an earlier one."""
+        """Whether it is unknown if the queue has a request of this order, from any of its POSTs."""
         if self.state is State.NOT_SENT:
             return self.doubted_since is not None
         return self.state is State.SENDING
@@ -223,7 +223,7 @@ def fingerprint(
     :param organization_id: the organization that asks, as the connection names it.
     :param generation: how often the task was cleared in order to buy anew; 0 unless the user wants that.
     """
-    material = {
+    material: dict[str, Any] = {
         "model": model,
         "fields": {name: normal_form.value(value) for name, value in fields.items() if value is not None},
         "frames": dict(frames),

@@ -169,7 +169,7 @@ class Recovery:
             return Sighting()
 
     def _choose(self, order: Order, record: SubmissionRecord, sighting: Sighting) -> Submitted:
-        """Take the request that is ours. Without a marker it may be one of another task that asks the same."""
+        """Take the request that is ours. Without a marker it may be another task's that asks the same."""
         ours = sorted(sighting.ours, key=preference)
         if record.marker is None and len(ours) > 1:
             raise self._unresolved(record, f"{len(ours)} requests ask the same: {names(ours)}.")
@@ -238,7 +238,7 @@ def known(record: SubmissionRecord) -> Submitted:
 
 
 def preference(request: Request) -> tuple[int, int]:
-    """Return the sort key of requests that are all ours: a success first, then a live one; the oldest first."""
+    """Return the sort key of requests that are all ours: a success first, then a live one, by age."""
     rank = 0 if request.status is Status.SUCCESS else 2 if request.status.terminal else 1
     return rank, request.created_at or 0
 

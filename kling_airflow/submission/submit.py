@@ -34,7 +34,7 @@ from kling_airflow.submission.recover import Recovery, known
 from kling_airflow.submission.siblings import MappedSiblings
 
 PAUSE_MAX: Final = 60.0
-"""Seconds of the longest pause that is waited here; for a longer one the caller comes back (``SubmitLater``)."""
+"""Seconds of the longest pause that is waited here; after a longer one the caller comes back."""
 STALE_AFTER: Final = 150.0
 """Seconds after which a stored intent is too old to send on: its absence could soon be proven. The intent is
 stored anew, and a try that a newer one has replaced meanwhile is fenced."""

@@ -80,7 +80,7 @@ class TaskStateLedger:
             complete = complete or bool(self._keys())  # a store with records was not discarded
             self._set(self._begun, _COMPLETE if complete else _DISCARDED)
             return complete
-        return begun == _COMPLETE
+        return bool(begun == _COMPLETE)
 
     def owner(self, fingerprint: str, take: int) -> str:
         """Return a text that names an order; no claim is ever made with it."""
