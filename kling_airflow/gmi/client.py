@@ -17,6 +17,7 @@ from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
 from kling_airflow.gmi.failures import Lost, lost, read_json, refusal, too_large
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
+from kling_airflow.gmi.queue_clock import QueueClock
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 from kling_airflow.gmi.retries import Retries
@@ -55,6 +56,7 @@ class GMIClient:
     ) -> None:
         self.protocol = Protocol(api_key, base_url, organization_id)
         self.retries = retries or Retries()
+        self.queue_clock = QueueClock()
         self._session = _session()
 
     def __enter__(self) -> Self:
@@ -121,6 +123,10 @@ class GMIClient:
         except GMIError:
             return False
 
+    def queue_time(self) -> float | None:
+        """Return the queue's own time now, in Unix seconds; None if no response has told it yet."""
+        return self.queue_clock.now()
+
     def check(self) -> None:
         """Ask whether the queue accepts this key.
 
@@ -174,9 +180,12 @@ class GMIClient:
                 stream=True,
             ) as response:
                 body = _read(call, response, deadline)
-                return self.protocol.response(response.status_code, response.headers, body)
+                result = self.protocol.response(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise lost(call, _lost_when(error), _reason(error)) from None
+        if call.keyed:  # an upload goes to an object store, which has a clock of its own
+            self.queue_clock.note(result.served_at)
+        return result
 
 
 def _session() -> requests.Session:

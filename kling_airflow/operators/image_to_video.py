@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
-    from kling_airflow.submission.frame_delivery import ImageDelivery, SourceFrame
     from kling_airflow.submission.order import DeliveredFrames, Order
+    from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
 
 
 class KlingImageToVideoOperator(GenerationOperator):
@@ -129,11 +129,10 @@ class KlingImageToVideoOperator(GenerationOperator):
 
         return ClipOptions.of(self._model(), **self._given())
 
-    def _order(self, client: GMIClient) -> Order:
-        from kling_airflow.submission.frame_delivery import ImageDelivery
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         from kling_airflow.submission.order import Order
-        from kling_airflow.submission.reconcile import asks_the_same
         from kling_airflow.submission.record import fingerprint
+        from kling_airflow.submission.source_frame import ImageDelivery
 
         options = self._clip_options()
         take = whole_number("take", self.take, least=1)
@@ -145,20 +144,21 @@ class KlingImageToVideoOperator(GenerationOperator):
             {name: frame.identity for name, frame in frames.items()},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
+            generation=generation,
         )
 
-        def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-            return self._deliver(options, frames, how, client, marker=marker, addresses=addresses)
+        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+            return self._deliver(
+                options, frames, how, client, order_id=order_id, marker=marker, addresses=addresses
+            )
 
-        def matches(echo: Mapping[str, Any]) -> bool | None:
-            addresses = {name: frame.address() for name, frame in frames.items()}
-            return asks_the_same(echo, options.to_json(), addresses)
-
-        return Order(options.spec.id, order_fingerprint, take, deliver, options.payload, matches)
+        return Order(
+            options.spec.id, order_fingerprint, take, deliver, options.payload, options.to_json(), frames
+        )
 
     def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
         """Return the frames by the payload's field; each is read and checked under its argument's name."""
-        from kling_airflow.submission.frame_delivery import read_source
+        from kling_airflow.submission.source_frame import read_source
 
         if self.image_tail:
             self._check_end_frame(options.spec)
@@ -180,6 +180,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         how: ImageDelivery,
         client: GMIClient,
         *,
+        order_id: str,
         marker: str | None,
         addresses: Mapping[str, str],
     ) -> DeliveredFrames:
@@ -193,7 +194,9 @@ class KlingImageToVideoOperator(GenerationOperator):
             words=str(options),
             log=self.log,
         )
-        delivered = deliver(frames, how, client, self.log, marker=marker, addresses=addresses)
+        delivered = deliver(
+            frames, how, client, self.log, order_id=order_id, marker=marker, addresses=addresses
+        )
         if not delivered.addresses:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
         return delivered

@@ -72,7 +72,7 @@ class GMICloudRequestOperator(GenerationOperator):
     def _price_usd(self, client: GMIClient) -> float | None:
         return catalog_price_usd(client, self._model(), self.payload, self.log)
 
-    def _order(self, client: GMIClient) -> Order:
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         if not isinstance(self.payload, Mapping) or not self.payload:
             raise InvalidArgument(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
         refuse_empty_templates("payload", self.payload, self._written)
@@ -86,4 +86,5 @@ class GMICloudRequestOperator(GenerationOperator):
             check_payload=self.check_payload,
             words=f"this request of {model}",
             log=self.log,
+            generation=generation,
         )

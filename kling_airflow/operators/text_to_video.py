@@ -102,7 +102,7 @@ class KlingTextToVideoOperator(GenerationOperator):
 
         return ClipOptions.of(self._model(), **self._given())
 
-    def _order(self, client: GMIClient) -> Order:
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         options = self._clip_options()
         return payload_order(
             client,
@@ -113,4 +113,5 @@ class KlingTextToVideoOperator(GenerationOperator):
             check_payload=False,
             words=str(options),
             log=self.log,
+            generation=generation,
         )

@@ -22,6 +22,7 @@ def payload_order(
     check_payload: bool,
     words: str,
     log: Log,
+    generation: int = 0,
 ) -> Order:
     """Return the order of a payload that is sent unchanged.
 
@@ -29,16 +30,16 @@ def payload_order(
     sent: what was bought before is found again whatever the catalog says now.
 
     :param words: what is bought, for errors.
+    :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
     """
     from kling_airflow.gmi import catalog
     from kling_airflow.submission.order import DeliveredFrames, Order
-    from kling_airflow.submission.reconcile import asks_the_same
     from kling_airflow.submission.record import fingerprint
 
     # The queue's echo leaves out what is null, and so does the comparison with it.
     asked = {name: value for name, value in payload.items() if value is not None}
 
-    def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+    def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
         description = client.model(model) if check_payload else None
         if description is not None:
             catalog.check(model, description, payload)
@@ -57,9 +58,10 @@ def payload_order(
             {},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
+            generation=generation,
         ),
         take,
         deliver,
         lambda _: payload,
-        lambda echo: asks_the_same(echo, asked),
+        asked,
     )

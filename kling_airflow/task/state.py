@@ -57,7 +57,7 @@ def task_end(ti: Any, *, fail_fast: bool = False) -> TaskEnd:
     """
     try:
         key = task_key(ti)
-        states = _states(
+        states = instance_states(
             key.dag_id, key.run_id, [key.task_id], key.map_index if key.map_index >= 0 else None
         )
         end = end_in(states, key.run_id, key.task_id, key.map_index)
@@ -71,7 +71,7 @@ def task_end(ti: Any, *, fail_fast: bool = False) -> TaskEnd:
 def _another_failed(key: TaskKey) -> bool:
     """Return whether a task of the run has failed besides this one; True, too, if that is not known."""
     try:
-        states = _states(key.dag_id, key.run_id, None, None)[key.run_id]
+        states = instance_states(key.dag_id, key.run_id, None, None)[key.run_id]
     except Exception:
         return True
     own = _name(key.task_id, key.map_index)
@@ -83,10 +83,15 @@ def _name(task_id: str, map_index: int) -> str:
     return task_id if map_index < 0 else f"{task_id}_{map_index}"
 
 
-def _states(dag_id: str, run_id: str, task_ids: list[str] | None, map_index: int | None) -> Any:
+def instance_states(dag_id: str, run_id: str, task_ids: list[str] | None, map_index: int | None) -> Any:
+    """Return the states of task instances of a run: by run, then by task; a mapped one is ``task_0``.
+
+    :param task_ids: None for all tasks.
+    :param map_index: None for all.
+    """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    return RuntimeTaskInstance.get_task_states(
+    return RuntimeTaskInstance.get_taskinstance_states(
         dag_id=dag_id, task_ids=task_ids, run_ids=[run_id], map_index=map_index
     )
 

@@ -28,10 +28,9 @@ class Tries:
     replaced: bool = False
 
     @classmethod
-    def of(cls, context: Mapping[str, Any]) -> Self:
+    def of(cls, context: Mapping[str, Any], *, retries: int) -> Self:
         """Return the tries of a running task; whatever Airflow doesn't say counts as a first try."""
         ti = context["ti"]
-        retries = int(getattr(context.get("task"), "retries", None) or 0)
         max_tries = getattr(ti, "max_tries", None)
         number = getattr(ti, "try_number", None)
         # A clear of a loop's gate makes new task instances of the iterations after it (Airflow 3.4).

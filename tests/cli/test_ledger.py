@@ -218,7 +218,7 @@ def test_as_many_digits_as_it_takes(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_adopt_gives_a_lost_order_its_request(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(root)
     assert run(root, "adopt", order(ONE), "r-1") == 0
-    assert "has the request r-1 now (step 2)" in capsys.readouterr().out
+    assert "has the request r-1 now (entry 2)" in capsys.readouterr().out
     record = read(root, ONE)
     assert record == replace(sending().submitted("r-1", now=AT), submitted_at=AT)
     assert (root / "prod/claims/r-1").read_text() == ONE.owner(PRINT, 1)

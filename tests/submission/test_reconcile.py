@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from kling_airflow.errors import ResponseTooLarge, Unreachable
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.submission.reconcile import MARGIN, asks_the_same, carries, find, look
+from kling_airflow.submission.echo import asks_the_same, carries
+from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN, MARGIN, find, look
 from kling_airflow.submission.record import State, SubmissionRecord
 
 SENT = 1_000_000.0
 MARKER = "https://uploads.example/6f1c.jpeg"
 RECORD = SubmissionRecord("f" * 64, 1, "m", State.NOT_SENT).sending(
-    now=SENT, within=180, marker=MARKER, frames={"image": MARKER}
+    now=SENT, within=180, marker=MARKER, frames={"image": MARKER}, queue_now=SENT
 )
-LATER = RECORD.arrives_by + MARGIN + 1  # type: ignore[operator]
+LATER = RECORD.latest_arrival + LATE_ARRIVAL_MARGIN + MARGIN + 1
 
 
 def row(request_id: str, created_at: float, **fields: Any) -> Request:
