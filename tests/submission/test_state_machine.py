@@ -365,10 +365,12 @@ class SubmitOnce(RuleBasedStateMachine):
             def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
                 client.retries = Retries(attempts=2, base=0.0)
                 submitter = super()._submitter(context, client, machine.now() + 3600)
-                submitter.book.ledger = Mortal(  # type: ignore[assignment]
-                    submitter.book.ledger, machine.crash, lambda: machine.in_the_post(self)
+                client.queue_clock.elapsed = world.clock.now
+                access = submitter.ledger_access
+                access.ledger = Mortal(  # type: ignore[assignment]
+                    access.ledger, machine.crash, lambda: machine.in_the_post(self)
                 )
-                submitter.book.now, submitter.book.sleep = machine.now, machine.pass_time
+                access.now, access.sleep = machine.now, machine.pass_time
                 for part in (submitter, submitter.recovery):
                     part.now, part.sleep = machine.now, self._stopping.sleep
                 return submitter
