@@ -45,7 +45,7 @@ def seconds(field: str, value: object) -> float:
 def amount(field: str, value: object) -> float:
     """Read a number that is 0 or more, or its text.
 
-    :raises InvalidArgument: for anything else, and for what an empty template renders: "", "None" and the like.
+    :raises InvalidArgument: for anything else, and for what an empty template renders: "", "None" ...
     """
     number = number_or_none(field, value)
     if number is None:

@@ -12,8 +12,8 @@ from typing import Any, Final
 from kling_airflow.models import MODELS
 
 _CATALOG_SOUND_FACTOR: Final = 1.5
-"""How much dearer a clip with sound is, for a model that is not in the table of models: the factor of Kling v3
-(documented), assumed for others. A price that is too high is better than one that is too low."""
+"""How much dearer a clip with sound is, for a model that is not in the table of models: the factor of Kling
+v3 (documented), assumed for others. A price that is too high is better than one that is too low."""
 
 
 def price_usd(
@@ -23,7 +23,7 @@ def price_usd(
 
     :param model: the model's id.
     :param payload: what is asked, as the queue spells it: ``{"duration": "5", "sound": "on"}``.
-    :param description: the catalog's entry of the model; None if the catalog wasn't asked, or doesn't know it.
+    :param description: the catalog's entry of the model; None if there is none, or it wasn't asked.
     """
     by_table = _by_table(model, payload)
     if description is None or not _has_price(description):

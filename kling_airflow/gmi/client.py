@@ -183,7 +183,7 @@ class GMIClient:
                 result = self.protocol.response(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise lost(call, _lost_when(error), _reason(error)) from None
-        if call.keyed:  # an upload goes to an object store, which has a clock of its own
+        if call.sends_key:  # an upload goes to an object store, which has a clock of its own
             self.queue_clock.note(result.served_at)
         return result
 

@@ -19,8 +19,8 @@ from kling_airflow.task.clip_fields import completed
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
 from kling_airflow.task.resubmission import raise_unless_resubmitted
-from kling_airflow.task.tries import Tries
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
+from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,8 +37,7 @@ class GenerationOperator(BaseOperator):
     :param take: which take of the same order, 1 for the first; templated.
     :param adopt_request_id: a request that you know to be this order's; the task takes it instead of buying
         one; templated.
-    :param adopt_mismatch: what to do if that request asks for something else than this task: ``refuse`` it, or
-        ``allow`` it.
+    :param adopt_mismatch: ``refuse`` or ``allow`` a request that asks for something else than this task.
     :param durable: keep a record of the submission in a ledger. With False a crash may buy the clip twice.
     :param ledger: the address of a ledger in an object store (``s3://...``), used instead of Airflow's task
         state store; None for ``[kling] ledger``, and if that isn't set, the task state store; templated.
@@ -56,14 +55,14 @@ class GenerationOperator(BaseOperator):
         the earlier request in an automatic retry, and submit the new order in a try that a user asked for;
         ``submit`` the new order in every try; or ``fail``. A failed request does not count, because it isn't
         billed; a cancelled one does.
-    :param on_clear: ``keep`` and find the clip that was bought before a clear, or ``buy`` another. A clear of a
-        running task looks like a retry to the task, and keeps.
+    :param on_clear: ``keep`` and find the clip that was bought before a clear, or ``buy`` another. A clear of
+        a running task looks like a retry to the task, and keeps.
     :param resubmit_on: which failed generations are submitted again while waiting: ``passing`` reasons (rate
         limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
     :param max_resubmissions: how often, at most, over all tries.
     :param resubmit_delay: seconds before each resubmission.
-    :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed or success, or
-        removes it. Never on a clear, an eviction or a restart, nor on ``skipped``, which Airflow also sets.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed or success,
+        or removes it. Never on a clear, an eviction, a restart, or ``skipped``, which Airflow sets, too.
     :param cancel_on_timeout: cancel the request when the wait times out.
     """
 
@@ -124,8 +123,6 @@ class GenerationOperator(BaseOperator):
             check_execution_timeout(self.execution_timeout)
             GenerationOptions.read(vars(self))
 
-    # What each kind of generation defines.
-
     @abstractmethod
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         """Check everything that can be checked for free, and return what is asked for.
@@ -144,8 +141,6 @@ class GenerationOperator(BaseOperator):
     def _price_usd(self, client: GMIClient) -> float | None:
         """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
         return None
-
-    # The task.
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
@@ -203,8 +198,6 @@ class GenerationOperator(BaseOperator):
         """
         self._stop.set()
 
-    # Submitting.
-
     def _submit(
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
@@ -244,8 +237,6 @@ class GenerationOperator(BaseOperator):
     def _options(self) -> GenerationOptions:
         """Return the arguments as they are meant; wrong ones are refused before anything is spent."""
         return GenerationOptions.read(vars(self))
-
-    # Waiting.
 
     def _wait_for_clip(self, context: Context, submitted: Submitted) -> dict[str, Any]:
         from kling_airflow.task.wait import WorkerWait, begin_wait

@@ -38,8 +38,9 @@ class KlingImageToVideoOperator(GenerationOperator):
     :param duration: seconds, 3 to 15; templated.
     :param sound: whether the clip gets an audio track, for a model that has sound; templated.
     :param resolution: ``720p`` or ``1080p``, for a model that has resolutions; templated.
-    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table of
-        models and the queue's catalog; None for no limit. Per clip: a mapped task multiplies it; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table
+        of models and the queue's catalog; None for no limit. Per clip: a mapped task multiplies it;
+        templated.
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``;
         templated.
     :param image_conn_id: the connection of the frames' store; None for the store's default; templated.

@@ -1,4 +1,4 @@
-"""What a try knows of a task instance whose ledger may have been discarded, so that it searches before it buys.
+"""What a try knows of a task instance whose ledger may be discarded, so that it searches before it buys.
 
 Airflow 3.4 and later discard the task state store when a user clears a task, unless "keep task state" is
 ticked; clearing a whole run keeps it in 3.4.
@@ -48,7 +48,7 @@ def read_public_frame(url: str) -> bytes:
     :raises DownloadFailed: if they don't arrive.
     """
     from kling_airflow.media.download import DownloadLimits, read_url
-    from kling_airflow.media.frame_check import MAX_FRAME_BYTES
+    from kling_airflow.media.limits import MAX_FRAME_BYTES
 
     return read_url(url, DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS))
 

@@ -31,8 +31,8 @@ class TaskEnd(Enum):
     """Or that is not known: Airflow can't be asked, or has no such task instance."""
     BY_USER = "a user has ended the task"
     UNCLEAR = "the task was ended by a user, by `dagrun_timeout` or by another task's failure (`fail_fast`)"
-    """``dagrun_timeout`` and ``fail_fast`` set waiting tasks to ``skipped``, and ``fail_fast`` sets running ones
-    to ``failed`` (Airflow 3.3.2); a user can set both states, too."""
+    """``dagrun_timeout`` and ``fail_fast`` set waiting tasks to ``skipped``, and ``fail_fast`` sets running
+    ones to ``failed`` (Airflow 3.3.2); a user can set both states, too."""
 
 
 def end_in(states: Mapping[str, Mapping[str, Any]], run_id: str, task_id: str, map_index: int) -> TaskEnd:
@@ -91,7 +91,7 @@ def instance_states(dag_id: str, run_id: str, task_ids: list[str] | None, map_in
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    return RuntimeTaskInstance.get_taskinstance_states(
+    return RuntimeTaskInstance.get_task_states(
         dag_id=dag_id, task_ids=task_ids, run_ids=[run_id], map_index=map_index
     )
 
@@ -132,6 +132,6 @@ async def _cancel_if_ended(ti: Any, gmi_conn_id: str, request_id: str, log: Any)
 
 _ADVICE: Final = {
     TaskEnd.NOT_ENDED: "",
-    TaskEnd.UNCLEAR: " Its clip is paid for when it succeeds. Clear the task to wait for it and buy nothing, or"
-    " cancel the request in the GMI Cloud console.",
+    TaskEnd.UNCLEAR: " Its clip is paid for when it succeeds. Clear the task to wait for it and buy nothing,"
+    " or cancel the request in the GMI Cloud console.",
 }

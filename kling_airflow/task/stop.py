@@ -74,8 +74,8 @@ class TaskStopped(KlingError, AirflowException):
         elif end is TaskEnd.UNCLEAR:
             what = f"While the task waited for request {request_id}, {end.value}. The request goes on."
             todo = (
-                "Clear the task to wait for the request and buy nothing, or cancel the request in the GMI Cloud"
-                " console."
+                "Clear the task to wait for the request and buy nothing, or cancel the request in the GMI"
+                " Cloud console."
             )
         else:
             what = f"The task was stopped while it waited for request {request_id}; no user has ended it."

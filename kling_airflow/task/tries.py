@@ -62,8 +62,5 @@ class Tries:
 
     @property
     def generation(self) -> int:
-        """Tell the time after a clear from the time before: the same in all retries, another after each clear.
-
-        0 before the first clear.
-        """
+        """A number that is the same in all retries and another after each clear; 0 before the first clear."""
         return self.max_tries if self.number > 1 and self.max_tries != self.retries else 0

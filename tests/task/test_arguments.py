@@ -28,9 +28,7 @@ def test_a_wrong_length_of_time_is_refused(value: Any) -> None:
         seconds("timeout", value)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(1, 1), (0, 0), ("0.84", 0.84), (" 2 ", 2)]
-)
+@pytest.mark.parametrize(("value", "expected"), [(1, 1), (0, 0), ("0.84", 0.84), (" 2 ", 2)])
 def test_dollars(value: Any, expected: float) -> None:
     assert amount("max_cost_usd", value) == expected
 
