@@ -248,7 +248,7 @@ class GenerationOperator(BaseOperator):
             unreachable_after=options.unreachable_after,
             submitted_at=submitted.submitted_at,
         )
-        worker_wait = WorkerWait(wait, client, self.log, poll_interval=options.poll_interval)
+        worker_wait = WorkerWait(wait, self._hook, self.log, poll_interval=options.poll_interval)
         defer = (lambda: self._defer_wait(wait, submitted)) if self.deferrable else None
         try:
             with stopping_safely(submitted.request_id, client, self.log, context, options):

@@ -177,7 +177,7 @@ class TestAfterAPause:
         store, _ = lost
         queue.faults.clear()
         (entry,) = queue.ledger()
-        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id)
+        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id, adopt_mismatch="allow")
         assert made.execute(context(store)) == entry.request_id
         assert posts(queue) == 1
         assert not any(BESIDES in line for line in told), "nothing is bought besides"
@@ -240,5 +240,7 @@ class TestAfterAPause:
         fields: dict[str, Any] = {"prompt": "fall", "on_changed_request": "fail"}
         with pytest.raises(exceptions.InvalidArgument, match="may have been paid for"):
             operator(rocket, **fields).execute(context(store))
-        found = operator(rocket, adopt_request_id=entry.request_id, **fields).execute(context(store))
+        found = operator(rocket, adopt_request_id=entry.request_id, adopt_mismatch="allow", **fields).execute(
+            context(store)
+        )
         assert found == entry.request_id
