@@ -80,7 +80,7 @@ class Protocol:
 
         :raises GMIError: as :func:`refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
         """
-        request = Request.read(read_json(call, response))
+        request = Request.read(read_json(call, response), served_at=response.served_at)
         if request is None:
             raise without_request_id(response)
         return request
@@ -93,7 +93,7 @@ class Protocol:
 
     def read_get(self, call: Call, response: Response) -> Request:
         """Return the request in its current state."""
-        request = Request.read(read_json(call, response))
+        request = Request.read(read_json(call, response), served_at=response.served_at)
         if request is None:
             raise unreadable(call, response, "has no request id")
         return request

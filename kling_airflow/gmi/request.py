@@ -68,6 +68,7 @@ class Request:
     :param payload: the queue's echo of what was asked. One user saw it empty.
     :param outcome: empty until the request is terminal.
     :param created_at: Unix seconds; None if the record does not say. The other two times alike.
+    :param served_at: the queue's own clock when it sent this, in Unix seconds; None if it does not say.
     """
 
     request_id: str
@@ -79,12 +80,14 @@ class Request:
     created_at: int | None = None
     updated_at: int | None = None
     queued_at: int | None = None
+    served_at: float | None = field(default=None, compare=False)
 
     @classmethod
-    def read(cls, data: object) -> Request | None:
+    def read(cls, data: object, *, served_at: float | None = None) -> Request | None:
         """Return the request in a JSON value; None if there is no readable request id.
 
         :param data: a record of ``GET /requests/{id}``, a row of the list, or the response to a submission.
+        :param served_at: the `Date` of the response, in Unix seconds.
         """
         if not isinstance(data, dict) or (request_id := _request_id(data)) is None:
             return None
@@ -99,6 +102,7 @@ class Request:
             created_at=_seconds(data.get("created_at")),
             updated_at=_seconds(data.get("updated_at")),
             queued_at=_seconds(data.get("queued_at")),
+            served_at=served_at,
         )
 
     @property
@@ -167,7 +171,7 @@ class Page:
         requests, unread = [], {}
         for row in rows:
             if only is None or (request_id := _request_id(row)) in only:
-                if (request := Request.read(row)) is not None:
+                if (request := Request.read(row, served_at=served_at)) is not None:
                     requests.append(request)
             elif request_id is not None:
                 unread[request_id] = _stamp(row)

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from kling_airflow.gmi.request import error_text
 
+MAX_RETRY_AFTER: Final = 3600.0
+"""Seconds. A longer ``Retry-After`` is shortened: the rate limits of the queue count requests per hour."""
 _MESSAGE_MAX_CHARACTERS = 300
 _MESSAGE_MAX_BYTES = 20_000
+_DATE_MAX_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,16 @@ class Response:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that ``Retry-After`` asks for, as a number or a date; None without a readable one."""
+        """Seconds that ``Retry-After`` asks for, at most an hour; None without a readable number or date."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return float(value)
+            return min(float(value), MAX_RETRY_AFTER)
         date = _http_date(value)
-        return None if date is None else max(0.0, date - time.time())
+        if date is None:
+            return None
+        # The server's own clock, if it says: the clock of this machine may differ.
+        now = time.time() if self.served_at is None else self.served_at
+        return min(max(0.0, date - now), MAX_RETRY_AFTER)
 
     @property
     def served_at(self) -> float | None:
@@ -80,10 +87,10 @@ class Response:
 
 def _http_date(value: str) -> float | None:
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        date = parsedate_to_datetime(value[:_DATE_MAX_CHARACTERS])
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):  # all of them for some odd text
         return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def _shortened(text: str) -> str:
