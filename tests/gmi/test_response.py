@@ -13,6 +13,9 @@ from kling_airflow.gmi.response import MAX_RETRY_AFTER
 from tests.gmi.test_failures import response_of
 
 NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
+DATES = st.builds(
+    "Mon, {} Jan {} {}:00:00 {}".format, st.integers(), st.integers(), st.integers(), st.text(max_size=8)
+)
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
