@@ -157,7 +157,7 @@ class TestRefusing:
         assert "GET /models/{id}" not in queue.calls()
 
     def test_a_limit_needs_a_price(self, queue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kling_airflow.simulator.catalog.Model.describe", _without_price)
+        monkeypatch.setattr("kling_airflow.simulator.queue.catalog.Model.describe", _without_price)
         with pytest.raises(
             exceptions.InvalidArgument,
             match="is not known: the catalog has none",

@@ -28,6 +28,8 @@ def base64_picture(**shape: Any) -> str:
 
 
 FRAME = base64_picture()
+GOOD = {"prompt": "p", "image": FRAME}
+"""A payload of `MODEL` that the queue accepts."""
 
 
 class Queue:
@@ -49,7 +51,7 @@ class Queue:
         return self.call("POST", "/requests", json={"model": model, "payload": payload}, **kwargs)
 
     def submit(self, model: str = MODEL, **payload: Any) -> str:
-        """Create a request that passes; return its id."""
+        """Create a request that the queue accepts; return its id."""
         if model == MODEL:
             payload = {"prompt": "a prompt", "image": FRAME} | payload
         answer = self.post(payload, model)

@@ -1,24 +1,19 @@
-"""Faults over real sockets, where the conformance tests leave off: combined, aimed, and in the list."""
+"""The effects of faults over real sockets: combined, for chosen calls, and in the list."""
 
 from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from requests.exceptions import ConnectionError as Disconnected
 from requests.exceptions import ReadTimeout
 
-from tests.simulator.client import FRAME, MODEL, Queue
-
-if TYPE_CHECKING:
-    from kling_airflow.simulator import ManualClock, Simulator
-
-    Slow = tuple[Simulator, Queue, ManualClock]
-
-GOOD = {"prompt": "p", "image": FRAME}
+from kling_airflow.simulator import Simulator
+from tests.simulator.client import GOOD, MODEL, Queue
+from tests.simulator.fixture_types import Slow
 
 
 def test_late_and_then_reset(sim: Simulator, queue: Queue) -> None:
@@ -55,26 +50,26 @@ def test_refusal_stays_a_refusal(sim: Simulator, queue: Queue, fault: str) -> No
     assert sim.ledger() == []
 
 
-def test_aimed_at_one_of_many(sim: Simulator, queue: Queue) -> None:
+def test_strikes_the_payload_that_contains_a_text(sim: Simulator, queue: Queue) -> None:
     sim.faults.add("capacity", contains="second prompt")
     codes = [queue.post(GOOD | {"prompt": f"{n} prompt"}).status_code for n in ("first", "second", "third")]
     assert codes == [200, 503, 200]
 
 
-def test_aimed_at_a_model(sim: Simulator, queue: Queue) -> None:
+def test_strikes_one_model(sim: Simulator, queue: Queue) -> None:
     sim.faults.add("capacity", model="kling-v3-text-to-video", times=1)
     assert queue.post(GOOD).status_code == 200
     assert queue.post({"prompt": "p"}, "kling-v3-text-to-video").status_code == 503
 
 
-def test_aimed_at_a_request(sim: Simulator, queue: Queue) -> None:
+def test_strikes_one_request(sim: Simulator, queue: Queue) -> None:
     one, other = queue.submit(), queue.submit()
     sim.faults.add("http-error", call="GET /requests/{id}", request_id=one, status=503, message="later")
     assert queue.call("GET", f"/requests/{one}").status_code == 503
     assert queue.call("GET", f"/requests/{other}").status_code == 200
 
 
-def test_fate_of_a_request_that_exists(slow: Slow) -> None:
+def test_life_of_a_request_that_exists(slow: Slow) -> None:
     simulator, queue, clock = slow
     doomed, spared = queue.submit(), queue.submit()
     simulator.faults.add("failed", request_id=doomed, reason="the vendor broke down", after=0)
@@ -85,7 +80,7 @@ def test_fate_of_a_request_that_exists(slow: Slow) -> None:
     assert [entry.billed for entry in simulator.ledger()] == [False, True]
 
 
-def test_fate_of_a_request_that_is_over_changes_nothing(sim: Simulator, queue: Queue) -> None:
+def test_a_request_that_has_ended_is_not_changed(sim: Simulator, queue: Queue) -> None:
     request_id = queue.submit()
     record = queue.finished(request_id)
     sim.faults.add("failed", request_id=request_id, after=0)
@@ -128,7 +123,7 @@ def test_reads_can_break_too(sim: Simulator, queue: Queue, fault: str) -> None:
     assert queue.get(request_id)
 
 
-def test_frame_the_service_fetches_from_us_can_be_lost(sim: Simulator, queue: Queue) -> None:
+def test_uploaded_frame_can_be_gone(sim: Simulator, queue: Queue) -> None:
     url = queue.upload(b"\x89PNG", "png", "image/png")
     sim.faults.add("media-gone", call="GET upload")
     assert requests.get(url, timeout=5).status_code == 404
@@ -144,7 +139,7 @@ def test_upload_url_expired(sim: Simulator, queue: Queue) -> None:
 
 
 def raw_read(sim: Simulator) -> bytes:
-    """What a plain socket reads after it has sent a whole call."""
+    """Everything that a plain socket reads after it has sent a whole call."""
     address = ("127.0.0.1", int(sim.base_url.rpartition(":")[2]))
     with socket.create_connection(address, timeout=5) as connection:
         connection.sendall(
@@ -177,7 +172,7 @@ def test_cut_off_is_closed_below_its_content_length(sim: Simulator) -> None:
 
 
 class TestList:
-    """The list, as it must not mislead anyone."""
+    """Faults of the list."""
 
     @pytest.fixture
     def ids(self, queue: Queue) -> list[str]:
