@@ -13,7 +13,7 @@ from kling_airflow.simulator.config_file import load
 from kling_airflow.simulator.settings import Settings, problems
 
 DEFAULT_PORT = 8787
-_SKIPPED = frozenset({"accounts", "faults"})
+_SKIPPED = frozenset({"accounts", "allowed_hosts", "faults"})
 HELP = {
     "speed": "how many times faster than the real service the simulator works (default 1)",
     "seed": "the seed of every random choice (default 0)",
@@ -25,6 +25,7 @@ HELP = {
     "render_workers": "number of processes that render clips (default 1)",
     "media_dir": "the folder of the rendered clips (default: a temporary folder)",
     "fetch_frames": "fetch and check frames that are given as URLs (default: yes)",
+    "allowed_hosts": "a host name that calls may name besides localhost and --host; may be repeated",
     "public_url": "the beginning of media and upload URLs, if a proxy stands before the simulator",
     "upload_expiry_seconds": "how long an upload URL is valid (default 900)",
     "strict_enums": "refuse integers where enums of strings are documented",
@@ -53,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help=f"0 takes a free one (default {DEFAULT_PORT})"
     )
+    parser.add_argument(
+        "--allowed-host",
+        dest="allowed_hosts",
+        action="append",
+        metavar="NAME",
+        help=HELP["allowed_hosts"],
+    )
     parser.add_argument("--quiet", action="store_true", help="don't print what happens to each request")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with any of the settings")
     for name, field in Settings.model_fields.items():
@@ -75,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from kling_airflow.simulator.server import Simulator, loop_factory
 
     chosen = {name: getattr(args, name) for name in Settings.model_fields if name not in _SKIPPED}
+    chosen["allowed_hosts"] = args.allowed_hosts
     chosen = {name: value for name, value in chosen.items() if value is not None}
     try:
         settings = load(args.config, **chosen) if args.config else Settings(**chosen)

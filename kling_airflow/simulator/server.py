@@ -62,8 +62,9 @@ class Simulator:
 
     @property
     def api_key(self) -> str:
-        """The API key of the first account."""
-        return self.settings.accounts[0].key
+        """The API key of the first account, after a rotation the new one."""
+        service = self._service
+        return self.settings.accounts[0].key if service is None else service.accounts.first_key
 
     @property
     def connection(self) -> str:
@@ -97,6 +98,15 @@ class Simulator:
         :param reason: the text in `outcome.error`.
         """
         self.faults.add("failed", reason=reason)
+
+    def rotate_key(self, new_key: str, *, name: str | None = None) -> None:
+        """Replace an API key: from now on the old key is refused and the new key is accepted.
+
+        :param name: the name of the key; None is that of the first account.
+        :raises ValueError: when no key has that name, or when the new key is empty or in use.
+        """
+        name = name or self.settings.accounts[0].name
+        self._call(lambda service: service.accounts.rotate(name, new_key))
 
     @property
     def faults(self) -> Faults:
@@ -166,13 +176,18 @@ class Simulator:
         from kling_airflow.simulator.http.app import build
         from kling_airflow.simulator.http.listener import Listener
         from kling_airflow.simulator.http.middleware import CallMiddleware
+        from kling_airflow.simulator.http.security import allowed_hosts
         from kling_airflow.simulator.service import Service
 
         self._port = listener.getsockname()[1]
         skew = self.settings.clock_skew_seconds
         service = Service(self.settings, SkewedClock(self.clock, skew) if skew else self.clock)
         service.listen_at(self.base_url)
-        self._server = Listener(CallMiddleware(build(service), service), listener, self._ready.set)
+        self._server = Listener(
+            CallMiddleware(build(service), service, allowed_hosts(self.settings, self._host)),
+            listener,
+            self._ready.set,
+        )
         service.refuse_connections = self._server.refuse
         self._service, self._loop = service, asyncio.get_running_loop()
         try:

@@ -48,7 +48,7 @@ class Service(RequestQueue):
         request = self.store.get(fault.selector.request_id or "")
         if fault.type.stage is Stage.LIFE and request is not None and request.terminal is None:
             self.faults.remove(fault.id)
-            fault.apply(request.overrides, self.settings)
+            self._override(request.overrides, fault)
             self.store.schedule(request, self.clock.now())
         return fault
 
@@ -57,5 +57,9 @@ class Service(RequestQueue):
         overrides = Overrides()
         for fault in faults:
             if fault.type.stage is Stage.LIFE:
-                fault.apply(overrides, self.settings)
+                self._override(overrides, fault)
         return overrides
+
+    def _override(self, overrides: Overrides, fault: Fault) -> None:
+        fault.apply(overrides, self.settings)
+        overrides.faults.append(fault.in_words())

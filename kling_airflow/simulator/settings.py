@@ -77,6 +77,8 @@ class Settings(BaseModel):
     public_url: str | None = None
     """The beginning of media and upload URLs, for a proxy; None is the simulator's own address."""
     upload_expiry_seconds: float = Field(default=900.0, gt=0)
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names that calls may name, besides localhost, the address listened on and `public_url`'s host."""
 
     # Behavior that is not known of the service
     strict_enums: bool = False

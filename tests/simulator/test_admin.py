@@ -87,7 +87,7 @@ def test_faults_over_http(sim: Simulator, queue: Queue) -> None:
     assert queue.post({}).headers["retry-after"] == "3"
     content = admin(sim, "GET", "/faults").json()
     assert [(f["id"], f["struck"]) for f in content["faults"]] == [(fault["id"], 1)]
-    assert {"name", "strikes", "calls", "about", "options"} == set(content["types"][0])
+    assert {"name", "strikes", "calls", "about", "options", "fields"} == set(content["types"][0])
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 204
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 404
     assert queue.post({}).status_code == 400
@@ -139,7 +139,7 @@ def test_overview_has_what_the_page_shows(sim: Simulator, queue: Queue) -> None:
     assert (newest["prompt"], newest["status"], newest["amount_usd"]) == ("done", "success", 0.84)
     assert requests.get(sim.base_url + newest["clip"], timeout=5).headers["content-type"] == "video/mp4"
     assert requests.get(sim.base_url + newest["thumbnail"], timeout=5).status_code == 200
-    assert (older["clip"], older["ordered"]) == (None, ["stuck in: queued"])
+    assert (older["clip"], older["ordered"]) == (None, ["stuck-queued"])
     assert (shown["charged_usd"], shown["held_usd"]) == (0.84, 0.84)
     assert len(older["frames"]) == 2
     assert len(admin(sim, "GET", "/overview", params={"limit": 1}).json()["requests"]) == 1

@@ -27,7 +27,7 @@ def simulator() -> Iterator[Simulator]:
     ("selection", "with_key", "operations"),
     [
         (["--include-path-regex", "^/api/"], True, 7),
-        (["--exclude-path-regex", "^/api/"], False, 12),
+        (["--exclude-path-regex", "^/api/"], False, 13),
     ],
     ids=["queue", "rest"],
 )

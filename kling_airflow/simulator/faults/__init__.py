@@ -4,9 +4,12 @@ To add a fault, write one function in the file named after the place where the f
 
 - `connection.py`: the TCP connection, before, while or after a call is handled
 - `errors.py`: an HTTP error or another answer in place of the right one
-- `answer.py`: the body and the headers of a right answer
+- `keys.py`: authentication
+- `answer.py`: the body, the headers and the bytes of the answer to a call that was handled
 - `lifecycle.py`: what becomes of a request, and how its end is shown
+- `record.py`: the records that are shown by id and in the list
 - `list.py`: the list of requests
+- `catalogue.py`: the models and their prices
 - `media.py`: clips, uploaded frames, the object store
 
 The decorator `register` gives the function its name, its stage and its calls. The docs and the page show the

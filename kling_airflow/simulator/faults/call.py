@@ -44,6 +44,21 @@ class Connection:
                 duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
+    def limit_receive_buffer(self, size: int) -> None:
+        """Make the kernel hold back the client after about `size` bytes that were not read yet."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection was closed, by the client or here."""
+        return self.hung_up or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Write bytes past the HTTP server; the caller closes or resets the connection afterwards."""
+        self._transport.write(data)
+
     def close(self) -> None:
         """Close the connection once what was sent is out: the client reads a short body."""
         self.hung_up = True
@@ -61,6 +76,12 @@ class Call:
     connection: Connection
     clock: Clock
     status: int | None = None
+    handled_unheard: bool = False
+    """Whether the call is handled although its connection has ended."""
+    request_bytes_per_second: float | None = None
+    """How fast the body of the call is read; None is as fast as it comes."""
+    date_offset: float | None = 0.0
+    """How far the Date header is ahead of the clock, in seconds; None sends no Date header."""
 
     @property
     def succeeded(self) -> bool:

@@ -1,4 +1,4 @@
-"""Faults of the connection: refused, reset, closed, late, cut off."""
+"""Faults of the connection: refused, reset, closed, late, slow, cut off."""
 
 # ruff: noqa: D401 - the docstring of a fault says what happens; it is shown in the docs and on the page
 from __future__ import annotations
@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 from kling_airflow.simulator.faults.call import AnswerStream, Call, CutOffBody, Send
 from kling_airflow.simulator.faults.registry import Stage, register
-from kling_airflow.simulator.queue.calls import ALL, SUBMIT
+from kling_airflow.simulator.queue.calls import ALL, PUT_UPLOAD, SUBMIT
+
+RECEIVE_BUFFER = 16 * 1024
 
 
 @register("refused", Stage.LISTENER, ())
@@ -40,6 +42,21 @@ async def late_not_created(call: Call, *, seconds: float = 5.0) -> None:
     """No answer for `seconds`, then a closed connection; nothing is created."""
     await asyncio.sleep(seconds)
     call.connection.close()
+
+
+@register("created-late", Stage.BEFORE, (SUBMIT,))
+async def created_late(call: Call, *, seconds: float = 30.0) -> None:
+    """The connection is reset at once; the request is created `seconds` of the queue's clock later."""
+    call.connection.reset()
+    call.handled_unheard = True
+    await call.clock.sleep(seconds)
+
+
+@register("slow-request", Stage.UNREAD, (SUBMIT, PUT_UPLOAD), usual_call=SUBMIT)
+async def slow_request(call: Call, *, bytes_per_second: float = 10_000) -> None:
+    """The body of the call is read at `bytes_per_second`, as over a slow line."""
+    call.request_bytes_per_second = max(1.0, bytes_per_second)
+    call.connection.limit_receive_buffer(RECEIVE_BUFFER)
 
 
 @register("reset-after", Stage.AFTER, ALL, usual_call=SUBMIT)

@@ -1,16 +1,23 @@
-"""Faults that answer with an error: rate limits, capacity, deadlines, gateways."""
+"""Faults that answer with an error or a redirect: rate limits, capacity, deadlines, gateways."""
 
 from __future__ import annotations
 
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from typing import Annotated
+
+from starlette.responses import StreamingResponse
 
 from kling_airflow.simulator.faults.call import Answer, Call
-from kling_airflow.simulator.faults.options import HttpStatus
+from kling_airflow.simulator.faults.options import Between, HttpStatus
 from kling_airflow.simulator.faults.registry import Stage, register
 from kling_airflow.simulator.queue.accounts import rate_limited_refusal
 from kling_airflow.simulator.queue.calls import ALL, SUBMIT
 from kling_airflow.simulator.queue.refusal import Refusal
 
+CHUNK = 1 << 16
 CAPACITY = "Upstream capacity temporarily exhausted; please retry later"
 DEADLINE = "context deadline exceeded"
 
@@ -46,6 +53,29 @@ def http_error(call: Call, *, status: HttpStatus = 500, message: str = "internal
     return Refusal(status, message)
 
 
+@register("redirect", Stage.INSTEAD, ALL, usual_call=SUBMIT)
+def redirect(
+    call: Call,
+    *,
+    status: Annotated[int, Between(300, 399)] = 302,
+    location: str = "/elsewhere",
+    body_bytes: int = 0,
+    compressed: bool = False,
+    bytes_per_second: float | None = None,
+) -> Answer:
+    """Redirect to `location` (empty: no such header); nothing is created.
+
+    The answer has `body_bytes` of body, as gzip if `compressed`, at `bytes_per_second` if set.
+    """
+    headers = {"location": location} if location else {}
+    if compressed:
+        return StreamingResponse(
+            _zeros_compressed(body_bytes), status, headers | {"content-encoding": "gzip"}
+        )
+    headers |= {"content-length": str(body_bytes)}
+    return StreamingResponse(_zeros(body_bytes, bytes_per_second), status, headers)
+
+
 @register("deadline-exceeded-created", Stage.AFTER, (SUBMIT,))
 async def deadline_exceeded_created(call: Call) -> Answer | None:
     """500 `context deadline exceeded`, and the request exists."""
@@ -56,6 +86,24 @@ async def deadline_exceeded_created(call: Call) -> Answer | None:
 async def bad_gateway_created(call: Call, *, status: HttpStatus = 502) -> Answer | None:
     """HTML from a gateway, `status` 502 or 504, and the request exists."""
     return gateway_page(status) if call.succeeded else None
+
+
+async def _zeros(count: int, bytes_per_second: float | None) -> AsyncIterator[bytes]:
+    """Yield so many bytes, all at once or so many a second."""
+    step = CHUNK if bytes_per_second is None else max(1, min(CHUNK, int(bytes_per_second / 10)))
+    for at in range(0, count, step):
+        part = bytes(min(step, count - at))
+        if bytes_per_second is not None:
+            await asyncio.sleep(len(part) / bytes_per_second)
+        yield part
+
+
+def _zeros_compressed(count: int) -> Iterator[bytes]:
+    """Yield the gzip of so many bytes; the server calls it in a thread."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    for at in range(0, count, CHUNK):
+        yield compressor.compress(bytes(min(CHUNK, count - at)))
+    yield compressor.flush()
 
 
 def gateway_page(status: int) -> Refusal:

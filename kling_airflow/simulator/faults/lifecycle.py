@@ -46,26 +46,39 @@ def failed(
     request: Overrides, settings: Settings, *, reason: str = "internal error", after: float | None = None
 ) -> None:
     """The request ends as failed with `reason`; after `after` seconds if set."""
-    request.failure, request.failure_after = reason, after
+    _fail(request, reason, after)
 
 
 @register("failed-rate-limit", Stage.LIFE, (SUBMIT,))
 def failed_rate_limit(request: Overrides, settings: Settings, *, after: float | None = None) -> None:
     """The request ends as failed: `rate limit exceeded(RPM)`."""
-    request.failure, request.failure_after = RATE_LIMIT, after
+    _fail(request, RATE_LIMIT, after)
 
 
 @register("failed-content-policy", Stage.LIFE, (SUBMIT,))
 def failed_content_policy(request: Overrides, settings: Settings, *, after: float | None = None) -> None:
     """The request ends as failed: the prompt or a frame is refused."""
-    request.failure, request.failure_after = CONTENT_POLICY, after
+    _fail(request, CONTENT_POLICY, after)
 
 
 @register("failed-download", Stage.LIFE, (SUBMIT,))
 def failed_download(request: Overrides, settings: Settings, *, after: float | None = None) -> None:
     """The request ends as failed about ten minutes later: `Failed to download media`."""
-    request.failure = DOWNLOAD
-    request.failure_after = settings.late_failure_seconds / settings.speed if after is None else after
+    late = settings.late_failure_seconds / settings.speed
+    _fail(request, DOWNLOAD, late if after is None else after)
+
+
+@register("cancelled-by-vendor", Stage.LIFE, (SUBMIT,))
+def cancelled_by_vendor(request: Overrides, settings: Settings, *, after: float | None = None) -> None:
+    """The request ends as cancelled, without a call to cancel it; after `after` seconds if set."""
+    _fail(request, "cancelled", after)
+    request.ends_as = Status.CANCELLED
+
+
+@register("billed-price", Stage.LIFE, (SUBMIT,))
+def billed_price(request: Overrides, settings: Settings, *, price: int = 900_000) -> None:
+    """The request costs `price` micro-dollars a unit, whatever the catalogue shows."""
+    request.price = price
 
 
 @register("error-elsewhere", Stage.LIFE, (SUBMIT,))
@@ -77,7 +90,8 @@ def error_elsewhere(
     reason: str = "internal error",
 ) -> None:
     """The request ends as failed, the reason in `place`: error, error_message, reason or outcome.message."""
-    request.failure, request.error_place = reason, place
+    _fail(request, reason, None)
+    request.error_place = place
 
 
 @register("success-video-url", Stage.LIFE, (SUBMIT,))
@@ -108,3 +122,7 @@ def unknown_status(request: Overrides, settings: Settings, *, status: str = "war
 def upper_case_status(request: Overrides, settings: Settings) -> None:
     """The record shows its statuses in capitals."""
     request.upper_case = True
+
+
+def _fail(request: Overrides, reason: str, after: float | None) -> None:
+    request.failure, request.failure_after, request.ends_as = reason, after, Status.FAILED

@@ -3,11 +3,13 @@
 # ruff: noqa: D401 - the docstring of a fault says what happens; it is shown in the docs and on the page
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from kling_airflow.simulator.faults.registry import Stage, register
 from kling_airflow.simulator.queue.calls import LIST
 from kling_airflow.simulator.queue.listing import PAGE, ListQuery
+from kling_airflow.simulator.queue.requests import QueueRequest
 
 
 @register("list-lag", Stage.LIST, (LIST,), lasting=True)
@@ -66,3 +68,46 @@ def padded(query: ListQuery, *, bytes: int = 1_000_000) -> None:  # noqa: A002 -
         row["payload"] = {**row["payload"], "negative_prompt": "x" * bytes}
 
     query.row_edits.append(pad)
+
+
+@register("list-sorted", Stage.LIST, (LIST,), lasting=True)
+def sorted_otherwise(
+    query: ListQuery,
+    *,
+    by: Literal["created_at", "updated_at"] = "created_at",
+    first: Literal["oldest", "newest"] = "oldest",
+) -> None:
+    """The rows of the list are sorted `by` created_at or updated_at, the oldest or the newest `first`."""
+
+    def moment(request: QueueRequest, as_of: float) -> float:
+        return request.created_at if by == "created_at" else request.view(as_of)[1]
+
+    def sort(rows: Sequence[QueueRequest], as_of: float) -> list[QueueRequest]:
+        newest_first = first == "newest"
+        ordered = reversed(rows) if newest_first else rows
+        return sorted(ordered, key=lambda request: moment(request, as_of), reverse=newest_first)
+
+    query.sort = sort
+
+
+@register("list-pinned", Stage.LIST, (LIST,), lasting=True)
+def pinned(query: ListQuery, *, rows: int = 1) -> None:
+    """The oldest `rows` stand above the newest row on the first page, and not in their own place."""
+
+    def sort(requests: Sequence[QueueRequest], as_of: float) -> list[QueueRequest]:
+        return [*requests[:rows], *reversed(requests[rows:])]
+
+    query.sort = sort
+
+
+@register("list-cached", Stage.LIST, (LIST,), lasting=True)
+def cached(query: ListQuery, *, seconds: float = 300.0) -> None:
+    """For `seconds` the list is as it was when the fault was ordered, with the Date header of that moment."""
+    if query.now < query.ordered_at + seconds:
+        query.as_of = query.ordered_at
+
+
+@register("list-no-created-at", Stage.LIST, (LIST,), lasting=True)
+def no_created_at(query: ListQuery) -> None:
+    """The list's rows have no `created_at`."""
+    query.row_edits.append(lambda row: row.pop("created_at", None))

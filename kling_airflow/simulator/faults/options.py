@@ -31,14 +31,14 @@ class Option:
 
     :param kind: `str`, `bool`, `int` or `float`.
     :param optional: whether None is a value.
-    :param choices: the only texts that are taken; empty is any text.
+    :param choices: the only values that are accepted; empty is every value of the kind.
     """
 
     name: str
     kind: type
     default: Any
     optional: bool = False
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     limits: Between = Between(0, LARGEST)
 
     def check(self, value: Any) -> None:
@@ -53,16 +53,29 @@ class Option:
     def wanted(self) -> str:
         """What the option takes, in words."""
         if self.choices:
-            return f"one of: {', '.join(self.choices)}"
+            return f"one of: {', '.join(map(str, self.choices))}"
         if self.kind not in (int, float):
             return WANTED[self.kind]
         if self.limits.high >= LARGEST:
             return f"{WANTED[self.kind]}, {self.limits.low:g} or more"
         return f"{WANTED[self.kind]} from {self.limits.low:g} to {self.limits.high:g}"
 
+    def describe(self) -> dict[str, Any]:
+        """Return the option for JSON, as the page builds its form from it."""
+        return {
+            "name": self.name,
+            "kind": "choice" if self.choices else self.kind.__name__,
+            "default": self.default,
+            "optional": self.optional,
+            "choices": self.choices,
+            "wanted": self.wanted,
+        }
+
     def _fits(self, value: Any) -> bool:
+        if self.choices:
+            return type(value) is self.kind and value in self.choices
         if self.kind is str:
-            return isinstance(value, str) and (not self.choices or value in self.choices)
+            return isinstance(value, str)
         if self.kind is bool:
             return isinstance(value, bool)
         numbers: Any = int if self.kind is int else int | float
@@ -90,7 +103,8 @@ def _option(name: str, hint: Any, default: Any) -> Option:
     if get_origin(hint) is Annotated:
         hint, limits = get_args(hint)
     if get_origin(hint) is Literal:
-        return Option(name, str, default, optional, get_args(hint))
+        choices = get_args(hint)
+        return Option(name, type(choices[0]), default, optional, choices)
     if hint not in WANTED:
         raise TypeError(
             f"The option {name!r} has the type {hint!r}, want one of: {', '.join(map(str, WANTED))}"

@@ -26,6 +26,8 @@ class Stage(StrEnum):
     BODY = "in the answer's body"
     LIFE = "in the life of the request"
     LIST = "in the list"
+    RECORD = "in the records that are shown"
+    CATALOGUE = "in the catalogue"
     STORAGE = "in the object store"
 
 

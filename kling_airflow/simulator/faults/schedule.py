@@ -75,6 +75,8 @@ class Fault:
     remaining: int | None
     rng: random.Random
     to_skip: int
+    since: float
+    """When it was put in force, seconds since the epoch."""
     struck: int = 0
 
     def strikes(self, target: Target) -> bool:
@@ -103,6 +105,11 @@ class Fault:
         """Return the fault for JSON."""
         said = self.selector.model_dump(exclude_defaults=True)
         return {"id": self.id, "name": self.type.name, **said, **self.options, "struck": self.struck}
+
+    def in_words(self) -> str:
+        """Return the name with the options that are set, such as `failed (reason: no, after: 5)`."""
+        options = ", ".join(f"{name}: {value}" for name, value in self.options.items() if value is not None)
+        return f"{self.type.name} ({options})" if options else self.type.name
 
     def _matches(self, target: Target) -> bool:
         selector = self.selector
@@ -155,6 +162,7 @@ class Schedule:
             remaining=1 if selector.times is None and once else selector.times,
             rng=random.Random(f"{self.seed}:{number}"),  # noqa: S311 - chance, not secrets
             to_skip=selector.skip if selector.nth is None else selector.nth - 1,
+            since=self.clock.now(),
         )
         self.faults.append(fault)
         return fault

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from kling_airflow.simulator.faults import answer, connection, errors, lifecycle, list, media  # noqa: A004
+from kling_airflow.simulator.faults import (
+    answer,
+    catalogue,
+    connection,
+    errors,
+    keys,
+    lifecycle,
+    list,  # noqa: A004
+    media,
+    record,
+)
 from kling_airflow.simulator.faults.registry import REGISTERED
 
-MODULES = (connection, errors, answer, lifecycle, list, media)
+MODULES = (connection, errors, keys, answer, lifecycle, record, list, catalogue, media)
 """The modules that register fault types."""
 
 FAULT_TYPES = {

@@ -12,17 +12,19 @@ from kling_airflow.simulator.faults.table import FAULT_TYPES
 from kling_airflow.simulator.http import metrics, openapi_examples, overview
 from kling_airflow.simulator.http.authentication import service_of
 from kling_airflow.simulator.http.responses import json_response
+from kling_airflow.simulator.http.security import page_headers
 from kling_airflow.simulator.media import frames
 from kling_airflow.simulator.queue.refusal import Refusal
 
 router = APIRouter(prefix="/_simulator", tags=["simulator"])
-PAGE = Path(__file__).with_name("page.html")
+PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+PAGE_HEADERS = page_headers(PAGE)
 
 
 @router.get("/", include_in_schema=False)
 async def page() -> Response:
     """Return the page for a browser."""
-    return HTMLResponse(PAGE.read_bytes())
+    return HTMLResponse(PAGE, headers=PAGE_HEADERS)
 
 
 @router.get("/overview", responses=openapi_examples.ANYTHING | openapi_examples.BAD_QUERY)
@@ -50,6 +52,23 @@ async def reset(request: Request) -> Response:
     return Response(None, 204)
 
 
+@router.post(
+    "/keys/rotate",
+    status_code=204,
+    openapi_extra=openapi_examples.ROTATION_BODY,
+    responses=openapi_examples.BAD_QUERY,
+)
+async def rotate_key(request: Request) -> Response:
+    """Replace an API key: from now on the old key is refused and the new key is accepted."""
+    try:
+        content = await request.json()
+        name, new_key = content.get("name"), content.get("new_key")
+        service_of(request).accounts.rotate(name, new_key)
+    except (AttributeError, ValueError, RecursionError) as error:
+        raise Refusal(400, str(error)) from error
+    return Response(None, 204)
+
+
 @router.get("/faults", responses=openapi_examples.ANYTHING)
 async def list_faults(request: Request) -> Response:
     """Return the faults in force, and every fault type there is."""
@@ -60,6 +79,7 @@ async def list_faults(request: Request) -> Response:
             "calls": fault_type.calls,
             "about": fault_type.about,
             "options": fault_type.defaults,
+            "fields": [option.describe() for option in fault_type.options],
         }
         for fault_type in FAULT_TYPES.values()
     ]
@@ -118,4 +138,5 @@ async def get_frame(request: Request, request_id: str, role: str) -> Response:
         data = frames.decode(source, allow_prefix=True)
     except frames.Unusable as error:
         raise Refusal(404, str(error)) from error
-    return Response(data, media_type="image/png" if data.startswith(b"\x89PNG") else "image/jpeg")
+    media_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+    return Response(data, headers={"x-content-type-options": "nosniff"}, media_type=media_type)

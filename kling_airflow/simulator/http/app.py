@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kling_airflow import __version__
 from kling_airflow.simulator.http import admin_routes, console_routes, openapi, queue_routes, storage_routes
@@ -28,7 +28,7 @@ def build(service: Service) -> FastAPI:
         title="GMI Cloud request queue, simulated",
         version=__version__,
         redirect_slashes=False,
-        docs_url="/_simulator/docs",
+        docs_url=None,  # FastAPI's page would run a script of another host
         redoc_url=None,
     )
     app.state.service = service
@@ -63,6 +63,8 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
         return await _refused(request, Refusal(405, "method not allowed", headers=dict(error.headers or {})))
     if path.startswith(("/api/", "/_simulator")):
         return PlainTextResponse("404 page not found", 404)
+    if path == "/" and request.method in ("GET", "HEAD"):
+        return RedirectResponse("/_simulator/")
     if request.method not in ("GET", "HEAD"):
         return PlainTextResponse("Method Not Allowed", 405, {"allow": "GET, HEAD"})
     return HTMLResponse(CONSOLE)

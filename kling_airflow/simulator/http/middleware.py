@@ -1,4 +1,4 @@
-"""Counts each call and lets faults strike it, between the socket and the application."""
+"""Refuses foreign calls, counts the others and lets faults strike them, before the application."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from kling_airflow.simulator.faults.registry import Stage
 from kling_airflow.simulator.faults.schedule import STRUCK, Target
 from kling_airflow.simulator.http.request_body import RequestBody
 from kling_airflow.simulator.http.responses import refusal_response
+from kling_airflow.simulator.http.security import refusal_of
 from kling_airflow.simulator.queue.calls import LIST, MEDIA, SUBMIT, name_of
 from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,15 +35,21 @@ class CallMiddleware:
 
     :param app: answers the calls.
     :param service: counts the calls and has the faults.
+    :param hosts: the host names that calls may name.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, hosts: frozenset[str]) -> None:
         self._app = app
         self._service = service
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         if scope["type"] != "http":
+            return
+        refusal = refusal_of(scope, self._hosts)
+        if refusal is not None:
+            await refusal_response(refusal, as_object=False)(scope, receive, send)
             return
         name = name_of(scope["method"], scope["path"])
         if name is None:
@@ -50,37 +57,33 @@ class CallMiddleware:
             return
         service = self._service
         service.calls[name] += 1
+        call = Call(Connection(send), service.clock)
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 service.answers[name, message["status"]] += 1
-                # The simulated clock's time, not the machine's: clients compare theirs with it.
-                date = formatdate(service.clock.now(), usegmt=True).encode()
-                message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+                message = {**message, "headers": _with_date(message.get("headers", []), call)}
             await send(message)
 
         if service.faults.faults:
-            await self._serve_faulty(name, scope, receive, counted, Connection(send))
+            await self._serve_faulty(name, scope, receive, counted, call)
         else:
             await self._app(scope, receive, counted)
 
-    async def _serve_faulty(
-        self, name: str, scope: Scope, receive: Receive, send: Send, connection: Connection
-    ) -> None:
-        schedule = self._service.faults
+    async def _serve_faulty(self, name: str, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
+        schedule, connection = self._service.faults, call.connection
         body = RequestBody(receive)
-        call = Call(connection, self._service.clock)
         struck = schedule.draw(self._target(name, scope, body), EARLY)
-        if not struck:
+        await _strike_early(struck, call)
+        if not connection.hung_up:
+            body.bytes_per_second = call.request_bytes_per_second
             if name == SUBMIT:
                 await body.read(self._service.settings.max_body_bytes)
             struck = schedule.draw(self._target(name, scope, body), LATER)
-        for fault in struck:
-            if fault.type.stage in (Stage.UNREAD, Stage.BEFORE) and not connection.hung_up:
-                await fault.apply(call)
+            await _strike_early(struck, call)
         if connection.hung_up:
             self._service.answers[name, NO_ANSWER] += 1
-        else:
+        if not connection.hung_up or call.handled_unheard:
             await self._answer(struck, scope, body, send, call)
         if connection.hung_up:
             await body.until_gone()
@@ -153,6 +156,23 @@ class AfterHandling(AnswerStream):
         """Drop the body of an answer that was replaced."""
         if not self._replaced:
             await super().body(data, more=more)
+
+
+async def _strike_early(struck: list[Fault], call: Call) -> None:
+    """Let the faults strike that come before the call is handled, until one of them ends the connection."""
+    for fault in struck:
+        if fault.type.stage in (Stage.UNREAD, Stage.BEFORE) and not call.connection.hung_up:
+            await fault.apply(call)
+
+
+def _with_date(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with the Date of the simulated clock, unless they have one."""
+    if call.date_offset is None:
+        return [(name, value) for name, value in headers if name != b"date"]
+    if any(name == b"date" for name, _ in headers):
+        return list(headers)
+    date = formatdate(call.clock.now() + call.date_offset, usegmt=True).encode()
+    return [*headers, (b"date", date)]
 
 
 def response_to(answer: Answer, *, as_object: bool) -> ASGIApp:

@@ -166,6 +166,9 @@ FAULT_BODY = _body(
     _object({"name": _STRING}, times=_INTEGER, probability={"type": "number"}),
     {"name": "rate-limited", "times": 2, "retry_after": 1},
 )
+ROTATION_BODY = _body(
+    _object({"name": _STRING, "new_key": _STRING}), {"name": "default", "new_key": "gmi-simulator-key-2"}
+)
 FAULT: dict[int | str, dict[str, Any]] = {
     201: _answers(
         "In force", {"id": "rate-limited-1", "name": "rate-limited", "struck": 0}, {"type": "object"}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator.queue.lifecycle import Status
 from kling_airflow.simulator.queue.records import clip_url, thumbnail_url
-from kling_airflow.simulator.queue.requests import Overrides
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.queue.requests import QueueRequest
@@ -66,7 +65,7 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
         ],
         "clip": clip_url(request, "") if status is Status.SUCCESS else None,
         "thumbnail": thumbnail_url(request, "") if status is Status.SUCCESS else None,
-        "ordered": _ordered(request.overrides),
+        "ordered": request.overrides.faults,
         "is_video": request.model.model_type == "video",
         "error": request.error,
         "created_at": request.created_at,
@@ -76,13 +75,6 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
         "amount_usd": request.amount / 1e6,
         "calls": dict(request.calls),
     }
-
-
-def _ordered(overrides: Overrides) -> list[str]:
-    """Return what faults ordered for a request, in words."""
-    usual = Overrides()
-    changed = (name for name in Overrides.__slots__ if getattr(overrides, name) != getattr(usual, name))
-    return [f"{name.replace('_', ' ')}: {getattr(overrides, name)}" for name in changed]
 
 
 def _dollars(amount: int | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -50,6 +51,7 @@ async def list_requests(
     query = ListQuery(
         account.organization,
         model_id,
+        now=service.clock.now(),
         limit=limit,
         offset=offset,
         lag_seconds=settings.list_lag_seconds,
@@ -58,11 +60,14 @@ async def list_requests(
         with_outcomes=settings.list_outcomes,
     )
     for fault in struck(request.scope, Stage.LIST):
+        query.ordered_at = fault.since
         fault.apply(query)
-    shown = page(service.store, query, service.clock.now(), service.base_url)
+    shown = page(service.store, query, service.base_url)
     for row in shown["requests"]:
-        _for_console(request, row)
-    return json_response(shown)
+        _changed(request, _for_console(request, row))
+    # A cached page has the Date of the moment at which it was made.
+    headers = None if query.as_of is None else {"date": formatdate(query.as_of, usegmt=True)}
+    return json_response(shown, headers=headers)
 
 
 @router.get("/requests/{request_id}", responses=openapi_examples.RECORD)
@@ -71,7 +76,7 @@ async def get_request(request: Request, account: Caller, request_id: str) -> Res
     service = service_of(request)
     found = service.read(account, request_id, console=from_console(request))
     found.calls["GET /requests/{id}"] += 1
-    return json_response(_for_console(request, show(service, found)))
+    return json_response(_changed(request, _for_console(request, show(service, found))))
 
 
 @router.delete("/requests/{request_id}", responses=openapi_examples.RECORD)
@@ -97,7 +102,10 @@ async def list_models(request: Request, account: Caller) -> Response:
 @router.get("/models/{model_id}", responses=openapi_examples.MODEL)
 async def get_model(request: Request, account: Caller, model_id: str) -> Response:
     """Describe a model: its parameters and its price."""
-    return json_response(service_of(request).model(model_id).describe(account.organization))
+    description = service_of(request).model(model_id).describe(account.organization)
+    for fault in struck(request.scope, Stage.CATALOGUE):
+        fault.apply(description)
+    return json_response(description)
 
 
 @router.post("/upload-url", openapi_extra=openapi_examples.UPLOAD_BODY, responses=openapi_examples.UPLOAD)
@@ -115,6 +123,13 @@ def show(service: Service, found: QueueRequest) -> dict[str, Any]:
     """Return the record of a request as the settings want it shown."""
     echo = service.settings.payload_echo == "whole"
     return records.record(found, service.clock.now(), service.base_url, echo=echo)
+
+
+def _changed(request: Request, shown: dict[str, Any]) -> dict[str, Any]:
+    """Let the faults that strike a call change a record."""
+    for fault in struck(request.scope, Stage.RECORD):
+        fault.apply(shown)
+    return shown
 
 
 def _for_console(request: Request, shown: dict[str, Any]) -> dict[str, Any]:

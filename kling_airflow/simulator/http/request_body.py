@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -22,19 +23,20 @@ class RequestBody:
         self._receive = receive
         self._ahead: list[Message] = []
         self._gone = False
+        self.bytes_per_second: float | None = None
+        """How fast the body is read; None is as fast as it comes."""
 
     async def __call__(self) -> Message:
         """Return the next message; messages that were read ahead come first."""
-        message = self._ahead.pop(0) if self._ahead else await self._receive()
-        self._gone = self._gone or message["type"] == "http.disconnect"
-        return message
+        if self._ahead:
+            return self._ahead.pop(0)
+        return await self._next()
 
     async def read(self, limit: int) -> None:
         """Read ahead to the end of the body, or a little beyond the limit in bytes."""
         size = 0
         while size <= limit and not self._gone and not self._complete():
-            message = await self._receive()
-            self._gone = message["type"] == "http.disconnect"
+            message = await self._next()
             size += len(message.get("body", b""))
             self._ahead.append(message)
 
@@ -55,6 +57,13 @@ class RequestBody:
             return None
         model = content.get("model") if isinstance(content, dict) else None
         return model if isinstance(model, str) else None
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._gone = self._gone or message["type"] == "http.disconnect"
+        if self.bytes_per_second is not None:
+            await asyncio.sleep(len(message.get("body", b"")) / self.bytes_per_second)
+        return message
 
     def _complete(self) -> bool:
         return bool(self._ahead) and not self._ahead[-1].get("more_body", False)

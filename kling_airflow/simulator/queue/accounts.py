@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -65,9 +64,8 @@ class Accounts:
 
     def __init__(self, accounts: Sequence[Account], clock: Clock) -> None:
         self._clock = clock
-        self._by_key: dict[str, list[Account]] = {}
-        for account in accounts:
-            self._by_key.setdefault(account.key, []).append(account)
+        self._accounts = list(accounts)
+        self._by_key = _by_key(self._accounts)
         self.organizations: dict[str, Organization] = {}
         for account in accounts:
             credit = None if account.credit_usd is None else round(account.credit_usd * 1e6)
@@ -103,8 +101,29 @@ class Accounts:
 
     def named(self, user: str, name: str) -> Account | None:
         """Return the account of a user and a key's name, if there is one."""
-        every = itertools.chain.from_iterable(self._by_key.values())
-        return next((account for account in every if (account.user, account.name) == (user, name)), None)
+        named = (account for account in self._accounts if (account.user, account.name) == (user, name))
+        return next(named, None)
+
+    @property
+    def first_key(self) -> str:
+        """The API key of the first account."""
+        return self._accounts[0].key
+
+    def rotate(self, name: object, new_key: object) -> None:
+        """Replace a key: the old one is refused, the new one is accepted.
+
+        :param name: the name of the key.
+        :raises ValueError: when no key has that name, or when the new key is empty or in use.
+        """
+        if not any(account.name == name for account in self._accounts):
+            raise ValueError(f"no key has the name {name!r}")
+        if not isinstance(new_key, str) or not new_key or new_key in self._by_key:
+            raise ValueError("new_key is empty, no text, or in use")
+        self._accounts = [
+            account.model_copy(update={"key": new_key}) if account.name == name else account
+            for account in self._accounts
+        ]
+        self._by_key = _by_key(self._accounts)
 
     def admit(self, account: Account, retry_after: int | None) -> None:
         """Count a POST against the organization's hour.
@@ -120,3 +139,10 @@ def rate_limited_refusal(retry_after: int | None) -> Refusal:
     """Return a 429. No user has recorded its text; this text is assumed."""
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Refusal(429, "Rate limit exceeded. Please try again later.", headers=headers)
+
+
+def _by_key(accounts: Sequence[Account]) -> dict[str, list[Account]]:
+    by_key: dict[str, list[Account]] = {}
+    for account in accounts:
+        by_key.setdefault(account.key, []).append(account)
+    return by_key

@@ -19,6 +19,8 @@ PUT_UPLOAD = "PUT upload"
 GET_UPLOAD = "GET upload"
 MEDIA = "GET media"
 
+WITH_KEY = (SUBMIT, LIST, GET, CANCEL, MODELS, MODEL, UPLOAD_URL)
+"""The calls of the queue itself, which need an API key."""
 ALL = (SUBMIT, LIST, GET, CANCEL, MODELS, MODEL, UPLOAD_URL, PUT_UPLOAD, GET_UPLOAD, MEDIA)
 _QUEUE_CALLS = {
     ("POST", "requests", 1): SUBMIT,

@@ -104,12 +104,21 @@ class Model:
         """Return whether a valid payload asks for sound."""
         return bool(payload.get("sound") == "on")
 
-    def cost(self, payload: dict[str, Any]) -> int:
-        """Return what a valid payload costs, in micro-dollars."""
+    def cost(self, payload: dict[str, Any], price: int | None = None) -> int:
+        """Return what a valid payload costs, in micro-dollars.
+
+        :param price: micro-dollars a unit; None is the model's price.
+        """
+        if price is None:
+            price = self.unit_price(payload)
+        return price * (self.duration(payload) if self.unit == "second" else 1)
+
+    def unit_price(self, payload: dict[str, Any]) -> int:
+        """Return the price of a valid payload, in micro-dollars a unit."""
         price = self.price_by_resolution.get(str(payload.get("resolution")), self.price)
         if self.price_with_sound and self.sound(payload):
             price = self.price_with_sound
-        return price * (self.duration(payload) if self.unit == "second" else 1)
+        return price
 
     def frames(self, payload: dict[str, Any]) -> tuple[str | None, str | None]:
         """Return the sources of the start and the end frame: URLs, Base64 or None."""

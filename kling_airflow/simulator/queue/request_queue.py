@@ -78,10 +78,11 @@ class RequestQueue:
             raise Refusal(404, f"model {model.id} does not exist or you do not have access to it")
         self.store.advance(self.clock.now())
         organization = self.accounts.organizations[account.organization]
-        amount = model.cost(payload)
+        overrides = overrides or Overrides()
+        amount = model.cost(payload, overrides.price)
         organization.hold(amount)
         try:
-            return await self._ask_upstream(account, model, payload, amount, overrides or Overrides())
+            return await self._ask_upstream(account, model, payload, amount, overrides)
         except BaseException:
             organization.release(amount)
             raise

@@ -40,6 +40,9 @@ class Overrides:
     :param error_place: where the record has the reason of a failure.
     :param shown_as: the status that the record shows while the request runs.
     :param upper_case: whether the record shows the status in capitals.
+    :param ends_as: the status that an ordered failure ends in.
+    :param price: micro-dollars a unit; None is the price of the catalogue.
+    :param faults: the faults that ordered this, in words.
     :param refusal: the text of a 500 that refuses the POST and leaves a failed record.
     """
 
@@ -52,6 +55,9 @@ class Overrides:
     shown_as: str | None = None
     upper_case: bool = False
     refusal: str | None = None
+    ends_as: Status = Status.FAILED
+    price: int | None = None
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +105,9 @@ class QueueRequest:
                 self.timeline.done if self.overrides.failure_after is None else self.overrides.failure_after
             )
             if self._elapsed(now) >= after:
-                self.finish(Status.FAILED, self._moment(after, now), error=self.overrides.failure)
+                failed = self.overrides.ends_as is Status.FAILED
+                error = self.overrides.failure if failed else None
+                self.finish(self.overrides.ends_as, self._moment(after, now), error=error)
         elif self.verdict is not None and self._elapsed(now) >= self.timeline.done:
             at = max(self._moment(self.timeline.done, now), self.verdict.at)
             if self.verdict.reason is None:

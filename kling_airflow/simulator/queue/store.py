@@ -61,6 +61,15 @@ class Store:
         if request.terminal is None and request.settle(now):
             self._on_finish(request)
 
+    def created_until(self, organization: str, model: str | None, until: float) -> list[QueueRequest]:
+        """Return the requests that were created until a moment, oldest first.
+
+        :param model: the model id, or None for every model.
+        :param until: seconds since the epoch.
+        """
+        rows = self._lists.get((organization, model), [])
+        return rows[: bisect.bisect_right(rows, until, key=lambda request: request.created_at)]
+
     def page(
         self, organization: str, model: str | None, *, until: float, limit: int, offset: int
     ) -> tuple[list[QueueRequest], int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import Any
 
 import pytest
 import requests
@@ -12,7 +10,7 @@ from requests.exceptions import ConnectionError as Disconnected
 from requests.exceptions import ReadTimeout
 
 from kling_airflow.simulator import Simulator
-from tests.simulator.client import GOOD, MODEL, Queue
+from tests.simulator.client import GOOD, MODEL, Queue, raw_read
 from tests.simulator.fixture_types import Slow
 
 
@@ -138,95 +136,20 @@ def test_upload_url_expired(sim: Simulator, queue: Queue) -> None:
     assert requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5).status_code == 200
 
 
-def raw_read(sim: Simulator) -> bytes:
-    """Everything that a plain socket reads after it has sent a whole call."""
-    address = ("127.0.0.1", int(sim.base_url.rpartition(":")[2]))
-    with socket.create_connection(address, timeout=5) as connection:
-        connection.sendall(
-            b"GET /api/v1/ie/requestqueue/apikey/models HTTP/1.1\r\nHost: x\r\n"
-            b"Authorization: Bearer " + sim.api_key.encode() + b"\r\n\r\n"
-        )
-        received = b""
-        while part := connection.recv(65536):
-            received += part
-        return received
-
-
 @pytest.mark.parametrize("fault", ["reset-unread", "reset-before", "reset-after"])
 def test_resets_are_resets_on_the_socket(sim: Simulator, fault: str) -> None:
     sim.faults.add(fault, call="GET /models")
     with pytest.raises(ConnectionResetError):
-        raw_read(sim)
+        raw_read(sim.base_url, sim.api_key)
 
 
 def test_late_and_not_created_is_a_closed_connection(sim: Simulator) -> None:
     sim.faults.add("late-not-created", call="GET /models", seconds=0.05)
-    assert raw_read(sim) == b""
+    assert raw_read(sim.base_url, sim.api_key) == b""
 
 
 def test_cut_off_is_closed_below_its_content_length(sim: Simulator) -> None:
     sim.faults.add("cut-off", call="GET /models", share=0.5)
-    head, _, body = raw_read(sim).partition(b"\r\n\r\n")
+    head, _, body = raw_read(sim.base_url, sim.api_key).partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     assert len(body) == length // 2
-
-
-class TestList:
-    """Faults of the list."""
-
-    @pytest.fixture
-    def ids(self, queue: Queue) -> list[str]:
-        ids = [queue.submit(prompt=f"prompt {n}") for n in range(3)]
-        queue.submit("kling-v3-text-to-video", prompt="another model")
-        for request_id in ids:
-            queue.finished(request_id)
-        return ids[::-1]
-
-    def rows(self, queue: Queue, **query: Any) -> list[Any]:
-        return list(queue.list(model_id=MODEL, **query)["requests"])
-
-    def test_empty(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-empty")
-        assert queue.list(model_id=MODEL) == {"requests": [], "total": 0, "has_more": False}
-
-    def test_without_has_more(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-has-more")
-        assert set(queue.list(model_id=MODEL)) == {"requests"}
-
-    def test_ignores_limit(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        assert len(self.rows(queue, limit=1)) == 1
-        sim.faults.add("list-ignores-limit")
-        assert [row["request_id"] for row in self.rows(queue, limit=1)] == ids
-
-    def test_ignores_offset(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-ignores-offset")
-        assert [row["request_id"] for row in self.rows(queue, offset=2)] == ids
-
-    def test_mixes_models(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-mixed-models")
-        assert {row["model"] for row in self.rows(queue)} == {MODEL, "kling-v3-text-to-video"}
-
-    def test_without_outcomes(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-outcomes")
-        assert {(row["status"], row["outcome"]) for row in self.rows(queue)} == {("success", None)}
-
-    def test_without_payloads(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-payloads")
-        assert [row["payload"] for row in self.rows(queue)] == [{}] * 3
-        assert queue.get(ids[0])["payload"]["prompt"] == "prompt 2"
-
-    def test_padded(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-padded", bytes=50_000)
-        assert len(queue.call("GET", "/requests", params={"model_id": MODEL}).content) > 150_000
-
-    def test_lags(self, slow: Slow) -> None:
-        simulator, queue, clock = slow
-        fault = simulator.faults.add("list-lag", lag=30)
-        queue.submit()
-        assert self.rows(queue) == []
-        clock.advance(31)
-        assert len(self.rows(queue)) == 1
-        queue.submit()
-        assert len(self.rows(queue)) == 1
-        simulator.faults.remove(fault)
-        assert len(self.rows(queue)) == 2

@@ -1,4 +1,4 @@
-"""The order of a payload that is sent as it is: nothing is uploaded, nothing marks it in the queue's list."""
+"""The order of a payload that is sent unchanged: no upload, and no marker in the queue's list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kling_airflow.submission.order import DeliveredFrames, Order
 
 
-def plain_order(
+def payload_order(
     client: GMIClient,
     model: str,
     payload: Mapping[str, Any],
@@ -24,7 +24,7 @@ def plain_order(
     check_payload: bool,
     words: str,
 ) -> Order:
-    """Return the order of a payload that is sent as it is.
+    """Return the order of a payload that is sent unchanged.
 
     The payload is checked against the catalog, and its price against the limit, only when it is about to be
     sent: what was bought before is found again whatever the catalog says now.
