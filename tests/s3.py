@@ -94,7 +94,7 @@ def s3() -> Iterator[S3]:
 
 
 def forget_stores() -> None:
-    """Empty Airflow's cache of file systems: one for each connection id, and each module has its own server."""
+    """Empty Airflow's cache, one file system for each connection id: each module has its own server."""
     from airflow.sdk.io.store import _STORE_CACHE
 
     _STORE_CACHE.clear()
