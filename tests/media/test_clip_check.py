@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from kling_airflow.errors import InvalidArgument, InvalidClip
-from kling_airflow.media.clip_check import check_clip, frame_at, poster
+from kling_airflow.media.clip_check import check_clip
+from kling_airflow.media.clip_picture import frame_at, poster
 from tests.media.movies import write_clip
 from tests.media.pictures import near
 
