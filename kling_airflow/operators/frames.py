@@ -105,7 +105,7 @@ class PrepareFrameOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, prepare, store."""
         from kling_airflow.media.frame import prepare_frame
-        from kling_airflow.media.http_get import plain_url
+        from kling_airflow.media.http_address import plain_url
 
         with airflow_errors():
             options = self._options()

@@ -17,7 +17,7 @@ import pytest
 
 from kling_airflow.errors import DownloadFailed
 from kling_airflow.media.download import Downloaded, DownloadLimits, download, read_url
-from kling_airflow.media.http_get import plain_url
+from kling_airflow.media.http_address import plain_url
 from tests.media.file_server import FileServer, cut, hang_up, serve, status
 
 DATA = random.Random(7).randbytes(300_000)
