@@ -170,7 +170,7 @@ class KlingImageToVideoOperator(GenerationOperator):
 
     def _read_frame(self, source: str, field: str) -> bytes:
         from kling_airflow.hooks.storage import read_frame
-        from kling_airflow.media.frame_check import MAX_FRAME_BYTES
+        from kling_airflow.media.limits import MAX_FRAME_BYTES
 
         return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES, field=field)
 
