@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from kling_airflow.simulator import Simulator
-from kling_airflow.simulator.lifecycle import Status, Timeline
+from kling_airflow.simulator.queue.lifecycle import Status, Timeline
 
 MODEL = "kling-v3-text-to-video"
 """This model takes no frame, so thousands of requests are made in seconds. All models have the same list."""
