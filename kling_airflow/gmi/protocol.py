@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
+from kling_airflow.gmi.body import ACCEPT_ENCODING
 from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
@@ -53,7 +54,12 @@ class Protocol:
 
     def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send, with the key if the call sends it."""
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **call.headers}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "User-Agent": USER_AGENT,
+            **call.headers,
+        }
         if call.sends_key:
             headers["Authorization"] = f"Bearer {self._key}"
             if self.organization_id:

@@ -18,7 +18,7 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi import failures
 from kling_airflow.gmi.call import Upload
-from kling_airflow.gmi.failures import Lost
+from kling_airflow.gmi.exchange import Phase
 from kling_airflow.gmi.protocol import Protocol
 from kling_airflow.gmi.response import Response
 
@@ -159,16 +159,14 @@ def test_the_error_quotes_the_queue() -> None:
     assert "invalid payload parameters: image" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("when", "kind"), [(Lost.BEFORE_SENDING, NotAccepted), (Lost.AFTER_SENDING, AmbiguousSubmission)]
-)
-def test_a_submission_that_was_never_sent_may_be_sent_again(when: Lost, kind: type[GMIError]) -> None:
-    assert type(failures.lost(SUBMIT, when, "reset")) is kind
+@pytest.mark.parametrize(("phase", "kind"), [(Phase.CONNECT, NotAccepted), (Phase.SEND, AmbiguousSubmission)])
+def test_a_submission_that_was_never_sent_may_be_sent_again(phase: Phase, kind: type[GMIError]) -> None:
+    assert type(failures.lost(SUBMIT, phase, "reset")) is kind
 
 
-@pytest.mark.parametrize("when", list(Lost))
-def test_a_lost_read_may_be_repeated(when: Lost) -> None:
-    assert type(failures.lost(GET, when, "reset")) is Unreachable
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_lost_read_may_be_repeated(phase: Phase) -> None:
+    assert type(failures.lost(GET, phase, "reset")) is Unreachable
 
 
 @pytest.mark.parametrize(
