@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kling_airflow.addresses import shown
 from kling_airflow.errors import (
     AmbiguousSubmission,
     GMIError,
@@ -25,6 +24,7 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi.call import Call, CallKind
 from kling_airflow.gmi.exchange import Phase
+from kling_airflow.gmi.redaction import redacted
 from kling_airflow.gmi.response import Response
 
 _CAPACITY = re.compile(r"capacity", re.IGNORECASE)
@@ -125,8 +125,8 @@ def _permanent(call: Call, response: Response) -> GMIError | None:
 
 
 def _address(call: Call) -> str:
-    """Return the address of a call without its query, which can be signed."""
-    return f"{call.method} {shown(call.url)}"
+    """Return the method and the address of a call, without the query, which can be signed."""
+    return f"{call.method} {redacted(call.url)}"
 
 
 def _money_and_id(call: Call) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class Protocol:
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
         """``GET /requests?model_id=...``, newest first. Only one user recorded `limit` and `offset`."""
+        _in_path("model", model)  # checks that the model can be encoded
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
@@ -138,7 +139,9 @@ class Protocol:
 
     def model(self, model: str) -> Call:
         """``GET /models/{id}``: the parameters' schema and the price, documented by the vendor."""
-        return self._call(CallKind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
+        return self._call(
+            CallKind.READ, "GET", f"/models/{_in_path('model', model)}", subject=f"model {model}"
+        )
 
     def read_model(self, call: Call, response: Response) -> dict[str, Any]:
         """Return the model's description as the catalog has it."""
@@ -183,7 +186,7 @@ class Protocol:
         )
 
     def _about(self, request_id: str, kind: CallKind, method: str) -> Call:
-        url = f"{self.base_url}{QUEUE_ROOT}/requests/{quote(request_id, safe='')}"
+        url = f"{self.base_url}{QUEUE_ROOT}/requests/{_in_path('request_id', request_id)}"
         return Call(kind, method, url, subject=f"request {request_id}", request_id=request_id)
 
     def _call(
@@ -207,9 +210,37 @@ class Protocol:
             f"{self.base_url}{QUEUE_ROOT}{path}",
             subject=subject,
             headers={"Content-Type": "application/json"},
-            body=json.dumps(body).encode(),
+            body=_encoded(body),
             timeouts=timeouts,
         )
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a call's body as JSON.
+
+    :raises InvalidArgument: if a value has no JSON: another type, NaN, half a character, too deep a nesting.
+    """
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()  # raises for half a surrogate pair
+        return json.dumps(body, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        reason = "a text has half a surrogate pair, which can't be encoded"
+    except RecursionError:
+        reason = "a value is nested too deeply"
+    except (TypeError, ValueError) as error:
+        reason = str(error)[:200]
+    raise InvalidArgument(f"The payload can't be sent as JSON: {reason}.") from None
+
+
+def _in_path(name: str, value: str) -> str:
+    """Return a value quoted for a path.
+
+    :raises InvalidArgument: if the value can't be encoded.
+    """
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"`{name}` is {value!r}, which can't be encoded.") from None
 
 
 def _usable_key(api_key: object) -> str:

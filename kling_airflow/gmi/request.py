@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from kling_airflow.clip import Clip
+from kling_airflow.gmi.redaction import redacted
 from kling_airflow.prices import price_usd
 
 
@@ -37,7 +38,7 @@ class Status(StrEnum):
     @classmethod
     def read(cls, value: object) -> Status:
         """Return the status that a record names, in any case of letters; an unknown one counts as pending."""
-        return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
+        return _STATUSES.get(value.strip().lower(), cls.UNKNOWN) if isinstance(value, str) else cls.UNKNOWN
 
 
 _STATUSES = {str(status): status for status in Status}
@@ -94,9 +95,9 @@ class Request:
         status, payload = data.get("status"), data.get("payload")
         return cls(
             request_id=request_id,
-            model=str(data.get("model") or ""),
+            model=_plain(data.get("model")),
             status=Status.read(status),
-            status_text=str(status or ""),
+            status_text=_plain(status),
             payload=payload if isinstance(payload, dict) else {},
             outcome=_outcome(data),
             created_at=_seconds(data.get("created_at")),
@@ -122,7 +123,11 @@ class Request:
     @property
     def sound(self) -> bool | None:
         """Whether sound was asked for; None if the echo does not say."""
-        return {"on": True, "off": False}.get(str(self.payload.get("sound", "")).lower())
+        return {"on": True, "off": False}.get(_plain(self.payload.get("sound")).lower())
+
+    def _plain_payload(self) -> dict[str, Any]:
+        """Return the fields of the echo that are texts or numbers, whatever else the queue echoes."""
+        return {name: value for name, value in self.payload.items() if isinstance(value, str | int | float)}
 
     def clip(self) -> Clip:
         """Return the clip that the request has made, or will make; ``cost_usd`` is the list price."""
@@ -134,7 +139,7 @@ class Request:
             thumbnail_url=self.outcome.thumbnail_url,
             duration=self.duration,
             sound=self.sound,
-            cost_usd=None if self.duration is None else price_usd(self.model, self.payload),
+            cost_usd=None if self.duration is None else price_usd(self.model, self._plain_payload()),
             submitted_at=_iso(self.created_at),
             finished_at=_iso(self.updated_at) if self.status.terminal else None,
         )
@@ -202,6 +207,8 @@ class Page:
 
 _NO_OUTCOME: Final = Outcome()
 _NUMBERS: Final = (int, float)
+_REASON_MAX_CHARACTERS: Final = 2_000
+_NAME_MAX_CHARACTERS: Final = 300
 _MAX_CLIP_SECONDS: Final = 100_000
 """An echo with a longer duration is not believed."""
 _YEAR_10000: Final = 253_402_300_800
@@ -251,15 +258,31 @@ def error_text(value: object) -> str | None:
         parts = [value.get("message"), value.get("details")]
         return ": ".join(filter(None, map(_text, parts))) or _text(value.get("code")) or None
     if isinstance(value, str):
-        return value.strip() or None
+        return _limited(value) or None
     return None
 
 
 def _text(value: object) -> str:
     try:
-        return str(value) if value else ""
-    except RecursionError:
-        return ""  # nested too deeply to be a message
+        text = str(value) if value else ""
+    except (RecursionError, ValueError):
+        return ""  # nested too deeply, or a number with too many digits, to be a message
+    return _limited(text)
+
+
+def _limited(text: str) -> str:
+    """Return an error's text, fit for a log: without signatures, and not longer than a page."""
+    return redacted(text[:_REASON_MAX_CHARACTERS]).strip()
+
+
+def _plain(value: object) -> str:
+    """Return a short text or a number as text; "" for every other value."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    try:
+        return str(value)[:_NAME_MAX_CHARACTERS]
+    except ValueError:  # a number with thousands of digits
+        return ""
 
 
 def _request_id(data: object) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kling_airflow.gmi.redaction import redacted
 from kling_airflow.gmi.request import error_text
 
 MAX_RETRY_AFTER: Final = 3600.0
@@ -58,7 +59,7 @@ class Response:
         text = self.body[:_MESSAGE_MAX_BYTES].decode("utf-8", errors="replace")
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError):  # cut, malformed, or nested too deeply
             return "" if self.is_html else _shortened(text.strip().partition("\n")[0])
         if isinstance(data, Mapping):
             return _shortened(error_text(data.get("error")) or error_text(data.get("message")) or "")
@@ -94,5 +95,5 @@ def _http_date(value: str) -> float | None:
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(text.split())
+    text = redacted(" ".join(text[:_MESSAGE_MAX_BYTES].split()))
     return text if len(text) <= _MESSAGE_MAX_CHARACTERS else f"{text[:_MESSAGE_MAX_CHARACTERS]}..."

@@ -36,7 +36,8 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Step:
 
     def step(connection: socket.socket) -> None:
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
+        with suppress(OSError):  # the client may have read enough
+            connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
 
     return step
 
