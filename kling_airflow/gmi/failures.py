@@ -90,8 +90,12 @@ def unreadable(call: Call, response: Response, reason: str) -> GMIError:
     """
     if call.kind is CallKind.SUBMIT:
         return AmbiguousSubmission(f"The queue returned {response.status}, but the response {reason}.")
-    kind = WrongService if response.is_html else Unreachable
-    return kind(f"The response about {call.subject} ({response.status}) {reason}.", **_money_and_id(call))
+    what = f"The response about {call.subject} ({response.status}) {reason}"
+    if response.is_html:
+        return WrongService(
+            f"{what}; the address is {_address(call)}{_base_url(call)}.", **_money_and_id(call)
+        )
+    return Unreachable(f"{what}.", **_money_and_id(call))
 
 
 def without_request_id(response: Response) -> AmbiguousSubmission:
@@ -103,22 +107,27 @@ def _permanent(call: Call, response: Response) -> GMIError | None:
     """Read the statuses that mean the same for every call, now and later."""
     quoted, details = _quoted(response), _money_and_id(call)
     match response.status:
+        case 401 | 403 if response.is_html:
+            return None  # a gateway's page: the queue itself has not refused the key
         case 401 | 403:
             return Unauthorized(f"The queue refused the API key{quoted}.", **details)
         case 402:
             return InsufficientCredits(f"The account has no credit left{quoted}.", **details)
         case 405:
-            return WrongService(f"The address does not take this call{quoted}.", **details)
+            return WrongService(
+                f"{_address(call)} does not take this call{quoted}{_base_url(call)}.", **details
+            )
         case 404 if response.is_html:
-            return WrongService(f"There is no request queue at this address{quoted}.", **details)
+            return WrongService(
+                f"There is no request queue at {_address(call)}{quoted}{_base_url(call)}.", **details
+            )
         case 404:
             if call.request_id is not None:
                 details["money"] = Money.UNKNOWN
             what = f"The queue does not know {call.subject}{quoted}."
             return NotFound(what, todo=_how_to_find(call), **details)
         case 301 | 307 | 308:
-            what = f"The address only redirects{quoted}; a redirect is never followed with a key."
-            return WrongService(what, **details)
+            return _wrong_service(call, f"The address only redirects{quoted}; the key is not sent elsewhere")
         case status if status in _PERMANENT_STATUSES:
             return Rejected(f"The queue refused the call about {call.subject}{quoted}.", **details)
     return None
@@ -127,6 +136,11 @@ def _permanent(call: Call, response: Response) -> GMIError | None:
 def _address(call: Call) -> str:
     """Return the method and the address of a call, without the query, which can be signed."""
     return f"{call.method} {redacted(call.url)}"
+
+
+def _wrong_service(call: Call, what: str) -> WrongService:
+    of = f"; the base URL of the connection is {call.base_url}" if call.base_url else ""
+    return WrongService(f"{what}. The address is {_address(call)}{of}.", **_money_and_id(call))
 
 
 def _money_and_id(call: Call) -> dict[str, Any]:

@@ -9,18 +9,17 @@ import hashlib
 import json
 from collections.abc import Container, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
+from kling_airflow.gmi.base_url import QUEUE_ROOT, normal_base_url
 from kling_airflow.gmi.body import ACCEPT_ENCODING
 from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 
-DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
-QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
 USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
 """Rows of a list call, as one user recorded them."""
@@ -33,14 +32,15 @@ class Protocol:
     """Builds the calls of one connection and reads their responses.
 
     :param api_key: the key; sent as a bearer token, never shown.
-    :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may follow it.
+    :param base_url: address of the service; the queue's path may follow it. The attribute of this name is its
+        normal form (``base_url.py``).
     :param organization_id: for a key of several organizations.
     :raises Unauthorized: if there is no usable key.
     :raises InvalidArgument: if the base URL can't be used.
     """
 
     def __init__(self, api_key: str, base_url: str | None = None, organization_id: str | None = None) -> None:
-        self.base_url = _base_url(base_url or DEFAULT_BASE_URL)
+        self.base_url = normal_base_url(base_url)
         self.organization_id = organization_id or None
         self._key = _usable_key(api_key)
 
@@ -187,12 +187,26 @@ class Protocol:
 
     def _about(self, request_id: str, kind: CallKind, method: str) -> Call:
         url = f"{self.base_url}{QUEUE_ROOT}/requests/{_in_path('request_id', request_id)}"
-        return Call(kind, method, url, subject=f"request {request_id}", request_id=request_id)
+        return Call(
+            kind,
+            method,
+            url,
+            subject=f"request {request_id}",
+            request_id=request_id,
+            base_url=self.base_url,
+        )
 
     def _call(
         self, kind: CallKind, method: str, path: str, *, subject: str, params: Mapping[str, str] | None = None
     ) -> Call:
-        return Call(kind, method, f"{self.base_url}{QUEUE_ROOT}{path}", subject=subject, params=params or {})
+        return Call(
+            kind,
+            method,
+            f"{self.base_url}{QUEUE_ROOT}{path}",
+            subject=subject,
+            params=params or {},
+            base_url=self.base_url,
+        )
 
     def _json(
         self,
@@ -211,6 +225,7 @@ class Protocol:
             subject=subject,
             headers={"Content-Type": "application/json"},
             body=_encoded(body),
+            base_url=self.base_url,
             timeouts=timeouts,
         )
 
@@ -254,25 +269,3 @@ def _usable_key(api_key: object) -> str:
             "The API key in the connection has characters that an API key can't have (spaces, line breaks)."
         )
     return key
-
-
-def _base_url(value: str) -> str:
-    """Return a base URL without the queue's path and without a slash at its end."""
-    url = value.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidArgument(
-            f"`base URL` is {_without_userinfo(url)!r}; it must be like {DEFAULT_BASE_URL}",
-            todo="Correct the host of the connection.",
-        )
-    if parts.username or parts.password:
-        raise InvalidArgument(
-            f"`base URL` {_without_userinfo(url)!r} has a user or password in it",
-            todo="Put the API key into the connection's field `API key` (password).",
-        )
-    return url.removesuffix(QUEUE_ROOT)
-
-
-def _without_userinfo(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

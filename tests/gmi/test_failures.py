@@ -47,6 +47,8 @@ def response_of(status: int, body: bytes | str = b"", **headers: str) -> Respons
         ),
         (401, "", Unauthorized),
         (403, '{"error": "forbidden"}', Unauthorized),
+        (401, HTML, AmbiguousSubmission),
+        (403, HTML, AmbiguousSubmission),
         (
             402,
             '{"error": "Insufficient credits. Please add more credits to your account."}',
@@ -107,6 +109,8 @@ def test_only_a_429_may_be_sent_again_whatever_its_body_says(status: int) -> Non
     [
         (401, "", Unauthorized),
         (403, "", Unauthorized),
+        (401, HTML, Unreachable),
+        (403, HTML, Unreachable),
         (404, '{"error": "request not found"}', NotFound),
         (404, HTML, WrongService),
         (405, "", WrongService),
@@ -203,6 +207,27 @@ def test_a_refused_upload_does_not_quote_the_signed_address() -> None:
     assert error.money is Money.UNSPENT
     assert "SIGNATURE" not in str(error)
     assert "signed" in str(error)
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, HTML), (405, ""), (301, ""), (200, HTML)])
+def test_a_wrong_address_is_named_with_the_base_url(status: int, body: bytes | str) -> None:
+    response = response_of(status, body)
+    with pytest.raises(WrongService) as caught:
+        PROTOCOL.read_get(GET, response)
+    assert "the base URL of the connection is http://queue.example" in caught.value.what
+    assert "GET http://queue.example/api/v1/ie/requestqueue/apikey/requests/5fad3c36" in caught.value.what
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 502, 503])
+def test_no_error_quotes_a_signature(status: int) -> None:
+    message = "no media at https://b.aws/x.jpg?X-Amz-Signature=T0PS3CRET&X-Amz-Credential=T0PS3CRET"
+    for body in (
+        f'{{"error": "{message}"}}',
+        f'{{"error": {{"message": "m", "details": "{message}"}}}}',
+        message,
+    ):
+        for call in (SUBMIT, GET):
+            assert "T0PS3CRET" not in str(failures.refusal(call, response_of(status, body)))
 
 
 def test_a_long_message_is_shortened() -> None:

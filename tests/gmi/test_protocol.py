@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kling_airflow.errors import InvalidArgument, Unauthorized
+from kling_airflow.gmi.base_url import DEFAULT_BASE_URL, QUEUE_ROOT
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS, CallKind
-from kling_airflow.gmi.protocol import DEFAULT_BASE_URL, QUEUE_ROOT, Protocol
+from kling_airflow.gmi.protocol import Protocol
 
 
 @pytest.mark.parametrize(
