@@ -105,7 +105,7 @@ class PrepareFrameOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the picture, make the frame, store it, and return where it is and what it measures."""
         from kling_airflow.media.frame import prepare_frame
-        from kling_airflow.media.http_get import plain_url
+        from kling_airflow.media.http_address import plain_url
 
         with airflow_errors():
             options = self._options()

@@ -12,7 +12,7 @@ from kling_airflow.simulator.faults.schedule import STRUCK, Target
 from kling_airflow.simulator.http.request_body import RequestBody
 from kling_airflow.simulator.http.responses import refusal_response
 from kling_airflow.simulator.http.security import refusal_of
-from kling_airflow.simulator.queue.calls import LIST, MEDIA, SUBMIT, name_of
+from kling_airflow.simulator.queue.calls import LIST, MEDIA, MODEL, SUBMIT, name_of
 from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class CallMiddleware:
             model = parse_qs(scope["query_string"].decode("latin-1")).get("model_id", [None])[0]
         elif name == SUBMIT:
             model = body.model()
+        elif name == MODEL:
+            model = scope["path"].rsplit("/", 1)[-1]
         else:
             last = scope["path"].rsplit("/", 1)[-1]
             request = service.store.get(last.rpartition(".")[0] if name == MEDIA else last)

@@ -25,6 +25,7 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 """Content types that a page of another origin can send without asking first."""
 ADMIN = "/_simulator"
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
 
 
 def allowed_hosts(settings: Settings, host: str) -> frozenset[str]:
@@ -86,11 +87,9 @@ def page_headers(page: str) -> dict[str, str]:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a Host header, in lower case, without port, brackets and a final dot."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """Return the name in a Host header, in lower case, without port, brackets and a final dot; "" is none."""
+    match = HOST.fullmatch(host)
+    return match.group(1).lower().strip("[]").rstrip(".") if match else ""
 
 
 def _from_elsewhere(headers: dict[str, str], host: str, path: str) -> bool:
