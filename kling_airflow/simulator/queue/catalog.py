@@ -2,8 +2,8 @@
 
 The vendor documents `kling-v3-image-to-video`. Of `kling-v3-text-to-video` the vendor documents the keys; its
 price is assumed. Of `kling-3.0-turbo-i2v` the vendor documents the keys, the prices and that `prompt` is
-optional; its durations and its lack of sound are assumed. Of `kling-v3-omni` the vendor documents the modes and their
-prices; the simulator knows only some of its keys and refuses the others. The speech model is assumed.
+optional; its durations and its lack of sound are assumed. Of `kling-v3-omni` the vendor documents the modes
+and their prices; the simulator knows some of its keys and refuses the others. The speech model is assumed.
 """
 
 from __future__ import annotations
