@@ -71,6 +71,36 @@ def _address_of_object(field: str, value: object) -> str:
     )
 
 
+def check_location(uri: object, field: str) -> str:
+    """Refuse what can't be the address of one object, before anything is opened.
+
+    :param uri: what a user wrote, rendered: an address, a path.
+    :param field: the parameter's name, for the error.
+    :return: the address.
+    :raises InvalidArgument: no scheme, bucket, key or file name, or credentials within.
+    """
+    address = read_address(field, uri)
+    text = shown(address)
+    if address[:5].lower() == "data:":
+        raise InvalidArgument(
+            f"`{field}` is a data: URI: {text}.",
+            todo="Store the file, and give its address.",
+        )
+    scheme, separator, rest = address.partition("://")
+    if not separator or not scheme:
+        raise InvalidArgument(
+            f"`{field}` is {text!r}, without a scheme; write s3://, gs://, abfs:// or file:// before it."
+        )
+    bucket, _, key = rest.partition("/")
+    if ":" in bucket.rpartition("@")[0]:
+        raise InvalidArgument(f"`{field}` is {text!r} with a password in it; use a connection instead.")
+    if not bucket.rpartition("@")[2] and scheme.lower() not in LOCAL:
+        raise InvalidArgument(f"`{field}` is {text!r}: the bucket is missing.")
+    if not key.rpartition("/")[2]:
+        raise InvalidArgument(f"`{field}` is {text!r}: the file name is missing.")
+    return address
+
+
 def is_http(address: str) -> bool:
     """Whether an address is fetched over http(s) rather than opened in a store."""
     return address.lower().startswith(("http://", "https://"))
@@ -126,10 +156,10 @@ def shown(address: object) -> str:
         return f"{text[:40].partition(',')[0]},... ({len(text):,} characters)"
     scheme, separator, rest = text.partition("://")
     if separator:
-        place, slash, key = rest.partition("/")
+        place, _, key = rest.partition("/")
         if scheme.lower() not in _AT_IS_PLACE:
             place = place.rpartition("@")[2]
-        text = f"{scheme}://{place}{slash}{key}"
+        text = f"{scheme}://{place}/{key}"
     text = re.sub(r"[?#&;][^/]*=.*", "?...", text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 

@@ -31,7 +31,7 @@ def open_folder(uri: str) -> ObjectStoragePath:
         store's default.
     :raises InvalidArgument: malformed, or a scheme that nothing is installed for.
     """
-    from kling_airflow.hooks.storage import open_path
+    from kling_airflow.hooks.store_path import open_path
 
     folder = uri.strip().rstrip("/") if isinstance(uri, str) else ""
     scheme, separator, rest = folder.partition("://")

@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.media.clip_check import ClipInfo, check_clip, frame_at, poster
+    from kling_airflow.media.clip_check import ClipInfo, check_clip
+    from kling_airflow.media.clip_picture import frame_at, poster
     from kling_airflow.media.download import Downloaded, DownloadLimits, read_url
     from kling_airflow.media.frame import Frame, FrameOptions, prepare_frame
     from kling_airflow.media.frame_check import FrameInfo, check_frame
@@ -45,7 +46,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "clip_check": ("ClipInfo", "check_clip", "frame_at", "poster"),
+    "clip_check": ("ClipInfo", "check_clip"),
+    "clip_picture": ("frame_at", "poster"),
     "download": ("DownloadLimits", "Downloaded", "read_url"),
     "frame": ("Frame", "FrameOptions", "prepare_frame"),
     "frame_check": ("FrameInfo", "check_frame"),

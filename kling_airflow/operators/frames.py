@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from kling_airflow.addresses import check_location, is_http
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
+from kling_airflow.hooks.storage import StoredObject, read_frame
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from kling_airflow.addresses import check_location, shown
 from kling_airflow.arguments import is_literal, number_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import DownloadFailed, InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.hooks.storage import StoredObject, check_location
+from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
 
 if TYPE_CHECKING:
@@ -162,9 +163,11 @@ class ClipToObjectStorageOperator(BaseOperator):
 def _check_destination(destination: object) -> None:
     uri = check_location(destination, "destination")
     if not uri.lower().endswith(".mp4"):
-        raise InvalidArgument(f"destination is {uri!r}; it must end in .mp4, which is what clips are.")
+        raise InvalidArgument(
+            f"`destination` is {shown(uri)!r}; it must end in .mp4, which is what clips are."
+        )
     if uri.lower().startswith(("http://", "https://")):
-        raise InvalidArgument(f"destination is {uri!r}; nothing can be stored over http.")
+        raise InvalidArgument(f"`destination` is {shown(uri)!r}; nothing can be stored over http.")
 
 
 def _frames(frames: Any) -> list[Mapping[str, Any]]:
@@ -174,6 +177,6 @@ def _frames(frames: Any) -> list[Mapping[str, Any]]:
     for frame in kept:
         if not isinstance(frame, Mapping) or not frame.get("uri"):
             raise InvalidArgument(
-                f"frames holds {frame!r}; each must be what PrepareFrameOperator returns, with a uri."
+                f"`frames` holds {shown(frame)!r}; each must be what PrepareFrameOperator returns, with a uri."
             )
     return kept

@@ -130,7 +130,9 @@ def test_rendered_destinations_are_checked_before_anything_is_fetched(
     with DAG("templates", schedule=None):
         operator = ClipToObjectStorageOperator(task_id="land", clip=clip, destination="{{ params.where }}")
     operator.destination = "foo://bucket/x.mp4"
-    with pytest.raises(InvalidArgument, match="destination begins with foo://, which nothing here can open"):
+    with pytest.raises(
+        InvalidArgument, match="`destination` begins with foo://, which nothing here can open"
+    ):
         operator.execute({})
     assert server.requests == []
 
@@ -148,8 +150,8 @@ def test_rendered_destinations_are_checked_before_anything_is_fetched(
         ({"sound": "loud"}, "`sound` is 'loud'; it must be True or False"),
         ({"max_bytes": 1.5}, r"`max_bytes` is 1\.5; it must be a whole number"),
         ({"download_timeout": "nan"}, "`download_timeout` is 'nan'; it must be a finite number"),
-        ({"frames": ["s3://frames/start.png"]}, "frames holds 's3://frames/start.png'; each must be what"),
-        ({"destination_conn_id": "nowhere"}, "destination: the connection `nowhere` is not defined"),
+        ({"frames": ["s3://frames/start.png"]}, "`frames` holds 's3://frames/start.png'; each must be what"),
+        ({"destination_conn_id": "nowhere"}, "`destination`: the connection `nowhere` is not defined"),
     ],
 )
 def test_what_no_retry_can_help_fails_for_good(
