@@ -11,21 +11,18 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
-from kling_airflow.addresses import LOCAL, check_location, file_address, is_http, read_address, shown
+from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
-
-if TYPE_CHECKING:
-    from kling_airflow.media.http_connection import AddressGuard
 
 log = logging.getLogger(__name__)
 
 BLOCK = 8 << 20
 """Bytes held in memory while reading or writing: one part of a multipart upload."""
 
-_SIGNED_SECONDS = 86_400
 _CHECKSUMS = (
     "This store may not know the checksums that the AWS SDK sends since 2025: put"
     ' {"config_kwargs": {"request_checksum_calculation": "when_required",'
@@ -66,6 +63,19 @@ class StoredObject:
         if self._path.protocol in LOCAL:
             return file_address(self._path.path)
         return f"{self._path.protocol}://{self._path.path}"
+
+    @property
+    def link(self) -> str | None:
+        """The web page or address of the object, for a browser; None if there is none."""
+        bucket, _, key = self._path.path.partition("/")
+        protocol = self._path.protocol
+        if protocol in S3_SCHEMES:
+            if endpoint := getattr(self._fs, "endpoint_url", None):
+                return f"{str(endpoint).rstrip('/')}/{quote(f'{bucket}/{key}')}"
+            return f"https://s3.console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
+        if protocol in ("gs", "gcs"):
+            return f"https://console.cloud.google.com/storage/browser/_details/{quote(f'{bucket}/{key}')}"
+        return None
 
     @property
     def suffix(self) -> str:
@@ -248,41 +258,6 @@ class StoredObject:
                 f"`{self.field}` is {shown(self.uri)}, which can't be {doing}{by}: {in_short(error)}.",
                 todo=_CHECKSUMS if is_s3 and _says(error, _UNKNOWN_HEADER) else None,
             ) from error
-
-
-def read_frame(
-    source: object,
-    *,
-    conn_id: str | None = None,
-    max_bytes: int,
-    field: str = "source",
-    guard: AddressGuard | None = None,
-) -> bytes:
-    """Return the bytes behind any http(s) URL or object of a store.
-
-    :param source: ``https://...``, ``s3://...``, ``file:///...``, or what names one.
-    :param conn_id: the store's connection; http(s) needs none.
-    :param max_bytes: more are refused.
-    :param field: the parameter this came from, for errors.
-    :param guard: which hosts may be connected to over http(s); None for any.
-    :raises InvalidArgument: malformed, not there, or too large.
-    :raises DownloadFailed: over http(s), it didn't arrive.
-    :raises StorageFailed: the store refused.
-    """
-    address = read_address(field, source)
-    if is_http(address):
-        from kling_airflow.media.download import DownloadLimits, read_url
-
-        return read_url(address, DownloadLimits(max_bytes=max_bytes, deadline=120), guard=guard)
-    return StoredObject(address, conn_id=conn_id, field=field).read_all(max_bytes)
-
-
-def presign(source: object, *, conn_id: str | None = None, field: str = "image") -> str:
-    """Return an address of a store's object that the queue can read for a day.
-
-    :raises InvalidArgument: malformed, or the store has no signed addresses.
-    """
-    return StoredObject(source, conn_id=conn_id, field=field).sign(_SIGNED_SECONDS)
 
 
 def _discard(sink: Any) -> None:

@@ -15,7 +15,8 @@ import requests
 
 from kling_airflow.addresses import check_location
 from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
-from kling_airflow.hooks.storage import BLOCK, StoredObject, presign, read_frame
+from kling_airflow.hooks.frame_source import presign, read_frame
+from kling_airflow.hooks.storage import BLOCK, StoredObject
 from tests.media.file_server import FileServer
 from tests.s3 import S3, forget_stores
 from tests.s3 import s3 as s3
