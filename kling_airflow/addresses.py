@@ -160,6 +160,8 @@ def shown(address: object) -> str:
         if scheme.lower() not in _AT_IS_PLACE:
             place = place.rpartition("@")[2]
         text = f"{scheme}://{place}/{key}"
+        if is_http(text):
+            text = text.partition("?")[0].partition("#")[0]
     text = re.sub(r"[?#&;][^/]*=.*", "?...", text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
