@@ -17,6 +17,7 @@ from urllib.parse import quote
 from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
+from kling_airflow.redaction import without_signatures
 
 log = logging.getLogger(__name__)
 
@@ -257,7 +258,7 @@ class StoredObject:
             raise StorageFailed(
                 f"`{self.field}` is {shown(self.uri)}, which can't be {doing}{by}: {in_short(error)}.",
                 todo=_CHECKSUMS if is_s3 and _says(error, _UNKNOWN_HEADER) else None,
-            ) from error
+            ) from _fit_to_show(error)
 
 
 def _discard(sink: Any) -> None:
@@ -265,6 +266,12 @@ def _discard(sink: Any) -> None:
         sink.discard()
     with suppress(AttributeError):
         sink.closed = True  # or its end as an object would close, and thereby store it
+
+
+def _fit_to_show(error: Exception) -> Exception | None:
+    """Return a cause for the log's traceback; None for one that quotes a signed address."""
+    text = _texts(error)
+    return error if without_signatures(text) == text else None
 
 
 def _says(error: BaseException, words: tuple[str, ...]) -> bool:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kling_airflow.addresses import without_signatures
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed
+from kling_airflow.errors import DownloadFailed, KlingError
 from kling_airflow.media.download import Downloaded, DownloadLimits, download
 from kling_airflow.media.file_kinds import FileKind
 from kling_airflow.media.file_type import HEAD_BYTES, describe_file, detect_file_type
 from kling_airflow.media.http_address import plain_url
+from kling_airflow.redaction import without_signatures
 
 if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard
@@ -41,11 +42,13 @@ def fetch(
     :raises DownloadFailed: the clip didn't arrive.
     """
     began = time.monotonic()
-    downloaded = _from_known_address(clip, path, limits, renew, guard) if clip.video_url else None
+    downloaded, why = None, ""
+    if clip.video_url:
+        downloaded, why = _from_known_address(clip, path, limits, renew, guard)
     if downloaded is None:
         if renew is None:
             raise DownloadFailed(f"The clip of request {clip.request_id} has no video_url.", retryable=False)
-        downloaded = _download(renew(), path, limits, guard)
+        downloaded = _download(_renewed(renew, why), path, limits, guard)
     log.info(
         "Fetched %d bytes in %.1f s, cut off %d times, sha256 %s.",
         downloaded.bytes,
@@ -62,8 +65,8 @@ def _from_known_address(
     limits: DownloadLimits,
     renew: Callable[[], str] | None,
     guard: AddressGuard | None,
-) -> Downloaded | None:
-    """Fetch from the address that the clip carries; None if a fresh one has to be asked for."""
+) -> tuple[Downloaded | None, str]:
+    """Fetch from the address that the clip carries; None, and why, if a fresh one has to be asked for."""
     url = str(clip.video_url)
     try:
         downloaded = _download(url, path, limits, guard)
@@ -74,9 +77,20 @@ def _from_known_address(
     else:
         why = _not_a_clip(url, path, downloaded)
         if renew is None or not why:
-            return downloaded
+            return downloaded, ""
     log.warning("%s The queue is asked for the clip of request %s again.", why, clip.request_id)
-    return None
+    return None, why
+
+
+def _renewed(renew: Callable[[], str], why: str) -> str:
+    """Return a fresh address; an error of asking for it also says why it was asked for."""
+    try:
+        return renew()
+    except KlingError as error:
+        twin = copy(error)
+        twin.what = f"{why} {error.what}".strip()
+        twin.args = (twin.text(),)
+        raise twin from error.__cause__
 
 
 def _download(url: str, path: Path, limits: DownloadLimits, guard: AddressGuard | None) -> Downloaded:

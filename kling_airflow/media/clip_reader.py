@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from kling_airflow.addresses import without_signatures
 from kling_airflow.errors import InvalidClip
 from kling_airflow.media.file_signature import MP4
 from kling_airflow.media.file_type import HEAD_BYTES, describe_file, detect_file_type
 from kling_airflow.media.limits import MAX_CLIP_PIXELS
+from kling_airflow.redaction import without_signatures
 
 if TYPE_CHECKING:
     import av

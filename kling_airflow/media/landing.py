@@ -85,7 +85,7 @@ def land(
     :param options: how it is landed.
     :return: ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri,
         sidecar_uri, request_id``.
-    :raises InvalidArgument: a file stands there that no landing wrote, or another landing is writing.
+    :raises DestinationTaken: a file stands there that no landing wrote, or another landing is writing.
     :raises DownloadFailed: the clip didn't arrive.
     :raises InvalidClip: it isn't what was asked for.
     :raises StorageFailed: the store refused.

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kling_airflow.addresses import canonical, shown
-from kling_airflow.errors import InvalidArgument, StorageFailed
+from kling_airflow.errors import DestinationTaken, StorageFailed
 from kling_airflow.media.places import Place, Places
 from kling_airflow.media.sidecar import Sidecar
 
@@ -48,13 +48,13 @@ def refuse_frames(places: Places, frames: tuple[str, ...] | list[str]) -> None:
     """Refuse to write over one of the frames that the clip was made of.
 
     :param frames: their addresses.
-    :raises InvalidArgument: the clip, its sidecar or its poster would replace a frame.
+    :raises DestinationTaken: the clip, its sidecar or its poster would replace a frame.
     """
     known = {canonical(frame): frame for frame in frames if frame}
     for what, place in places.named():
         frame = known.get(canonical(place.uri))
         if frame is not None:
-            raise InvalidArgument(
+            raise DestinationTaken(
                 f"`destination`: {what} would be written to {shown(place.uri)}, which is one of `frames`.",
                 todo="Choose another `destination`: a frame is never overwritten.",
             )
@@ -63,7 +63,7 @@ def refuse_frames(places: Places, frames: tuple[str, ...] | list[str]) -> None:
 def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster: bool) -> None:
     """Refuse to write over a file that no landing wrote, or that another landing is writing.
 
-    :raises InvalidArgument: such a file stands at the destination.
+    :raises DestinationTaken: such a file stands at the destination.
     """
     claim = _read_claim(places.claim)
     if claim and claim.get("request_id") != request_id:
@@ -77,7 +77,7 @@ def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster
         if what != "the sidecar" and _name(place.uri) in ours:
             continue
         if place.size() is not None:
-            raise InvalidArgument(
+            raise DestinationTaken(
                 f"`destination`: {shown(place.uri)}, where {what} would go, exists, and no sidecar of an"
                 " earlier landing names it.",
                 todo=_OVERWRITE,
@@ -88,7 +88,7 @@ def refuse_sibling(found: Found, request_id: str, landed_by: Mapping[str, Any]) 
     """Refuse to replace the clip of another instance of the same mapped task in the same run.
 
     :param landed_by: the task that lands now.
-    :raises InvalidArgument: both were given one destination.
+    :raises DestinationTaken: both were given one destination.
     """
     earlier = found.sidecar
     if earlier is None or earlier.request_id == request_id or not landed_by:
@@ -96,7 +96,7 @@ def refuse_sibling(found: Found, request_id: str, landed_by: Mapping[str, Any]) 
     before = earlier.landed_by
     same_task = all(before.get(name) == landed_by.get(name) for name in ("dag_id", "run_id", "task_id"))
     if same_task and before.get("map_index") != landed_by.get("map_index"):
-        raise InvalidArgument(
+        raise DestinationTaken(
             f"`destination` already holds the clip of request {earlier.request_id}, which"
             f" {landed_by.get('task_id')}[{before.get('map_index')}] of this run has landed; this is"
             f" {landed_by.get('task_id')}[{landed_by.get('map_index')}].",
@@ -108,7 +108,7 @@ def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> N
     """Claim the destination, right before the first write.
 
     :param found: what stood there when the landing began.
-    :raises InvalidArgument: another landing is writing there, or has finished meanwhile.
+    :raises DestinationTaken: another landing is writing there, or has finished meanwhile.
     """
     content = {
         "made_by": "kling_airflow",
@@ -127,7 +127,7 @@ def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> N
     if now.raw != found.raw and not overwrite and _other(now.sidecar, request_id):
         if created:
             release(places)
-        raise InvalidArgument(
+        raise DestinationTaken(
             f"Another landing has finished at {shown(places.clip.uri)} meanwhile; its files are whole and"
             " stay.",
             todo=_OVERWRITE,
@@ -144,8 +144,8 @@ def release(places: Places) -> None:
         )
 
 
-def _busy(places: Places, claim: Mapping[str, Any]) -> InvalidArgument:
-    return InvalidArgument(
+def _busy(places: Places, claim: Mapping[str, Any]) -> DestinationTaken:
+    return DestinationTaken(
         f"Request {claim.get('request_id')} is being landed at {shown(places.clip.uri)} since"
         f" {claim.get('since')}; two landings never share a destination.",
         todo="Choose another `destination`. If that landing is no longer running, clear its task, or set"

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed, InvalidArgument, InvalidClip, StorageFailed
+from kling_airflow.errors import DownloadFailed, DestinationTaken, InvalidClip, StorageFailed
 from kling_airflow.media.download import DownloadLimits
 from kling_airflow.media.landing import LandingOptions, land
 from kling_airflow.media.places import Places
@@ -270,7 +270,7 @@ def test_a_file_that_is_no_sidecar_of_ours_is_not_overwritten(
     clip: Clip, shelf: Shelf, server: FileServer, content: bytes
 ) -> None:
     (shelf.folder / "x.json").write_bytes(content)
-    with pytest.raises(InvalidArgument, match=r"x\.json, where the sidecar would go, exists") as caught:
+    with pytest.raises(DestinationTaken, match=r"x\.json, where the sidecar would go, exists") as caught:
         land(clip, shelf.places())
     assert "`overwrite=True`" in str(caught.value)
     assert server.requests == []
@@ -285,7 +285,7 @@ def test_a_file_that_no_landing_wrote_is_not_overwritten(
     clip: Clip, shelf: Shelf, server: FileServer, name: str, what: str
 ) -> None:
     (shelf.folder / name).write_bytes(b"mine")
-    with pytest.raises(InvalidArgument, match=rf"{name}, where {what} would go, exists, and no sidecar"):
+    with pytest.raises(DestinationTaken, match=rf"{name}, where {what} would go, exists, and no sidecar"):
         land(clip, shelf.places())
     assert server.requests == []
     assert (shelf.folder / name).read_bytes() == b"mine"
@@ -295,7 +295,7 @@ def test_a_file_that_no_landing_wrote_is_not_overwritten(
 def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip: Clip, shelf: Shelf) -> None:
     land(clip, shelf.places(), options=LandingOptions(with_poster=False))
     (shelf.folder / "x.jpg").write_bytes(b"mine")
-    with pytest.raises(InvalidArgument, match=r"x\.jpg, where the poster would go"):
+    with pytest.raises(DestinationTaken, match=r"x\.jpg, where the poster would go"):
         land(other(clip, request_id="request-2"), shelf.places())
     land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(with_poster=False))
     assert (shelf.folder / "x.jpg").read_bytes() == b"mine"
@@ -308,7 +308,7 @@ def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip:
 def test_a_frame_is_never_overwritten(
     clip: Clip, shelf: Shelf, server: FileServer, frame: str, overwrite: bool
 ) -> None:
-    with pytest.raises(InvalidArgument, match="which is one of `frames`"):
+    with pytest.raises(DestinationTaken, match="which is one of `frames`"):
         land(
             clip,
             shelf.places(),
@@ -330,7 +330,7 @@ def test_of_two_landings_at_one_destination_the_second_fails_clearly(
 
     server.faults = [land_first_meanwhile]
     with pytest.raises(
-        InvalidArgument, match=r"Another landing has finished at s3://bucket/x\.mp4 meanwhile"
+        DestinationTaken, match=r"Another landing has finished at s3://bucket/x\.mp4 meanwhile"
     ):
         land(second, shelf.places())
     assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-1"
@@ -354,7 +354,7 @@ def test_a_landing_keeps_another_away_while_it_writes(
         with pytest.raises(StorageFailed):
             land(clip, shelf.places())
     second = other(clip, request_id="request-2")
-    with pytest.raises(InvalidArgument, match=r"Request request-1 is being landed at .* since 20") as caught:
+    with pytest.raises(DestinationTaken, match=r"Request request-1 is being landed at .* since 20") as caught:
         land(second, shelf.places())
     assert "`overwrite=True`" in str(caught.value)
     shelf.broken = set()
@@ -375,7 +375,7 @@ def test_the_second_clip_of_a_mapped_task_does_not_replace_the_first(clip: Clip,
     land(clip, shelf.places(), options=options(0))
     second = other(clip, request_id="request-2")
     with pytest.raises(
-        InvalidArgument, match=r"which land\[0\] of this run has landed; this is land\[1\]"
+        DestinationTaken, match=r"which land\[0\] of this run has landed; this is land\[1\]"
     ) as caught:
         land(second, shelf.places(), options=options(1))
     assert "{{ ti.map_index }}" in str(caught.value)
