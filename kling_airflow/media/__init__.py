@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kling_airflow.media.frame import Frame, FrameOptions, prepare_frame
     from kling_airflow.media.frame_check import FrameInfo, check_frame
     from kling_airflow.media.image_comment import with_comment
-    from kling_airflow.media.landing import Place, Places, land
+    from kling_airflow.media.landing import LandingOptions, land
+    from kling_airflow.media.places import Place, Places
     from kling_airflow.media.sidecar import Asked, Sidecar
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Frame",
     "FrameInfo",
     "FrameOptions",
+    "LandingOptions",
     "Place",
     "Places",
     "Sidecar",
@@ -52,7 +54,8 @@ _MODULES = {
     "frame": ("Frame", "FrameOptions", "prepare_frame"),
     "frame_check": ("FrameInfo", "check_frame"),
     "image_comment": ("with_comment",),
-    "landing": ("Place", "Places", "land"),
+    "landing": ("LandingOptions", "land"),
+    "places": ("Place", "Places"),
     "sidecar": ("Asked", "Sidecar"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
