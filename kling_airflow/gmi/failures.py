@@ -92,9 +92,7 @@ def unreadable(call: Call, response: Response, reason: str) -> GMIError:
         return AmbiguousSubmission(f"The queue returned {response.status}, but the response {reason}.")
     what = f"The response about {call.subject} ({response.status}) {reason}"
     if response.is_html:
-        return WrongService(
-            f"{what}; the address is {_address(call)}{_base_url(call)}.", **_money_and_id(call)
-        )
+        return _wrong_service(call, what)
     return Unreachable(f"{what}.", **_money_and_id(call))
 
 
@@ -114,13 +112,9 @@ def _permanent(call: Call, response: Response) -> GMIError | None:
         case 402:
             return InsufficientCredits(f"The account has no credit left{quoted}.", **details)
         case 405:
-            return WrongService(
-                f"{_address(call)} does not take this call{quoted}{_base_url(call)}.", **details
-            )
+            return _wrong_service(call, f"The address does not take this call{quoted}")
         case 404 if response.is_html:
-            return WrongService(
-                f"There is no request queue at {_address(call)}{quoted}{_base_url(call)}.", **details
-            )
+            return _wrong_service(call, f"There is no request queue at the address{quoted}")
         case 404:
             if call.request_id is not None:
                 details["money"] = Money.UNKNOWN
