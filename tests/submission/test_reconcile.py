@@ -187,6 +187,8 @@ PARTIAL_ECHOES: list[dict[str, Any]] = [
     {},
     {"prompt": "a rocket rises over the sea"},
     {"image": MARKER[:20]},
+    {"prompt": "a rocket rises", "image": MARKER[:-3]},
+    {"prompt": "a rocket rises over the sea", "image": f"{MARKER[:-7]}..."},
     {"prompt": "a rocket rises", "image": MARKER[:20]},
     {"prompt": "a rocket ri...", "image": "https://uplo..."},
     {"prompt": "a rocket ... the sea", "image": None},
