@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import calls
-from kling_airflow.simulator.faults.kinds import KINDS, Kind, Stage
+from kling_airflow.simulator.faults.registry import FaultType, Stage
+from kling_airflow.simulator.faults.table import FAULT_TYPES
+from kling_airflow.simulator.queue import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,13 @@ LEFT_OUT = {
     "failed": "refused for good, and so never billed",
     "failed-content-policy": "refused for good, and so never billed",
     "error-elsewhere": "refused for good, and so never billed",
+    "cancelled-by-vendor": "cancelled for good, and so never billed",
+    "key-refused": "a refused key fails a task at once",
+    "gateway-forbids": "a refused key fails a task at once",
+    "billed-price": "changes the bill only",
+    "catalogue-price": "the tasks do not read the catalogue",
+    "catalogue-no-price": "the tasks do not read the catalogue",
+    "catalogue-error": "the tasks do not read the catalogue",
 }
 """Kinds that would only make the table smaller, and why."""
 
@@ -33,6 +41,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "failed-download": {"after": 5},
     "list-lag": {"lag": 20},
     "list-padded": {"bytes": 100_000},
+    "created-late": {"seconds": 3},
+    "slow-request": {"bytes_per_second": 500_000},
+    "slow-headers": {"seconds": 2},
+    "list-cached": {"seconds": 30},
 }
 STRUCK = (calls.SUBMIT, calls.GET, calls.LIST, calls.UPLOAD_URL, calls.PUT_UPLOAD, calls.MEDIA)
 
@@ -50,15 +62,15 @@ def put_in_force(simulator: Simulator, share: float) -> int:
     return len(planned)
 
 
-def _plan() -> Iterator[tuple[str, Kind]]:
-    for kind in KINDS.values():
+def _plan() -> Iterator[tuple[str, FaultType]]:
+    for kind in FAULT_TYPES.values():
         if kind.name not in LEFT_OUT and kind.stage is not Stage.LISTENER:  # that one is the killer's
             for call in STRUCK:
                 if call in kind.calls and _makes_sense(kind, call):
                     yield call, kind
 
 
-def _makes_sense(kind: Kind, call: str) -> bool:
+def _makes_sense(kind: FaultType, call: str) -> bool:
     """Whether a kind that can strike any call belongs to this one."""
     media = kind.name.startswith("media-")
     return media == (call == calls.MEDIA) or (kind.stage is Stage.AFTER and call == calls.MEDIA)

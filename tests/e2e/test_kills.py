@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from kling_airflow.simulator.billing import LedgerEntry
+    from kling_airflow.simulator.queue.billing import LedgerEntry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
 LINES = ("before-intent", "after-intent", "after-answer", "after-persisting")

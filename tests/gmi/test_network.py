@@ -36,7 +36,8 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_submission_and_a_wait_go_through_the_proxy(
     face: type[SyncFace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Simulator(speed=600, render="fast") as simulator, proxy() as (url, passed):
+    known = "only-the-proxy-knows.example"
+    with Simulator(speed=600, render="fast", allowed_hosts=[known]) as simulator, proxy() as (url, passed):
         monkeypatch.setenv("http_proxy", url)
         port = simulator.base_url.rpartition(":")[2]
         queue = face(f"http://only-the-proxy-knows.example:{port}", simulator.api_key)
