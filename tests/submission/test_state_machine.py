@@ -74,6 +74,9 @@ CRASHES = [
     "while waiting",
 ]
 PROMPTS = ["rise", "fall"]
+DELIVERIES = st.sampled_from(["auto", "base64"])
+CLOCKS_DIFFER = st.just(0.0) | st.floats(-600, 600)
+"""Seconds that the `Date` of the queue's answers is ahead of the times of its requests."""
 
 
 class Crash(BaseException):
