@@ -10,7 +10,7 @@ import pytest
 from kling_airflow import exceptions
 from kling_airflow.operators.request import GMICloudRequestOperator
 from tests.airflow_context import TaskStateStore, context
-from tests.operators.tasks import ask, finish, posts
+from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ class TestRefusing:
         ],
     )
     def test_bad_input(self, queue: Simulator, fields: dict[str, Any], words: list[str]) -> None:
-        with pytest.raises(exceptions.InvalidPayload) as caught:
+        with pytest.raises(exceptions.InvalidArgument) as caught:
             request(**fields).execute(context())
         for word in [*words, "No money was spent"]:
             assert word in str(caught.value)
@@ -142,7 +142,7 @@ class TestRefusing:
     def test_the_catalog_is_asked_if_wanted(
         self, queue: Simulator, payload: dict[str, str], words: list[str]
     ) -> None:
-        with pytest.raises(exceptions.InvalidPayload) as caught:
+        with pytest.raises(exceptions.InvalidArgument) as caught:
             request(payload=payload, check_payload=True).execute(context())
         for word in words:
             assert word in str(caught.value)
@@ -158,7 +158,10 @@ class TestRefusing:
 
     def test_a_limit_needs_a_price(self, queue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kling_airflow.simulator.queue.catalog.Model.describe", _without_price)
-        with pytest.raises(exceptions.InvalidPayload, match="the catalog has no price"):
+        with pytest.raises(
+            exceptions.InvalidArgument,
+            match="is not known: the catalog has none",
+        ):
             request(max_cost_usd=5).execute(context())
         request().execute(context())
         assert posts(queue) == 1
