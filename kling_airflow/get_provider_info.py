@@ -62,6 +62,16 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Only for a key that belongs to several organizations.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "min_poll_interval": {
+                        "description": (
+                            "Seconds between two polls of one request, at least: a task that asks for less is"
+                            " refused."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1.0",
+                    },
                     "max_calls_per_second": {
                         "label": "Calls per second, at most",
                         "description": "For the wait in the triggerer; empty for [kling] in airflow.cfg.",
@@ -76,9 +86,9 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "ledger": {
                         "description": (
-                            "A folder in an object store that remembers every submission, in place of"
-                            " Airflow's task state store. An operator's own `ledger` goes before it."
-                            " Needs `deployment`."
+                            "The address of a ledger in an object store, which keeps a record of every"
+                            " submission in place of Airflow's task state store. An operator's own `ledger`"
+                            " overrides it. Needs `deployment`."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -87,7 +97,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "deployment": {
                         "description": (
-                            "What this Airflow is called in a ledger's folder, so that dev and prod never"
+                            "The name of this Airflow in an object-storage ledger, so that dev and prod never"
                             " take each other's requests for their own. Lower case letters, digits, `_`,"
                             " `.` and `-`."
                         ),
@@ -95,6 +105,16 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "prod",
                         "default": None,
+                    },
+                    "min_poll_interval": {
+                        "description": (
+                            "Seconds between two polls of one request, at least: a task that asks for less is"
+                            " refused."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1.0",
                     },
                     "max_calls_per_second": {
                         "description": (

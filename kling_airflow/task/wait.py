@@ -1,92 +1,214 @@
-"""The wait of an operator: look once and defer, or look on until the end, and end well when stopped."""
+"""The wait for a request inside a task, written once for operators and sensors.
+
+The task asks the queue once. If the clip isn't there yet, the task defers to the triggerer, or it asks
+again and again on the worker.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
-from kling_airflow.errors import KlingError, Unreachable
-from kling_airflow.gmi.request import Request
-from kling_airflow.task.state import task_is_over
-from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
+from kling_airflow.errors import KlingError, Money, Unauthorized, Unreachable
+from kling_airflow.polling.decision import Wait
 
 if TYPE_CHECKING:
-    from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.polling.decision import Wait
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    from kling_airflow.gmi.request import Request
+    from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.submission.order import Log
+    from kling_airflow.task.stop import StopFlag
+
+DEFERRAL_SLACK: Final = timedelta(minutes=5)
+"""How much longer than the trigger's own deadline Airflow waits for the trigger. Airflow's timeout is only a
+safety net: the trigger keeps the deadline itself and says what happened."""
 
 
-def watch(
-    wait: Wait,
-    client: GMIClient,
-    log: Log,
+def begin_wait(
+    request_id: str,
     *,
-    interval: float,
-    stopping: StopFlag,
-    context: Mapping[str, Any],
-    cancel_on_kill: bool,
-    cancel_on_timeout: bool,
-    defer: Callable[[], None] | None,
-) -> Request:
-    """Return the request when its clip is there.
+    timeout: float,
+    unreachable_after: float,
+    started_at: float | None = None,
+    submitted_at: float | None = None,
+) -> Wait:
+    """Return a wait for a request; all durations are seconds.
 
-    :param interval: seconds between two looks.
-    :param stopping: whether the task was told to end.
-    :param defer: gives the worker slot back after the first look; None to look on here.
-    :raises KlingError: whatever ended the wait.
+    :param timeout: when the wait gives up, counted from its start.
+    :param unreachable_after: time without any good response after which the wait gives up.
+    :param started_at: when the wait began, in Unix seconds; None for now.
+    :param submitted_at: when the queue took the request, in Unix seconds; None if that isn't known.
     """
-    last_answer_at: float | None = None
-    try:
+    started_at = time.time() if started_at is None else started_at
+    return Wait(
+        request_id=request_id,
+        started_at=started_at,
+        deadline=started_at + timeout,
+        unreachable_after=unreachable_after,
+        submitted_at=submitted_at,
+    )
+
+
+def defer_until_done(
+    task: BaseOperator,
+    wait: Wait,
+    *,
+    gmi_conn_id: str,
+    model: str,
+    poll_interval: float,
+    cancel_on_kill: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+) -> None:
+    """Defer a task until the wait is over; its ``execute_complete`` then gets the trigger's event.
+
+    :param gmi_conn_id: the queue's connection.
+    :param model: the request's model; the triggerer needs it to read many requests with one list call.
+    :param poll_interval: seconds between two polls of one request.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task.
+    :param kwargs: what ``execute_complete`` gets besides; plain JSON.
+    """
+    from kling_airflow.triggers.request import GMICloudRequestTrigger
+
+    task.defer(
+        trigger=GMICloudRequestTrigger(
+            gmi_conn_id=gmi_conn_id,
+            request_id=wait.request_id,
+            model=model,
+            poll_interval=poll_interval,
+            started_at=wait.started_at,
+            deadline=wait.deadline,
+            unreachable_after=wait.unreachable_after,
+            cancel_on_kill=cancel_on_kill,
+        ),
+        method_name="execute_complete",
+        kwargs=dict(kwargs) if kwargs else None,
+        timeout=timedelta(seconds=wait.deadline - wait.started_at) + DEFERRAL_SLACK,
+    )
+
+
+REFUSED_SECONDS: Final = 300.0
+"""Seconds for which the queue must refuse the connection's present key before a wait ends: while a key is
+rotated, the old key may be revoked before the connection has the new one."""
+
+
+class WorkerWait:
+    """The part of a wait that runs on a worker.
+
+    :param wait: the request and the deadlines.
+    :param hook: the queue's connection; it is read again when the queue refuses its key.
+    :param log: where each poll is told.
+    :param poll_interval: seconds between two polls.
+    :param refused_seconds: seconds for which the queue must refuse the key before the wait ends; None for
+        :data:`REFUSED_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        wait: Wait,
+        hook: GMICloudHook,
+        log: Log,
+        *,
+        poll_interval: float,
+        refused_seconds: float | None = None,
+    ) -> None:
+        self.wait = wait
+        self.hook = hook
+        self.log = log
+        self.poll_interval = poll_interval
+        self.refused_seconds = REFUSED_SECONDS if refused_seconds is None else refused_seconds
+        self._last_response_at: float | None = None
+        self._retry_after: float | None = None
+        self._refused_since: float | None = None
+
+    def poll(self) -> Request | None:
+        """Ask the queue once; return the request if its clip is there, None if the wait goes on.
+
+        :raises KlingError: the error that ends the wait.
+        """
+        seen = self._ask()
+        now = time.time()
+        end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
+        if isinstance(end, KlingError):
+            raise end
+        if end is not None:
+            return end
+        if isinstance(seen, KlingError):
+            self.log.warning("Request %s: %s Waiting on.", self.wait.request_id, seen.what)
+        else:
+            self._last_response_at = now
+            self.log.info("Request %s is %s.", self.wait.request_id, seen.status_text)
+        self._retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
+        return None
+
+    def _ask(self) -> Request | KlingError:
+        """Read the request; with the connection's present key if the queue refuses the one that was read."""
+        seen = self._read()
+        if isinstance(seen, Unauthorized) and self._reconnected():
+            self._refused_since = None
+            seen = self._read()
+        if not isinstance(seen, Unauthorized):
+            self._refused_since = None
+            return seen
+        now = time.time()
+        if self._refused_since is None:
+            self._refused_since = now
+        if now - self._refused_since < self.refused_seconds and now < self.wait.deadline:
+            return Unreachable(f"The queue refuses the key of `{self.hook.gmi_conn_id}`: {seen.what}")
+        return refused_too_long(seen, self.hook.gmi_conn_id, self._refused_since)
+
+    def _read(self) -> Request | KlingError:
+        try:
+            return self.hook.get_conn().get(self.wait.request_id)
+        except KlingError as error:
+            return error
+
+    def _reconnected(self) -> bool:
+        """Read the connection again; return whether it has another key, address or organization now."""
+        try:
+            return self.hook.reconnect()
+        except Exception as error:
+            # Its text stays out: what a secrets backend says may hold secrets.
+            name, kind = self.hook.gmi_conn_id, type(error).__name__
+            self.log.warning("The connection `%s` can't be read now (%s).", name, kind)
+            return False
+
+    def until_done(self, stop: StopFlag, *, defer: Callable[[], None] | None) -> Request:
+        """Return the request when its clip is there.
+
+        :param stop: set when the task is told to end.
+        :param defer: called after the first poll, to give the worker slot back; None to stay on the worker.
+        :raises KlingError: the error that ends the wait.
+        :raises Stopped: if the task was told to end.
+        """
         while True:
-            stopping.check()
-            seen = _look(client, wait.request_id)
-            now = time.time()
-            end = wait.decide(seen, now=now, last_answer_at=last_answer_at)
-            if isinstance(end, KlingError):
-                raise end
-            if end is not None:
-                return end
+            stop.check()
+            request = self.poll()
+            if request is not None:
+                return request
             if defer is not None:
                 defer()
-            if isinstance(seen, KlingError):
-                log.warning("Request %s: %s Waiting on.", wait.request_id, seen.what)
-            else:
-                last_answer_at = now
-                log.info("Request %s is %s.", wait.request_id, seen.status_text)
-            retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
-            stopping.sleep(wait.next_look(now, interval, retry_after=retry_after))
-    except Stopped:
-        raise stopped(wait.request_id, client, context, cancel=cancel_on_kill) from None
-    except AirflowTaskTimeout:
-        # A BaseException: nothing between here and the task's end would see it.
-        if cancel_on_timeout:
-            log.info(
-                "Cancelled request %s at `execution_timeout`: %s.",
-                wait.request_id,
-                client.cancel(wait.request_id),
-            )
-        raise
+            stop.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Return the seconds until the next poll."""
+        return self.wait.next_look(time.time(), self.poll_interval, retry_after=self._retry_after)
 
 
-def _look(client: GMIClient, request_id: str) -> Request | KlingError:
-    try:
-        return client.get(request_id)
-    except KlingError as error:
-        return error
+def refused_too_long(error: Unauthorized, gmi_conn_id: str, since: float) -> Unauthorized:
+    """Return the error of a wait that ends because the queue refuses the connection's present key.
 
-
-def stopped(request_id: str, client: GMIClient, context: Mapping[str, Any], *, cancel: bool) -> TaskStopped:
-    """Cancel the request if a user has ended the task; in every other case the next try re-attaches.
-
-    It talks to Airflow and must not be called in a signal handler.
-
-    :param cancel: whether it may be cancelled at all.
-    :return: the error to raise.
+    :param since: when the queue first refused that key, in Unix seconds.
     """
-    over = task_is_over(context["ti"])
-    return TaskStopped.while_waiting(
-        request_id, over=over, cancelled=over and cancel and client.cancel(request_id)
+    from kling_airflow.submission.record import clock
+
+    return Unauthorized(
+        f"The queue has refused the present key of the connection `{gmi_conn_id}` since {clock(since)}:"
+        f" {error.what}",
+        money=Money.HELD,
+        todo="Put the right key into the connection, then run this task again: it waits for the same request"
+        " and buys nothing.",
+        request_id=error.request_id,
     )
