@@ -53,12 +53,10 @@ class LimitedCalls:
         self._metrics = metrics
         self._min_call_seconds = min_call_seconds
 
-    async def get(self, request_id: str, interval: float) -> tuple[Request, float | None]:
-        """Return a request as it stands, and the time by the queue's own clock."""
+    async def get(self, request_id: str, interval: float) -> Request:
+        """Return a request in its current state."""
         call = self._bounded(self._protocol.get(request_id), interval)
-        return await self._make(
-            "id", call, lambda call, response: (self._protocol.read_get(call, response), response.served_at)
-        )
+        return await self._make("id", call, self._protocol.read_get)
 
     async def list_page(
         self, model: str, offset: int, interval: float, *, only: Container[str] | None = None

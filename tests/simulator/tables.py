@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from kling_airflow.simulator.cli import HELP
+from kling_airflow.cli.simulator import HELP
 from kling_airflow.simulator.faults.table import FAULT_TYPES
 from kling_airflow.simulator.queue.calls import ALL, WITH_KEY
 from kling_airflow.simulator.settings import Settings

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kling_airflow.simulator.cli import add_arguments
+from kling_airflow.cli.simulator import add_arguments
 from kling_airflow.simulator.config_file import load
 from kling_airflow.simulator.settings import Settings
 from tests.simulator.client import FRAME, Queue, base64_picture
