@@ -11,6 +11,7 @@ from kling_airflow.errors import GMIError
 from kling_airflow.gmi.call import Call
 from kling_airflow.gmi.failures import read_json, refusal
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
+from kling_airflow.gmi.queue_clock import QueueClock
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 from kling_airflow.gmi.retries import Retries
@@ -45,6 +46,7 @@ class GMIClient:
     ) -> None:
         self.protocol = Protocol(api_key, base_url, organization_id)
         self.retries = retries or Retries()
+        self.queue_clock = QueueClock()
         self._session = new_session()
 
     def __enter__(self) -> Self:
@@ -111,6 +113,10 @@ class GMIClient:
         except GMIError:
             return False
 
+    def queue_time(self) -> float | None:
+        """Return the queue's own time now, in Unix seconds; None if no response has told it yet."""
+        return self.queue_clock.now()
+
     def check(self) -> None:
         """Ask whether the queue accepts this key.
 
@@ -149,4 +155,7 @@ class GMIClient:
 
     def _send(self, call: Call, session: requests.Session) -> Response:
         status, headers, body = send(call, self.protocol.headers(call), session)
-        return self.protocol.response(status, headers, body)
+        response = self.protocol.response(status, headers, body)
+        if call.sends_key:  # an upload goes to an object store, which has a clock of its own
+            self.queue_clock.note(response.served_at)
+        return response

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kling_airflow.errors import GenerationTimeout, GMIError, NotFound, Unauthorized, Unreachable
-from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
+from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.polling.decision import Wait
 from kling_airflow.task.stop import StopFlag
 from kling_airflow.task.wait import WorkerWait
@@ -36,12 +37,26 @@ class Log:
     warning = error = info
 
 
-def wait_for_clip(*steps: Step, log: Log | None = None, **fields: Any) -> Request:
+def wait_for_clip(
+    *steps: Step, log: Log | None = None, refused_seconds: float = 0.05, **fields: Any
+) -> Request:
     now = time.time()
     wait = Wait(**({"request_id": "a", "started_at": now, "deadline": now + 20} | fields))
-    with scripted(*steps) as server, GMIClient("k", server.url, retries=Retries(attempts=1)) as client:
-        worker_wait = WorkerWait(wait, client, log or Log(), poll_interval=0.01)
+    with scripted(*steps) as server:
+        worker_wait = WorkerWait(
+            wait, hook_of(server.url), log or Log(), poll_interval=0.01, refused_seconds=refused_seconds
+        )
         return worker_wait.until_done(StopFlag(), defer=None)
+
+
+def hook_of(url: str, key: str = "k") -> GMICloudHook:
+    """Return a hook of a connection to this address, whose client asks once."""
+    os.environ["AIRFLOW_CONN_WAIT_TEST"] = json.dumps(
+        {"conn_type": "gmi_cloud", "host": url, "password": key}
+    )
+    hook = GMICloudHook("wait_test")
+    hook.get_conn().retries = Retries(attempts=1)
+    return hook
 
 
 def test_passing_errors_are_waited_out_and_logged() -> None:
