@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.gmi.redaction import redacted
+from kling_airflow.redaction import redacted
 
 DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
 QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"

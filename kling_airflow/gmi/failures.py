@@ -24,8 +24,8 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi.call import Call, CallKind
 from kling_airflow.gmi.exchange import Phase
-from kling_airflow.gmi.redaction import redacted
 from kling_airflow.gmi.response import Response
+from kling_airflow.redaction import redacted
 
 _CAPACITY = re.compile(r"capacity", re.IGNORECASE)
 _UPSTREAM_REFUSED = re.compile(r"backend error \((400|403)\)", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from kling_airflow.gmi.redaction import redacted
+from kling_airflow.redaction import redacted
 
 _NUMBERS: Final = (int, float)
 _YEAR_10000: Final = 253_402_300_800

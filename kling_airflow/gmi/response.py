@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kling_airflow.gmi.json_values import error_text
-from kling_airflow.gmi.redaction import redacted
+from kling_airflow.redaction import redacted
 
 MAX_RETRY_AFTER: Final = 3600.0
 """Seconds. A longer ``Retry-After`` is shortened: the rate limits of the queue count requests per hour."""

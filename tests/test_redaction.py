@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.gmi.redaction import redacted
+from kling_airflow.redaction import redacted
 
 SECRET = "T0PS3CRET"
 
