@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 
 from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.polling.decision import checked_interval
 
 RESUBMIT_ON: Final = ("passing", "any", "never")
 """The values of ``resubmit_on``: which failed generations are submitted again."""
@@ -53,6 +52,8 @@ class GenerationOptions:
         :param arguments: all arguments by name; others than the options are ignored.
         :raises InvalidArgument: naming the first argument that can't be used, its value and what it may be.
         """
+        from kling_airflow.polling.decision import checked_interval
+
         values = {each.name: arguments[each.name] for each in fields(cls)}
         for each in fields(cls):
             if each.type == "float":
