@@ -15,7 +15,7 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
-from kling_airflow.task.mapped_destination import refuse_one_destination_for_all
+from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -111,7 +111,7 @@ class PrepareFrameOperator(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task; refuse one destination for all of its frames."""
         with airflow_errors():
-            refuse_one_destination_for_all(kwargs)
+            refuse_literal_for_all(kwargs)
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -121,6 +121,7 @@ class PrepareFrameOperator(BaseOperator):
 
         with airflow_errors():
             options = self._options()
+            refuse_one_for_all(self)
             destination = check_location(self.destination, "destination")
             confine(destination, "destination", DESTINATIONS, self.written_places.of("destination"))
             target = StoredObject(

@@ -23,7 +23,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
-from kling_airflow.task.mapped_destination import refuse_one_destination_for_all
+from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
     read_clip,
@@ -145,7 +145,7 @@ class ClipToObjectStorageOperator(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped landing; refuse one destination for all of its clips."""
         with airflow_errors():
-            refuse_one_destination_for_all(kwargs)
+            refuse_literal_for_all(kwargs)
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -213,6 +213,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         )
 
     def _place(self) -> StoredObject:
+        refuse_one_for_all(self)
         address = check_destination(self.destination)
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
         return StoredObject(
