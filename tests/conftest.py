@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kling_airflow.polling import decision
+
 # A busy machine is not a slow test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -29,11 +31,14 @@ os.environ.update(
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__KLING__MIN_POLL_INTERVAL": "0.001",
     }
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
+
+
+# A test that looks every 10 ms is a short test; `tests/polling/test_decision.py` tests the real value.
+decision.MIN_INTERVAL = 0.01  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

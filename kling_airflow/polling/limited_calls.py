@@ -48,6 +48,8 @@ class LimitedCalls:
         self.rate_limiter = rate_limiter
         self.last_response_at: float | None = None
         """When the queue last gave a good response, in Unix seconds."""
+        self.key_was_refused = False
+        """Whether the queue refused the key the last time that it was checked."""
         self._client = client
         self._protocol = client.protocol
         self._metrics = metrics
@@ -71,10 +73,10 @@ class LimitedCalls:
         try:
             await self._make("check", self._protocol.check(), read_json)
         except Unauthorized:
-            return True
+            self.key_was_refused = True
         except KlingError:
-            return False
-        return False
+            self.key_was_refused = False
+        return self.key_was_refused
 
     async def _make(self, kind: str, call: Call, read: Callable[[Call, Response], T]) -> T:
         asked_at = await self._wait_for_turn()
@@ -100,6 +102,7 @@ class LimitedCalls:
                 return at
 
     def _record_response(self) -> None:
+        self.key_was_refused = False
         self.rate_limiter.record_response()
         self.last_response_at = time.time()
 

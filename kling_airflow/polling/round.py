@@ -202,7 +202,7 @@ class Round:
             while queue and self.stopped_by is None and has_time_for(queue[-1]):
                 await self._read(queue.pop())
 
-        if self._calls.rate_limiter.failing and queue:
+        if (self._calls.rate_limiter.failing or self._calls.key_was_refused) and queue:
             await self._read(queue.pop())  # one call shows whether the connection works again
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(CONCURRENT_READS, len(queue))):
