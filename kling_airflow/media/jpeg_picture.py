@@ -86,7 +86,7 @@ def open_jpeg(data: bytes, *, max_pixels: int) -> JpegPicture:
     return JpegPicture(
         image,
         max_pixels,
-        profile=_profile(image, exif),
+        profile=_profile(image, exif, data[: structure.scans[0].begin]),
         orientation=orientation_of(exif, image.info.get("xmp")),
         data=data,
         structure=structure,
@@ -94,11 +94,11 @@ def open_jpeg(data: bytes, *, max_pixels: int) -> JpegPicture:
     )
 
 
-def _profile(image: Any, exif: bytes | None) -> bytes | None:
+def _profile(image: Any, exif: bytes | None, header: bytes) -> bytes | None:
     profile: bytes | None = image.info.get("icc_profile")
     if profile:
         return profile
-    if getattr(image, "icclist", None):
+    if b"ICC_PROFILE\0" in header:
         log.warning("The color profile is incomplete; the colors are taken as sRGB.")
         return None
     if exif and image.mode == "RGB" and _is_adobe_rgb(exif):

@@ -179,6 +179,12 @@ class PrepareFrameOperator(BaseOperator):
 
 
 def _check_source(source: object) -> None:
+    if isinstance(source, str) and source.lstrip()[:5].lower() == "data:":
+        kind = source.lstrip()[5:].partition(",")[0].partition(";")[0][:40]
+        raise InvalidArgument(
+            f"`source` is a `data:` URL ({kind or 'no type'}, {len(source):,} characters)",
+            todo="Store the picture and give its object-storage URI, or its http(s) URL.",
+        )
     if not isinstance(source, str) or not is_http(source):
         check_location(source, "source")
 
