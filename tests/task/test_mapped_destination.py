@@ -57,9 +57,7 @@ def test_a_task_that_is_not_mapped_runs() -> None:
 
 @pytest.mark.parametrize("kind", [ClipToObjectStorageOperator, PrepareFrameOperator])
 def test_a_literal_is_refused_when_the_dag_is_parsed(kind: Any) -> None:
-    with pytest.raises(
-        AirflowInvalidArgument, match=r"`destination` is 's3://clips/x\.mp4' for every instance"
-    ):
+    with pytest.raises(AirflowInvalidArgument, match=r"is 's3://clips/x\.mp4' for every instance"):
         kind.partial(task_id="x", destination="s3://clips/x.mp4")
     assert kind.partial(task_id="x", destination="s3://clips/{{ run_id }}/x.mp4")
     assert kind.partial(task_id="x")
