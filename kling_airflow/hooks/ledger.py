@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from kling_airflow.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
 
 def configured_folder() -> str | None:
     """Return ``[kling] ledger``, None where it isn't set."""
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     return conf.get("kling", "ledger", fallback=None) or None
 
 
 def configured_deployment() -> str | None:
     """Return ``[kling] deployment``, None where it isn't set."""
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     return conf.get("kling", "deployment", fallback=None) or None
 

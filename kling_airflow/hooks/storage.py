@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kling_airflow.airflow_compat import connection_of, without_connection
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,8 @@ class StoredObject:
             what = "whose bucket does" if "bucket does not exist" in _texts(error) else "which does"
             raise InvalidArgument(f"{self.field} is {self.uri}, {what} not exist.") from error
         except Exception as error:
-            by = f" with the connection `{self._path.conn_id}`" if self._path.conn_id else ""
+            conn_id = connection_of(self._path)
+            by = f" with the connection `{conn_id}`" if conn_id else ""
             raise StorageFailed(
                 f"{self.field} is {self.uri}, which can't be {doing}{by}: {in_short(error)}."
             ) from error
@@ -258,17 +260,18 @@ def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
     :param field: the parameter this came from, for errors.
     :raises InvalidArgument: a connection that isn't defined, or a scheme that nothing is installed for.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
     scheme = uri.partition("://")[0]
-    named = conn_id or uri.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    if named and not _is_defined(named):
-        raise InvalidArgument(f"{field}: the connection `{named}` is not defined.")
+    address, named = without_connection(uri)
+    conn_id = conn_id or named
+    if conn_id and not _is_defined(conn_id):
+        raise InvalidArgument(f"{field}: the connection `{conn_id}` is not defined.")
     default = _DEFAULT_CONNECTIONS.get(scheme)
-    if not named and default and _is_defined(default):
+    if not conn_id and default and _is_defined(default):
         conn_id = default
     try:
-        path = ObjectStoragePath(uri, conn_id=conn_id or None)
+        path = ObjectStoragePath(address, conn_id=conn_id or None)
         _ = path.fs
     except (ValueError, ImportError) as error:
         extra = _EXTRAS.get(scheme)
@@ -280,7 +283,7 @@ def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
 
 
 def _is_defined(conn_id: str) -> bool:
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+    from kling_airflow.airflow_compat import AirflowNotFoundException, BaseHook
 
     try:
         BaseHook.get_connection(conn_id)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
 from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import airflow_errors
@@ -22,8 +21,7 @@ from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.gmi.request import Request
     from kling_airflow.polling.decision import Wait

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -15,8 +14,7 @@ from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.frame import FrameOptions
 

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _INDEX = "kling_airflow.submissions"
+_FOLDER = (
+    "Set a ledger folder once for every task, in the environment of the workers:\n"
+    "    AIRFLOW__KLING__LEDGER=s3://BUCKET/kling-ledger\n"
+    "    AIRFLOW__KLING__DEPLOYMENT=prod\n"
+    "or in airflow.cfg:\n"
+    "    [kling]\n"
+    "    ledger = s3://BUCKET/kling-ledger\n"
+    "    deployment = prod\n"
+    "gs://, abfs:// and file:// work, too; `deployment` is a name of this Airflow. Then clear this task."
+)
 _WAY_OUT = (
     "Or set `durable=False` and accept that a crash between submission and answer may buy the clip twice."
 )
@@ -27,13 +37,14 @@ class TaskStateLedger:
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
-        from airflow.providers.common.compat.sdk import conf
+        from kling_airflow.airflow_compat import conf
 
         store = context.get("task_state_store")
         if store is None:
             raise InvalidArgument(
-                "This Airflow has no task state store (it came with 3.3): a submission can't be remembered.",
-                todo=f"Upgrade Airflow. {_WAY_OUT}",
+                "This Airflow has no task state store (it came with 3.3), and no ledger folder is set: a"
+                " submission can't be remembered, and nothing was sent.",
+                todo=f"{_FOLDER} {_WAY_OUT}",
             )
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
             raise InvalidArgument(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final, Self
 
-from airflow.providers.common.compat.sdk import AirflowException
-
+from kling_airflow.airflow_compat import AirflowException
 from kling_airflow.errors import KlingError, Money
 
 _SLICE: Final = 0.5

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
+from kling_airflow.airflow_compat import AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Unreachable
 from kling_airflow.gmi.request import Request
 from kling_airflow.task.state import task_is_over

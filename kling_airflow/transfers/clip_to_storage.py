@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import is_literal, number_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import DownloadFailed, InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -15,8 +14,7 @@ from kling_airflow.hooks.storage import StoredObject, check_location
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.landing import Places

@@ -59,7 +59,7 @@ def test_the_write_of_a_replaced_try_raises(store: TaskStateStore) -> None:
 
 
 def test_without_a_store_nothing_is_spent() -> None:
-    with pytest.raises(InvalidArgument, match=r"no task state store.*durable=False"):
+    with pytest.raises(InvalidArgument, match=r"(?s)no task state store.*AIRFLOW__KLING__LEDGER=.*durable=False"):
         ledger(None)
 
 
