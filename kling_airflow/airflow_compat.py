@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import DAG as DAG
     from airflow.providers.common.compat.sdk import AirflowException as AirflowException
     from airflow.providers.common.compat.sdk import AirflowFailException as AirflowFailException
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
 
+    NEVER_EXPIRE: timedelta | str
+
 _COMPAT: Final = "airflow.providers.common.compat.sdk"
 
 _PLACES: Final[dict[str, tuple[str, ...]]] = {
@@ -64,6 +68,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "Connection": ("airflow.sdk:", "airflow.models.connection:"),
     "Context": ("airflow.sdk:", "airflow.utils.context:"),
     "DAG": ("airflow.sdk:", "airflow.models.dag:"),
+    "NEVER_EXPIRE": ("airflow.sdk.execution_time.context:",),  # from Airflow 3.3 on
     "ObjectStoragePath": ("airflow.sdk:", "airflow.io.path:"),
     "Param": ("airflow.sdk:", "airflow.models.param:"),
     "PokeReturnValue": ("airflow.sdk:", "airflow.sensors.base:"),

@@ -22,8 +22,9 @@ class Run:
 
     def result(self, name: str) -> Any:
         """What a task returned."""
-        from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
+
+        from tests.airflow_versions import XComModel
 
         ti = self._instances[name]
         with create_session() as session:
@@ -45,7 +46,7 @@ def run_dag(folder: Path, dag_id: str, source: str, **options: Any) -> Run:
     :param folder: the fixture ``dags_folder``.
     :param source: the file's text; it defines ``dag_id``.
     """
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     path = folder / f"{dag_id}.py"
     path.write_text(source)

@@ -91,7 +91,7 @@ class TaskStateLedger:
             raise UnreadableRecord(f"`{key}` in the task state store is unreadable: {error.what}") from error
 
     def _set(self, key: str, value: Any) -> None:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+        from kling_airflow.airflow_compat import NEVER_EXPIRE
 
         self._store.set(key, value, retention=NEVER_EXPIRE)
 

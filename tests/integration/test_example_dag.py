@@ -59,7 +59,7 @@ def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def dag(dags_folder: Path) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     path = Path(shutil.copy(EXAMPLE, dags_folder))
     with warnings.catch_warnings(record=True) as caught:

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from airflow.sdk import ObjectStoragePath
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
 
 from kling_airflow.__main__ import main
+from kling_airflow.airflow_compat import ObjectStoragePath
 from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, UnreadableRecord
 from kling_airflow.submission import object_store as folder_module
 from kling_airflow.submission.exclusive_store import open_store

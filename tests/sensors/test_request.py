@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+
+from kling_airflow import exceptions
+from kling_airflow.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
+from kling_airflow.polling.decision import to_event
+from kling_airflow.sensors.request import GMICloudRequestSensor
+from tests.airflow_context import connect, context
+from tests.airflow_versions import (
     AirflowException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
@@ -14,12 +20,6 @@ from airflow.sdk.exceptions import (
     TaskDeferralError,
     TaskDeferred,
 )
-
-from kling_airflow import exceptions
-from kling_airflow.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
-from kling_airflow.polling.decision import to_event
-from kling_airflow.sensors.request import GMICloudRequestSensor
-from tests.airflow_context import connect, context
 from tests.gmi.scripted import Step, answer, scripted
 
 QUEUED = answer(200, '{"request_id": "a", "status": "queued"}')

@@ -20,7 +20,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -38,6 +37,7 @@ from kling_airflow.submission.submit import Submitter
 from kling_airflow.task import wait as task_wait
 from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import AirflowException, TaskDeferred
 
 EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "120"))
 STEPS = 25

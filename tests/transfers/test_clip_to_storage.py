@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
+from kling_airflow.airflow_compat import DAG, AirflowException, AirflowFailException
 from kling_airflow.exceptions import DownloadFailed, DownloadRefused, InvalidArgument, InvalidClip
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.media.file_server import FileServer, status
@@ -202,7 +202,8 @@ def test_lineage(land, clip, tmp_path):
 
 
 MAPPED = """
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow import DAG
+from tests.airflow_versions import task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("clips_mapped", schedule=None, params={{"sound": True}}):

@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from kling_airflow.errors import PollerCrashed
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect
+from tests.airflow_versions import AirflowNotFoundException
 from tests.gmi.scripted import Step, answer, reset, scripted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
 
 def fail_lookups(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
     """Let the first lookups of a connection fail; return what was looked up."""
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     whole, reads = connection.get_async_connection, []
 
@@ -227,7 +227,7 @@ def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_it_survives_serialization() -> None:
-    from airflow.sdk.serde import deserialize, serialize
+    from tests.airflow_versions import deserialize, serialize
 
     made = trigger(model="another-model", unreachable_after=7.0)
     path, kwargs = made.serialize()

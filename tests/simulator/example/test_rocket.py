@@ -17,7 +17,7 @@ import pytest
 @pytest.fixture
 def rocket() -> Any:
     """The DAG, loaded from the DAGs folder."""
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     return DagBag(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "rocket.py").dags["rocket"]
 
