@@ -63,7 +63,7 @@ class GMICloudHook(BaseHook):
             return AsyncGMIClient(**_settings(connection, extra), retries=retries)
 
     async def get_poller(self) -> Poller:
-        """Return the running loop's poller for this connection, shared by all who wait in this process.
+        """Return the running loop's poller for this connection, shared by all waiters of this process.
 
         :raises Unauthorized: if the connection isn't defined or has no key.
         :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.
@@ -75,7 +75,9 @@ class GMICloudHook(BaseHook):
         with airflow_errors():
             connection, extra = await self._async_connection()
             client = AsyncGMIClient(**_settings(connection, extra))
-            return poller_of(client, ceiling=_max_calls_per_second(extra), meter=AirflowMetrics())
+            return poller_of(
+                client, max_calls_per_second=_max_calls_per_second(extra), metrics=AirflowMetrics()
+            )
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the queue whether it takes the key; never raises."""

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Protocol
 
 from kling_airflow.clip import Clip
 from kling_airflow.errors import DownloadFailed, StorageFailed
-from kling_airflow.media.clip_check import check_clip, poster
+from kling_airflow.media.clip_check import check_clip
+from kling_airflow.media.clip_picture import poster
 from kling_airflow.media.download import Downloaded, DownloadLimits, download
 from kling_airflow.media.limits import MAX_CLIP_BYTES
 from kling_airflow.media.sidecar import Asked, Sidecar

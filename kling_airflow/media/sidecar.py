@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from kling_airflow import __version__
 from kling_airflow.clip import Clip
 from kling_airflow.media.clip_check import ClipInfo
-from kling_airflow.media.http_get import plain_url
+from kling_airflow.media.http_address import plain_url
 
 _MEASURES = ("duration_seconds", "width", "height", "fps", "has_audio")
 

@@ -102,7 +102,9 @@ def read_source(
         data = read(uri, name)
         info = check_frame(data)
     except InvalidFrame as error:
-        raise InvalidArgument(f"`{name}` ({_without_query(uri)}) is no frame: {error.what}") from error
+        raise InvalidArgument(
+            f"`{name}` ({_without_query(uri)}) is no frame: {error.what}", todo=error.todo
+        ) from error
     except (MediaError, InvalidArgument) as error:
         if passed_on:
             log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error.what)
