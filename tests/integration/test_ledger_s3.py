@@ -8,15 +8,18 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
+from packaging.version import Version
 
 from kling_airflow.__main__ import main
 from kling_airflow.airflow_compat import ObjectStoragePath
 from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, UnreadableRecord
+from kling_airflow.hooks.ledger import open_ledger_path
 from kling_airflow.submission import object_store as folder_module
 from kling_airflow.submission.exclusive_store import open_store
 from kling_airflow.submission.object_store import ObjectStoreLedger
@@ -47,7 +50,7 @@ def as_atomic_as_s3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(s3: S3) -> ObjectStoragePath:
-    return ObjectStoragePath(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
+    return open_ledger_path(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
 
 
 def ledger(root: Any, scope: TaskKey = SCOPE) -> ObjectStoreLedger:
@@ -206,7 +209,7 @@ def test_a_store_that_ignores_the_condition_is_refused(
 
 def test_a_bucket_that_is_not_there_is_not_an_empty_ledger(s3: S3) -> None:
     with pytest.raises(LedgerUnavailable, match=r"s3://nowhere/ledger.* can't be created: FileNotFoundError"):
-        ledger(ObjectStoragePath(f"s3://{S3.conn_id}@nowhere/ledger")).read(PRINT, 1)
+        ledger(open_ledger_path(f"s3://{S3.conn_id}@nowhere/ledger")).read(PRINT, 1)
 
 
 def test_a_list_that_fails_is_not_an_empty_one(
@@ -280,6 +283,11 @@ def test_what_a_program_reads_is_json_and_nothing_else(s3: S3, root: ObjectStora
     assert "tests-secret" not in done.stderr
 
 
+def head() -> list[str]:
+    """Return the call with which newer clients ask for an object's size before they read it."""
+    return ["HEAD object"] if Version(version("s3fs")) >= Version("2026.9") else []
+
+
 def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger(root).read("e" * 64, 1)
     calls: list[str] = []
@@ -298,7 +306,7 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
     folder_module._proven.clear()  # as in the next process
     it = ledger(root)
     it.read(PRINT, 1)
-    assert calls == ["PUT object", "HEAD object", "GET object", "GET LIST", "GET LIST"]
+    assert calls == ["PUT object", *head(), "GET object", "GET LIST", "GET LIST"]
     calls.clear()
     it.write(SENDING)
     it.write(SENDING.submitted("r-1", now=5))
@@ -306,4 +314,4 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
     assert calls == ["PUT object"] * 3
     calls.clear()
     ledger(root).read(PRINT, 1)
-    assert calls == ["GET LIST", "HEAD object", "GET object"]
+    assert calls == ["GET LIST", *head(), "GET object"]
