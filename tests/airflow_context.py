@@ -20,6 +20,7 @@ class TaskInstance:
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
         self.first_reschedule: Any = None
+        self.max_tries = 0  # read by sensors of Airflow 2
 
     def xcom_push(self, key: str, value: Any) -> None:
         json.dumps(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.airflow_versions import AIRFLOW
+
 
 class Run:
     """A finished run.
@@ -27,6 +29,8 @@ class Run:
         from tests.airflow_versions import XComModel
 
         ti = self._instances[name]
+        if AIRFLOW.major == 2:
+            return ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
         with create_session() as session:
             found = session.execute(
                 XComModel.get_many(

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,13 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
+def lower_bounds() -> list[str]:
+    """Return the package's dependencies, those of its S3 extra too, each at its lower bound."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+    return [line.replace(">=", "==") for line in wanted if not line.startswith("apache-airflow>")]
+
+
 class Environment:
     """The environment of a cell, kept between runs as long as its pins stay the same.
 
@@ -89,13 +97,16 @@ class Environment:
     def add(self, wheel: Path) -> tuple[list[str], list[str]]:
         """Install the wheel with its S3 extra, then the suite's tools; return what was added, and what moved.
 
-        Nothing is held fast by constraints: an installation that moves one of Airflow's packages is what a
-        user would get, and it shows.
+        The release day's pins hold what is there, as Airflow's documentation asks of every installation. In
+        the cell of the lower bounds, the package's own dependencies are at theirs instead.
         """
         self._run("uninstall", "kling-airflow", check=False)
         before = self._frozen()
-        lowest = ["--resolution", "lowest-direct"] if self.cell.lowest else []
-        self._run("install", *lowest, f"kling-airflow[s3] @ {wheel.as_uri()}")
+        wanted = [f"kling-airflow[s3] @ {wheel.as_uri()}"]
+        if self.cell.lowest:
+            self._run("install", *wanted, *lower_bounds())
+        else:
+            self._run("install", "--constraint", str(self.cell.pins), *wanted)
         after = self._frozen()
         added = sorted(f"{name} {after[name]}" for name in after.keys() - before.keys() - {"kling-airflow"})
         moved = sorted(
