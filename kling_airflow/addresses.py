@@ -21,10 +21,6 @@ _AT_IS_PLACE = ("abfs", "abfss", "wasb", "wasbs")
 _SHOWN = 200
 # Everything but what a file name may hold unquoted in an address without being misread.
 _SAFE_IN_PATH = "/:+=@,;!$&'()*~"
-_SIGNATURE = re.compile(
-    r"(?i)((?:x-amz-|x-goog-|aws|google)?(?:signature|credential|security-token|accesskeyid|accessid)|sig|token|key)"
-    r"=[^&\s\"'<>]+"
-)
 _NOT_GIVEN = ("", "none", "null")
 
 
@@ -69,6 +65,36 @@ def _address_of_object(field: str, value: object) -> str:
     raise InvalidArgument(
         f"`{field}` is {type(value).__name__}; it must be an address such as s3://bucket/x."
     )
+
+
+def check_location(uri: object, field: str) -> str:
+    """Refuse what can't be the address of one object, before anything is opened.
+
+    :param uri: what a user wrote, rendered: an address, a path.
+    :param field: the parameter's name, for the error.
+    :return: the address.
+    :raises InvalidArgument: no scheme, bucket, key or file name, or credentials within.
+    """
+    address = read_address(field, uri)
+    text = shown(address)
+    if address[:5].lower() == "data:":
+        raise InvalidArgument(
+            f"`{field}` is a data: URI: {text}.",
+            todo="Store the file, and give its address.",
+        )
+    scheme, separator, rest = address.partition("://")
+    if not separator or not scheme:
+        raise InvalidArgument(
+            f"`{field}` is {text!r}, without a scheme; write s3://, gs://, abfs:// or file:// before it."
+        )
+    bucket, _, key = rest.partition("/")
+    if ":" in bucket.rpartition("@")[0]:
+        raise InvalidArgument(f"`{field}` is {text!r} with a password in it; use a connection instead.")
+    if not bucket.rpartition("@")[2] and scheme.lower() not in LOCAL:
+        raise InvalidArgument(f"`{field}` is {text!r}: the bucket is missing.")
+    if not key.rpartition("/")[2]:
+        raise InvalidArgument(f"`{field}` is {text!r}: the file name is missing.")
+    return address
 
 
 def is_http(address: str) -> bool:
@@ -126,14 +152,11 @@ def shown(address: object) -> str:
         return f"{text[:40].partition(',')[0]},... ({len(text):,} characters)"
     scheme, separator, rest = text.partition("://")
     if separator:
-        place, slash, key = rest.partition("/")
+        place, _, key = rest.partition("/")
         if scheme.lower() not in _AT_IS_PLACE:
             place = place.rpartition("@")[2]
-        text = f"{scheme}://{place}{slash}{key}"
+        text = f"{scheme}://{place}/{key}"
+        if is_http(text):
+            text = text.partition("?")[0].partition("#")[0]
     text = re.sub(r"[?#&;][^/]*=.*", "?...", text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
-
-
-def without_signatures(text: str) -> str:
-    """Return a text in which the value of every parameter that signs or carries a key is left out."""
-    return _SIGNATURE.sub(r"\1=...", text)

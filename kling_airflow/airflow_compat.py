@@ -98,18 +98,6 @@ def __getattr__(name: str) -> Any:
     raise ImportError(f"This Airflow has no {name}: {failure}") from failure
 
 
-def without_connection(uri: str) -> tuple[str, str | None]:
-    """Split ``s3://conn_id@bucket/key`` into ``s3://bucket/key`` and the connection's id, None for none.
-
-    An ``ObjectStoragePath`` of Airflow before 3.2 drops a connection that is named in the address, and asks
-    the store itself with whatever credentials the machine has; there the id has to be given beside it.
-    """
-    scheme, separator, rest = uri.partition("://")
-    host, slash, key = rest.partition("/")
-    conn_id, _, bucket = host.rpartition("@")
-    return f"{scheme}{separator}{bucket}{slash}{key}", conn_id or None
-
-
 def connection_of(path: ObjectStoragePath) -> str | None:
     """Return the id of the connection that a path is opened with, None where it has none.
 

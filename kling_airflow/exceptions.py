@@ -125,6 +125,10 @@ class DownloadRefused(errors.DownloadFailed, AirflowFailException):
     """A download that no retry can help: over the size limit, or not http(s)."""
 
 
+class DestinationTaken(errors.DestinationTaken, AirflowFailException):
+    """A file that no landing wrote, or another landing, stands where a clip would go."""
+
+
 class StorageFailed(errors.StorageFailed, AirflowException):
     """The store did not do what it was asked; a retry asks again."""
 
@@ -157,6 +161,7 @@ _TWINS: dict[type[errors.KlingError], type[errors.KlingError]] = {
         InvalidFrame,
         InvalidClip,
         DownloadFailed,
+        DestinationTaken,
         StorageFailed,
     )
 }

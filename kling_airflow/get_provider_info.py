@@ -62,6 +62,16 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Only for a key that belongs to several organizations.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "min_poll_interval": {
+                        "description": (
+                            "Seconds between two polls of one request, at least: a task that asks for less is"
+                            " refused."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1.0",
+                    },
                     "max_calls_per_second": {
                         "label": "Calls per second, at most",
                         "description": "For the wait in the triggerer; empty for [kling] in airflow.cfg.",
@@ -95,6 +105,35 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "prod",
                         "default": None,
+                    },
+                    "min_poll_interval": {
+                        "description": (
+                            "Seconds between two polls of one request, at least: a task that asks for less is"
+                            " refused."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1.0",
+                    },
+                    "allowed_sources": {
+                        "description": (
+                            "Places that a task may read frames from if the address came from a Param,"
+                            " `conf`, an XCom or other data: schemes, hosts and prefixes, between blanks."
+                            " Private hosts and `file://` only if they are named. Addresses in a DAG's code"
+                            " are not confined."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "https:// s3://stills http://intranet.example:8080 file:///data/frames",
+                        "default": "https:// http:// s3:// s3a:// s3n:// gs:// gcs:// abfs:// abfss://",
+                    },
+                    "allowed_destinations": {
+                        "description": "The same for the places that a task may write to.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://frames s3://clips file:///data/clips",
+                        "default": "s3:// s3a:// s3n:// gs:// gcs:// abfs:// abfss://",
                     },
                     "max_calls_per_second": {
                         "description": (

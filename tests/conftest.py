@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from packaging.version import Version
 
+from kling_airflow.polling import decision
 from tests.airflow_versions import AIRFLOW
 
 # A busy machine is not a slow test.
@@ -32,6 +33,7 @@ os.environ.update(
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__KLING__MIN_POLL_INTERVAL": "0.001",
     }
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
@@ -42,6 +44,10 @@ if Version("3.3") > AIRFLOW:  # no retry policies
     collect_ignore += ["test_retry_policy.py", "integration/test_retry_policy.py"]
 if Version("3.2") > AIRFLOW:  # another registry of statistics
     collect_ignore += ["triggers/test_metrics.py"]
+
+
+# A test that looks every 10 ms is a short test; `tests/polling/test_decision.py` tests the real value.
+decision.MIN_INTERVAL = 0.01  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 from kling_airflow import airflow_compat
-from kling_airflow.airflow_compat import (
-    connection_of,
-    get_async_connection,
-    get_async_extra_dejson,
-    without_connection,
-)
+from kling_airflow.airflow_compat import connection_of, get_async_connection, get_async_extra_dejson
 from tests.airflow_versions import AIRFLOW
 
 ONLY_FROM_3_3 = {"NEVER_EXPIRE", "RetryDecision", "RetryPolicy"}
@@ -59,27 +54,12 @@ def test_only_this_module_asks_common_compat() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(
-    ("uri", "address", "conn_id"),
-    [
-        ("s3://bucket/key", "s3://bucket/key", None),
-        ("s3://mine@bucket/a/b@c.png", "s3://bucket/a/b@c.png", "mine"),
-        ("gs://a@b@bucket/key", "gs://bucket/key", "a@b"),
-        ("file:///tmp/a@b", "file:///tmp/a@b", None),
-        ("file://mine@/tmp/a", "file:///tmp/a", "mine"),
-        ("s3://mine@bucket", "s3://bucket", "mine"),
-    ],
-)
-def test_an_address_and_its_connection(uri: str, address: str, conn_id: str | None) -> None:
-    assert without_connection(uri) == (address, conn_id)
-
-
 @pytest.mark.parametrize(("uri", "conn_id"), [("s3://mine@bucket/key", None), ("s3://bucket/key", "mine")])
 def test_the_store_is_asked_with_the_connection_that_was_named(
     uri: str, conn_id: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("s3fs")
-    from kling_airflow.hooks.storage import open_path
+    from kling_airflow.hooks.store_path import open_path
 
     extra = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}
     known = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
@@ -95,7 +75,7 @@ def test_a_store_is_never_taken_for_a_folder_of_this_machine(
 ) -> None:
     """Before 3.2 every path of Airflow is a pathlib.Path, too."""
     pytest.importorskip("s3fs")
-    from kling_airflow.hooks.storage import open_path
+    from kling_airflow.hooks.store_path import open_path
     from kling_airflow.submission.exclusive_store import LocalStore, ObjectStore, open_store
 
     monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "login": "a", "password": "b"}))

@@ -34,7 +34,7 @@ def ledger_of(context: Mapping[str, Any], key: TaskKey, *, durable: bool, ledger
     if not durable:
         return MemoryLedger()
     uri = text_or_none(ledger) or configured_ledger()
-    return TaskStateLedger(context) if uri is None else _object_store_ledger(context, key, uri)
+    return TaskStateLedger(context, key) if uri is None else _object_store_ledger(context, key, uri)
 
 
 def configured_ledger() -> str | None:
@@ -58,7 +58,7 @@ def open_ledger_path(uri: str) -> ObjectStoragePath:
         store's default.
     :raises InvalidArgument: if the address is malformed, or nothing is installed for its scheme.
     """
-    from kling_airflow.hooks.storage import open_path
+    from kling_airflow.hooks.store_path import open_path
 
     folder = uri.strip().rstrip("/") if isinstance(uri, str) else ""
     scheme, separator, rest = folder.partition("://")

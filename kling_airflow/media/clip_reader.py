@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from kling_airflow.errors import InvalidClip
+from kling_airflow.media.file_signature import MP4
+from kling_airflow.media.file_type import HEAD_BYTES, describe_file, detect_file_type
 from kling_airflow.media.limits import MAX_CLIP_PIXELS
+from kling_airflow.redaction import without_signatures
 
 if TYPE_CHECKING:
+    import av
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -70,10 +74,7 @@ def opened(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> Iterator[tuple[I
             video.codec_context.options = {"err_detect": "explode", "max_pixels": str(max_pixels)}
             yield container, video
     except av.FFmpegError as error:
-        raise InvalidClip(
-            f"The clip can't be read as MP4 ({type(error).__name__}: {error.strerror}); "
-            f"the file has {path.stat().st_size if path.exists() else 0:,} bytes."
-        ) from error
+        raise InvalidClip(_why_not_mp4(path, error)) from error
 
 
 @dataclass
@@ -206,6 +207,19 @@ def _turn(picture: VideoFrame) -> str | None:
             a, b, _, c, d, *_ = struct.unpack("<9i", bytes(data)[:36])
             return _TURNS.get(tuple((value > 0x8000) - (value < -0x8000) for value in (a, b, c, d)))
     return None
+
+
+def _why_not_mp4(path: Path, error: av.FFmpegError) -> str:
+    """Return why a file can't be read, and what it is if it isn't an MP4 file."""
+    text = f"The clip can't be read as MP4 ({type(error).__name__}: {error.strerror}); "
+    if not path.exists():
+        return f"{text}there is no file."
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    size = f"the file has {path.stat().st_size:,} bytes"
+    if detect_file_type(head) == MP4:
+        return f"{text}{size}, and its index is missing or damaged."
+    return f"{text}{size} and is {without_signatures(describe_file(head))}."
 
 
 def _refuse_large(video: VideoStream, max_pixels: int) -> None:

@@ -142,7 +142,8 @@ class DownloadAdapter(requests.adapters.HTTPAdapter):
 def _pool_classes(watchdog: Watchdog, guard: AddressGuard | None) -> dict[str, Any]:
     def connect(self: Any, plain: Callable[[], socket.socket]) -> socket.socket:
         ips = None
-        url = f"{'https' if isinstance(self, Secure) else 'http'}://{self.host}:{self.port}/"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        url = f"{'https' if isinstance(self, Secure) else 'http'}://{host}:{self.port}/"
         # Through a proxy the name is resolved there; `http_get` has looked at what can be seen from here.
         if guard is not None and self.proxy is None and not guard.allows_private(url):
             with contextlib.suppress(OSError):

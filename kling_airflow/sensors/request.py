@@ -14,10 +14,11 @@ from kling_airflow.airflow_compat import (
     PokeReturnValue,
 )
 from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
-from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
+from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.task.options import poll_interval
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -65,6 +66,8 @@ class GMICloudRequestSensor(BaseSensorOperator):
     ) -> None:
         # The base class would skip on a wrong key, too: it isn't told, and the timeout is handled here.
         super().__init__(poke_interval=poke_interval, timeout=timeout, soft_fail=False, **kwargs)
+        with airflow_errors():
+            poll_interval("poke_interval", poke_interval)
         self.request_id = request_id
         self.model = model
         self.gmi_conn_id = gmi_conn_id
@@ -79,9 +82,14 @@ class GMICloudRequestSensor(BaseSensorOperator):
 
         wait = self._begin(context)
         try:
-            client = self._hook.get_conn()
-            push_request(context, wait.request_id, client.protocol.base_url)
-            self._worker_wait = WorkerWait(wait, client, self.log, poll_interval=self.poke_interval)
+            push_request(context, wait.request_id, self._hook.get_conn().protocol.base_url)
+            self._worker_wait = WorkerWait(
+                wait,
+                self._hook,
+                self.log,
+                poll_interval=self.poke_interval,
+                refused_seconds=self._refused_seconds(context),
+            )
             if not self.deferrable:
                 return super().execute(context)
             if (clip := self._poll(context)) is not None:
@@ -133,6 +141,16 @@ class GMICloudRequestSensor(BaseSensorOperator):
             unreachable_after=self.timeout if self.reschedule else self.unreachable_after,
             started_at=first.timestamp() if first else None,
         )
+
+    def _refused_seconds(self, context: Context) -> float | None:
+        """Return for how long a refused key is waited out.
+
+        In ``mode="reschedule"`` no process remembers since when: the first poll fails, later ones wait on
+        until the timeout. Each poll reads the connection anew.
+        """
+        if not self.reschedule:
+            return None
+        return float("inf") if context["ti"].get_first_reschedule_date(context) else 0.0
 
     def _poll(self, context: Context) -> dict[str, Any] | None:
         """Ask the queue once: return the clip, None if the wait goes on, or raise what ends the wait."""

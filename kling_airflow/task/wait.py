@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kling_airflow.errors import KlingError, Unreachable
+from kling_airflow.errors import KlingError, Money, Unauthorized, Unreachable
 from kling_airflow.polling.decision import Wait
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import BaseOperator
-    from kling_airflow.gmi.client import GMIClient
     from kling_airflow.gmi.request import Request
+    from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.submission.order import Log
     from kling_airflow.task.stop import StopFlag
 
@@ -88,33 +88,46 @@ def defer_until_done(
     )
 
 
+REFUSED_SECONDS: Final = 300.0
+"""Seconds for which the queue must refuse the connection's present key before a wait ends: while a key is
+rotated, the old key may be revoked before the connection has the new one."""
+
+
 class WorkerWait:
     """The part of a wait that runs on a worker.
 
     :param wait: the request and the deadlines.
-    :param client: the queue's client.
+    :param hook: the queue's connection; it is read again when the queue refuses its key.
     :param log: where each poll is told.
     :param poll_interval: seconds between two polls.
+    :param refused_seconds: seconds for which the queue must refuse the key before the wait ends; None for
+        :data:`REFUSED_SECONDS`.
     """
 
-    def __init__(self, wait: Wait, client: GMIClient, log: Log, *, poll_interval: float) -> None:
+    def __init__(
+        self,
+        wait: Wait,
+        hook: GMICloudHook,
+        log: Log,
+        *,
+        poll_interval: float,
+        refused_seconds: float | None = None,
+    ) -> None:
         self.wait = wait
-        self.client = client
+        self.hook = hook
         self.log = log
         self.poll_interval = poll_interval
+        self.refused_seconds = REFUSED_SECONDS if refused_seconds is None else refused_seconds
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
+        self._refused_since: float | None = None
 
     def poll(self) -> Request | None:
         """Ask the queue once; return the request if its clip is there, None if the wait goes on.
 
         :raises KlingError: the error that ends the wait.
         """
-        seen: Request | KlingError
-        try:
-            seen = self.client.get(self.wait.request_id)
-        except KlingError as error:
-            seen = error
+        seen = self._ask()
         now = time.time()
         end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
         if isinstance(end, KlingError):
@@ -128,6 +141,38 @@ class WorkerWait:
             self.log.info("Request %s is %s.", self.wait.request_id, seen.status_text)
         self._retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
         return None
+
+    def _ask(self) -> Request | KlingError:
+        """Read the request; with the connection's present key if the queue refuses the one that was read."""
+        seen = self._read()
+        if isinstance(seen, Unauthorized) and self._reconnected():
+            self._refused_since = None
+            seen = self._read()
+        if not isinstance(seen, Unauthorized):
+            self._refused_since = None
+            return seen
+        now = time.time()
+        if self._refused_since is None:
+            self._refused_since = now
+        if now - self._refused_since < self.refused_seconds and now < self.wait.deadline:
+            return Unreachable(f"The queue refuses the key of `{self.hook.gmi_conn_id}`: {seen.what}")
+        return refused_too_long(seen, self.hook.gmi_conn_id, self._refused_since)
+
+    def _read(self) -> Request | KlingError:
+        try:
+            return self.hook.get_conn().get(self.wait.request_id)
+        except KlingError as error:
+            return error
+
+    def _reconnected(self) -> bool:
+        """Read the connection again; return whether it has another key, address or organization now."""
+        try:
+            return self.hook.reconnect()
+        except Exception as error:
+            # Its text stays out: what a secrets backend says may hold secrets.
+            name, kind = self.hook.gmi_conn_id, type(error).__name__
+            self.log.warning("The connection `%s` can't be read now (%s).", name, kind)
+            return False
 
     def until_done(self, stop: StopFlag, *, defer: Callable[[], None] | None) -> Request:
         """Return the request when its clip is there.
@@ -149,3 +194,20 @@ class WorkerWait:
     def _pause(self) -> float:
         """Return the seconds until the next poll."""
         return self.wait.next_look(time.time(), self.poll_interval, retry_after=self._retry_after)
+
+
+def refused_too_long(error: Unauthorized, gmi_conn_id: str, since: float) -> Unauthorized:
+    """Return the error of a wait that ends because the queue refuses the connection's present key.
+
+    :param since: when the queue first refused that key, in Unix seconds.
+    """
+    from kling_airflow.submission.record import clock
+
+    return Unauthorized(
+        f"The queue has refused the present key of the connection `{gmi_conn_id}` since {clock(since)}:"
+        f" {error.what}",
+        money=Money.HELD,
+        todo="Put the right key into the connection, then run this task again: it waits for the same request"
+        " and buys nothing.",
+        request_id=error.request_id,
+    )

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from kling_airflow.addresses import check_location
 from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
-from kling_airflow.hooks.storage import BLOCK, StoredObject, check_location, presign, read_frame
+from kling_airflow.hooks.frame_source import presign, read_frame
+from kling_airflow.hooks.storage import BLOCK, StoredObject
 from tests.media.file_server import FileServer
 from tests.s3 import S3, forget_stores
 from tests.s3 import s3 as s3
@@ -38,8 +40,8 @@ def stored(s3: S3, bucket: str) -> Stored:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        (None, "destination is None; it must be an address"),
-        ("  ", "destination is '  '; it must be an address"),
+        (None, "`destination` is None; it must be an address"),
+        ("  ", "`destination` is '  '; it must be an address"),
         ("/tmp/x.mp4", "without a scheme; write s3://"),
         ("x.mp4", "without a scheme"),
         ("s3:///x.mp4", "the bucket is missing"),
@@ -178,13 +180,13 @@ def test_a_bucket_that_does_not_exist_is_named(tmp_path: Path) -> None:
         lambda: place.write(b"x", "video/mp4"),
     ):
         with pytest.raises(
-            InvalidArgument, match=r"destination is s3://no-such-bucket/x\.mp4, whose bucket does not exist"
+            InvalidArgument, match=r"`destination` is s3://no-such-bucket/x\.mp4, whose bucket does not exist"
         ):
             act()
 
 
 def test_an_object_that_does_not_exist_is_named(bucket: str) -> None:
-    with pytest.raises(InvalidArgument, match=rf"source is s3://{bucket}/none\.png, which does not exist"):
+    with pytest.raises(InvalidArgument, match=rf"`source` is s3://{bucket}/none\.png, which does not exist"):
         read_frame(f"s3://{bucket}/none.png", conn_id=S3.conn_id, max_bytes=10)
 
 
@@ -216,8 +218,8 @@ def test_other_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("foo://bucket/x.png", "source begins with foo://, which nothing here can open"),
-        ("gs://bucket/x.png", r"source begins with gs://.* Install kling_airflow\[gcs\]"),
+        ("foo://bucket/x.png", "`source` begins with foo://, which nothing here can open"),
+        ("gs://bucket/x.png", r"`source` begins with gs://.* Install kling_airflow\[gcs\]"),
     ],
 )
 def test_schemes_that_nothing_opens(uri: str, message: str) -> None:
@@ -229,7 +231,7 @@ def test_schemes_that_nothing_opens(uri: str, message: str) -> None:
     ("uri", "conn_id"), [("s3://bucket/x.png", "not_defined"), ("s3://not_defined@bucket/x.png", None)]
 )
 def test_a_connection_that_is_not_defined_is_no_anonymous_access(uri: str, conn_id: str | None) -> None:
-    with pytest.raises(InvalidArgument, match="source: the connection `not_defined` is not defined"):
+    with pytest.raises(InvalidArgument, match="`source`: the connection `not_defined` is not defined"):
         read_frame(uri, conn_id=conn_id, max_bytes=10)
 
 
@@ -298,5 +300,5 @@ def test_a_signed_address_can_be_read_by_anyone(s3: S3, bucket: str) -> None:
 
 
 def test_a_store_without_signed_addresses_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match=r"image is file://.*has no signed addresses"):
+    with pytest.raises(InvalidArgument, match=r"`image` is file://.*has no signed addresses"):
         presign((tmp_path / "x.png").as_uri())

@@ -160,11 +160,11 @@ import re, sys
 from pathlib import Path
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
-url, bucket, conn = sys.argv[1:]
+url, bucket, conn, name = sys.argv[1:]
 ClipToObjectStorageOperator(
     task_id="land",
     clip={"request_id": "r", "video_url": url},
-    destination="s3://%s/x.mp4" % bucket,
+    destination=f"s3://{bucket}/{name}.mp4",
     destination_conn_id=conn,
 ).execute({})
 # Not ru_maxrss: a child inherits that from the process that started it.
@@ -178,15 +178,14 @@ def test_memory_does_not_grow_with_the_clip(s3: S3, bucket: str, tmp_path: Path)
     large = movie + (padding + 8).to_bytes(4, "big") + b"free" + bytes(padding)
     with FileServer(movie).running() as small_server, FileServer(large).running() as large_server:
         peaks = []
-        for server in (small_server, large_server):
+        for name, server in (("small", small_server), ("large", large_server)):
             done = subprocess.run(
-                [sys.executable, "-c", MEASURED, server.url, bucket, S3.conn_id],
+                [sys.executable, "-c", MEASURED, server.url, bucket, S3.conn_id, name],
                 check=True,
                 capture_output=True,
                 text=True,
                 timeout=120,
             )
             peaks.append(int(done.stderr.split()[-1]) / 1024)
-            s3.client.delete_object(Bucket=bucket, Key="x.json")
-    assert s3.client.head_object(Bucket=bucket, Key="x.mp4")["ContentLength"] == len(large)
+    assert s3.client.head_object(Bucket=bucket, Key="large.mp4")["ContentLength"] == len(large)
     assert peaks[1] - peaks[0] < 60, peaks  # of 80 MB more

@@ -140,8 +140,16 @@ def test_caches_of_the_client_do_not_hide_another_process(s3: S3, root: ObjectSt
     it.write(SENDING)
     assert it.read(PRINT, 1) == SENDING  # and so fsspec knows the folder
     (first,) = [key for key in s3.keys(str(root.path).partition("/")[0]) if key.endswith("000001.json")]
-    data = s3.get(str(root.path).partition("/")[0], first).replace(b"sending", b"not_sent").replace(it._writer.encode(), b"other")
-    s3.put(str(root.path).partition("/")[0], first.replace("000001", "000002"), data.replace(b'"number": 1', b'"number": 2'))
+    data = (
+        s3.get(str(root.path).partition("/")[0], first)
+        .replace(b"sending", b"not_sent")
+        .replace(it._writer.encode(), b"other")
+    )
+    s3.put(
+        str(root.path).partition("/")[0],
+        first.replace("000001", "000002"),
+        data.replace(b'"number": 1', b'"number": 2'),
+    )
     with pytest.raises(Fenced, match="000002"):
         it.write(SENDING)
     record = it.read(PRINT, 1)
@@ -236,8 +244,11 @@ def test_no_connection_id_and_no_secret_in_what_people_read(s3: S3, root: Object
     other.write(SENDING)
     with pytest.raises(Fenced) as fenced:
         it.write(SENDING)
-    assert f"s3://{str(root.path).partition("/")[0]}/kling/ledger/prod/orders/" in str(fenced.value)
-    said = str(fenced.value) + "".join(s3.get(str(root.path).partition("/")[0], key).decode() for key in s3.keys(str(root.path).partition("/")[0]))
+    assert f"s3://{str(root.path).partition('/')[0]}/kling/ledger/prod/orders/" in str(fenced.value)
+    said = str(fenced.value) + "".join(
+        s3.get(str(root.path).partition("/")[0], key).decode()
+        for key in s3.keys(str(root.path).partition("/")[0])
+    )
     assert S3.conn_id not in said
     assert "tests-secret" not in said
 
@@ -250,7 +261,10 @@ def test_a_person_puts_it_right(
     order = SCOPE.order(PRINT, 1)
     ledger(root).write(SENDING)
     ledger(root, TaskKey("other", "run", "submit")).write(SENDING)
-    before = {key: s3.get(str(root.path).partition("/")[0], key) for key in s3.keys(str(root.path).partition("/")[0])}
+    before = {
+        key: s3.get(str(root.path).partition("/")[0], key)
+        for key in s3.keys(str(root.path).partition("/")[0])
+    }
     assert main(["ledger", "adopt", order[:8], "r-1"]) == 0
     assert ledger(root).claim("r-1", SCOPE.owner(PRINT, 1)) is True
     assert ledger(root).claim("r-1", "another") is False
@@ -267,7 +281,10 @@ def test_a_person_puts_it_right(
         "submitted",
         "not_sent",
     ]
-    after = {key: s3.get(str(root.path).partition("/")[0], key) for key in s3.keys(str(root.path).partition("/")[0])}
+    after = {
+        key: s3.get(str(root.path).partition("/")[0], key)
+        for key in s3.keys(str(root.path).partition("/")[0])
+    }
     assert after.items() >= before.items()
     assert len(after) == len(before) + 3
 
@@ -303,7 +320,7 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
 
     for name in ("_key_response", "_bucket_response"):
         monkeypatch.setattr(S3Response, name, counted(name))
-    folder_module._proven.clear()  # as in the next process
+    folder_module.PROVEN.clear()  # as in the next process
     it = ledger(root)
     it.read(PRINT, 1)
     assert calls == ["PUT object", *head(), "GET object", "GET LIST", "GET LIST"]

@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pytest
 from PIL import Image
 
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed, InvalidClip, StorageFailed
+from kling_airflow.errors import DestinationTaken, DownloadFailed, InvalidClip, StorageFailed
 from kling_airflow.media.download import DownloadLimits
-from kling_airflow.media.landing import Places, land
+from kling_airflow.media.landing import LandingOptions, land
+from kling_airflow.media.places import Places
 from kling_airflow.media.sidecar import Asked
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
-from tests.media.file_server import FileServer, cut, status
+from tests.media.file_server import FileServer, cut, serve, status
 from tests.media.movies import write_clip
 
 
@@ -60,6 +62,16 @@ class Slot:
         self.shelf.done.append(f"{what} {self.name}")
         if f"{what} {self.name}" in self.shelf.broken:
             raise StorageFailed(f"{what} {self.name}")
+
+    def sibling(self, suffix: str) -> Slot:
+        return Slot(self.shelf, f"{self.name.removesuffix('.mp4')}{suffix}")
+
+    def create(self, data: bytes) -> bool:
+        self._do("create")
+        if self.path.exists():
+            return False
+        self.path.write_bytes(data)
+        return True
 
     def size(self) -> int | None:
         return self.path.stat().st_size if self.path.exists() else None
@@ -119,6 +131,7 @@ def other(clip: Clip, **changes: Any) -> Clip:
 
 
 WRITES = ["write video/mp4 x.mp4", "write image/jpeg x.jpg", "write application/json x.json"]
+CLAIM, RELEASE = "create x.landing.json", "delete x.landing.json"
 
 
 def test_a_clip_lands_with_poster_and_sidecar(clip: Clip, shelf: Shelf, movie: bytes) -> None:
@@ -172,10 +185,10 @@ def test_the_sidecar_tells_where_the_clip_comes_from(clip: Clip, shelf: Shelf, m
 
 def test_the_sidecar_is_written_last_and_an_old_one_is_removed_first(clip: Clip, shelf: Shelf) -> None:
     land(clip, shelf.places())
-    assert shelf.done == WRITES
+    assert shelf.done == [CLAIM, *WRITES, RELEASE]
     shelf.done.clear()
     land(other(clip, request_id="request-2"), shelf.places())
-    assert shelf.done == ["delete x.json", *WRITES]
+    assert shelf.done == [CLAIM, "delete x.json", *WRITES, RELEASE]
 
 
 def test_an_old_sidecar_that_cannot_be_removed_stops_the_landing(clip: Clip, shelf: Shelf) -> None:
@@ -184,7 +197,7 @@ def test_an_old_sidecar_that_cannot_be_removed_stops_the_landing(clip: Clip, she
     shelf.broken = {"delete x.json"}
     with pytest.raises(StorageFailed):
         land(other(clip, request_id="request-2"), shelf.places())
-    assert shelf.done == ["delete x.json"]
+    assert shelf.done == [CLAIM, "delete x.json"]
 
 
 def test_a_store_that_may_be_written_only_still_gets_the_landing(
@@ -193,8 +206,8 @@ def test_a_store_that_may_be_written_only_still_gets_the_landing(
     monkeypatch.setattr(Slot, "read", lambda self, limit: b"")
     shelf.broken = {"delete x.json"}
     land(clip, shelf.places())
-    assert shelf.done == ["delete x.json", *WRITES]
-    assert "Should an older sidecar stand there" in caplog.text
+    assert shelf.done == [CLAIM, "delete x.json", *WRITES, RELEASE]
+    assert "If an older sidecar stands there" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -253,14 +266,173 @@ def test_other_bytes_of_the_same_length_are_noticed(
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b'{"request_id": "request-1"}', b'{"clip": 3}', b"\xff\xfe"]
 )
-def test_a_sidecar_that_is_none_does_not_count(
+def test_a_file_that_is_no_sidecar_of_ours_is_not_overwritten(
     clip: Clip, shelf: Shelf, server: FileServer, content: bytes
 ) -> None:
     (shelf.folder / "x.json").write_bytes(content)
+    with pytest.raises(DestinationTaken, match=r"x\.json, where the sidecar would go, exists") as caught:
+        land(clip, shelf.places())
+    assert "`overwrite=True`" in str(caught.value)
+    assert server.requests == []
+    assert (shelf.folder / "x.json").read_bytes() == content
     (shelf.folder / "x.mp4").write_bytes(b"older")
-    land(clip, shelf.places())
-    assert len(server.requests) == 1
+    land(clip, shelf.places(), options=LandingOptions(overwrite=True))
     assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-1"
+
+
+@pytest.mark.parametrize(("name", "what"), [("x.mp4", "the clip"), ("x.jpg", "the poster")])
+def test_a_file_that_no_landing_wrote_is_not_overwritten(
+    clip: Clip, shelf: Shelf, server: FileServer, name: str, what: str
+) -> None:
+    (shelf.folder / name).write_bytes(b"mine")
+    with pytest.raises(DestinationTaken, match=rf"{name}, where {what} would go, exists, and no sidecar"):
+        land(clip, shelf.places())
+    assert server.requests == []
+    assert (shelf.folder / name).read_bytes() == b"mine"
+    assert shelf.done == []
+
+
+def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip: Clip, shelf: Shelf) -> None:
+    land(clip, shelf.places(), options=LandingOptions(with_poster=False))
+    (shelf.folder / "x.jpg").write_bytes(b"mine")
+    with pytest.raises(DestinationTaken, match=r"x\.jpg, where the poster would go"):
+        land(other(clip, request_id="request-2"), shelf.places())
+    land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(with_poster=False))
+    assert (shelf.folder / "x.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "frame", ["s3://bucket/x.jpg", "s3a://conn@bucket/x.jpg", "s3://bucket/x.mp4", "s3://bucket/x.json"]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_frame_is_never_overwritten(
+    clip: Clip, shelf: Shelf, server: FileServer, frame: str, overwrite: bool
+) -> None:
+    with pytest.raises(DestinationTaken, match="which is one of `frames`"):
+        land(
+            clip,
+            shelf.places(),
+            asked=Asked(frames=[{"uri": frame, "sha256": "aa"}]),
+            options=LandingOptions(overwrite=overwrite),
+        )
+    assert server.requests == []
+    assert shelf.there() == []
+
+
+def test_of_two_landings_at_one_destination_the_second_fails_clearly(
+    clip: Clip, shelf: Shelf, server: FileServer
+) -> None:
+    second = other(clip, request_id="request-2")
+
+    def land_first_meanwhile(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        land(clip, shelf.places())
+        serve(handler, running)
+
+    server.faults = [land_first_meanwhile]
+    with pytest.raises(
+        DestinationTaken, match=r"Another landing has finished at s3://bucket/x\.mp4 meanwhile"
+    ):
+        land(second, shelf.places())
+    assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-1"
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_landing_keeps_another_away_while_it_writes(
+    clip: Clip, shelf: Shelf, server: FileServer, when: str
+) -> None:
+    shelf.broken = {"write image/jpeg x.jpg"}
+
+    def break_first(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        with pytest.raises(StorageFailed):
+            land(clip, shelf.places())
+        serve(handler, running)
+
+    if when == "during":
+        server.faults = [break_first]
+    else:
+        with pytest.raises(StorageFailed):
+            land(clip, shelf.places())
+    second = other(clip, request_id="request-2")
+    with pytest.raises(DestinationTaken, match=r"Request request-1 is being landed at .* since 20") as caught:
+        land(second, shelf.places())
+    assert "`overwrite=True`" in str(caught.value)
+    shelf.broken = set()
+    if when == "before":
+        land(clip, shelf.places())
+        assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-1"
+    else:
+        land(second, shelf.places(), options=LandingOptions(overwrite=True))
+        assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-2"
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+
+
+def test_the_second_clip_of_a_mapped_task_does_not_replace_the_first(clip: Clip, shelf: Shelf) -> None:
+    def options(map_index: int, run_id: str = "run") -> LandingOptions:
+        task = {"dag_id": "dag", "run_id": run_id, "task_id": "land", "map_index": map_index}
+        return LandingOptions(landed_by=task)
+
+    land(clip, shelf.places(), options=options(0))
+    second = other(clip, request_id="request-2")
+    with pytest.raises(
+        DestinationTaken, match=r"which land\[0\] of this run has landed; this is land\[1\]"
+    ) as caught:
+        land(second, shelf.places(), options=options(1))
+    assert "{{ ti.map_index }}" in str(caught.value)
+    assert land(second, shelf.places(), options=options(1, run_id="next"))["request_id"] == "request-2"
+
+
+def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_free(
+    clip: Clip, shelf: Shelf, server: FileServer
+) -> None:
+    server.faults = [status(404)]
+    with pytest.raises(DownloadFailed) as caught:
+        land(clip, shelf.places())
+    said = str(caught.value)
+    assert "answered 404" in said
+    assert "The clip was generated and paid for." in said
+    assert said.endswith("Run the task again. Running the landing again buys nothing.")
+    assert caught.value.request_id == "request-1"
+    assert caught.value.gone
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html><body>This link has expired</body></html>", "an HTML page"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
+        (b'{"code": 401, "message": "token expired"}', "token expired"),
+    ],
+)
+def test_a_page_in_place_of_a_clip_is_asked_for_again_and_named(
+    clip: Clip,
+    shelf: Shelf,
+    server: FileServer,
+    movie: bytes,
+    caplog: pytest.LogCaptureFixture,
+    body: bytes,
+    kind: str,
+) -> None:
+    def fresh() -> str:
+        server.data = movie
+        return server.url
+
+    server.data = body
+    assert land(clip, shelf.places(), renew=fresh)["bytes"] == len(movie)
+    assert kind in caplog.text
+    server.data = body
+    with pytest.raises(InvalidClip, match=kind):
+        land(other(clip, request_id="request-2"), shelf.places())
+
+
+def test_a_clip_that_is_not_what_was_asked_for_lands_with_warn(
+    clip: Clip, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    landed = land(clip, shelf.places(), asked=Asked(duration=9), options=LandingOptions(on_mismatch="warn"))
+    assert landed["duration_seconds"] == 5.042
+    assert "asked for were 9 s" in caplog.text
+    said = json.loads((shelf.folder / "x.json").read_bytes())
+    assert said["checks"]["duration"] == "5.04 s, asked for 9 s"
 
 
 def test_another_request_replaces_what_is_there(clip: Clip, shelf: Shelf, server: FileServer) -> None:
@@ -282,21 +454,21 @@ def test_a_clip_that_is_refused_leaves_the_older_landing_whole(
 
 
 def test_without_a_poster(clip: Clip, shelf: Shelf) -> None:
-    landed = land(clip, shelf.places(), with_poster=False)
+    landed = land(clip, shelf.places(), options=LandingOptions(with_poster=False))
     assert landed["poster_uri"] is None
     assert shelf.there() == ["x.json", "x.mp4"]
     assert json.loads((shelf.folder / "x.json").read_bytes())["poster"] is None
 
 
 def test_a_poster_that_is_wanted_later_is_made(clip: Clip, shelf: Shelf) -> None:
-    land(clip, shelf.places(), with_poster=False)
+    land(clip, shelf.places(), options=LandingOptions(with_poster=False))
     assert land(clip, shelf.places())["poster_uri"] == "s3://bucket/x.jpg"
     assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
 
 
 def test_the_poster_of_another_clip_does_not_stay(clip: Clip, shelf: Shelf) -> None:
     land(clip, shelf.places())
-    land(other(clip, request_id="request-2"), shelf.places(), with_poster=False)
+    land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(with_poster=False))
     assert shelf.there() == ["x.json", "x.mp4"]
 
 

@@ -17,7 +17,6 @@ from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect, context
-from tests.airflow_versions import needs_airflow
 from tests.airflow_versions import (
     AirflowException,
     AirflowRescheduleException,
@@ -25,6 +24,7 @@ from tests.airflow_versions import (
     AirflowSkipException,
     TaskDeferralError,
     TaskDeferred,
+    needs_airflow,
 )
 from tests.gmi.scripted import Step, answer, scripted
 from tests.media.pictures import ROCKET
@@ -142,8 +142,14 @@ def test_rescheduling_counts_from_the_first_poll(execute: Any) -> None:
     ("step", "kind"), [(FAILED, exceptions.GenerationFailed), (answer(401), exceptions.Unauthorized)]
 )
 def test_only_a_timeout_skips(
-    execute: Any, mode: dict[str, Any], soft_fail: bool, step: Step, kind: type[Exception]
+    execute: Any,
+    mode: dict[str, Any],
+    soft_fail: bool,
+    step: Step,
+    kind: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kling_airflow.task.wait.REFUSED_SECONDS", 0.0)
     with pytest.raises(kind):
         execute(sensor(soft_fail=soft_fail, **mode), step)
 

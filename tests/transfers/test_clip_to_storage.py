@@ -125,12 +125,17 @@ def test_destinations_are_checked_when_the_dag_is_parsed(destination: str, messa
 
 
 def test_rendered_destinations_are_checked_before_anything_is_fetched(
-    server: FileServer, clip: dict[str, Any]
+    server: FileServer, clip: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with DAG("templates", schedule=None):
         operator = ClipToObjectStorageOperator(task_id="land", clip=clip, destination="{{ params.where }}")
     operator.destination = "foo://bucket/x.mp4"
-    with pytest.raises(InvalidArgument, match="destination begins with foo://, which nothing here can open"):
+    with pytest.raises(InvalidArgument, match=r"`\[kling\] allowed_destinations` does not allow it"):
+        operator.execute({})
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_DESTINATIONS", "foo://bucket")
+    with pytest.raises(
+        InvalidArgument, match="`destination` begins with foo://, which nothing here can open"
+    ):
         operator.execute({})
     assert server.requests == []
 
@@ -138,18 +143,19 @@ def test_rendered_destinations_are_checked_before_anything_is_fetched(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"clip": "{'request_id': 'r'}"},
-            "`clip` is str; it must be the dict that GMICloudRequestSensor returns",
-        ),
+        ({"clip": 5}, "`clip` is int; it must be the dict that GMICloudRequestSensor returns"),
+        ({"clip": "not a request"}, "`clip` is 'not a request'; it must be the dict"),
+        ({"clip": "{'request_id': "}, "`clip` is .* it must be the dict"),
+        ({"clip": [{"request_id": "a"}, {"request_id": "b"}]}, r"map the landing over it with expand\(clip"),
+        ({"clip": []}, "`clip` is '\\[\\]'; it must be the dict"),
         ({"clip": {"video_url": "http://h/x"}}, "`clip` has no request_id"),
         ({"duration": "five"}, "`duration` is 'five'; it must be a number"),
         ({"duration": True}, "`duration` is True"),
         ({"sound": "loud"}, "`sound` is 'loud'; it must be True or False"),
         ({"max_bytes": 1.5}, r"`max_bytes` is 1\.5; it must be a whole number"),
         ({"download_timeout": "nan"}, "`download_timeout` is 'nan'; it must be a finite number"),
-        ({"frames": ["s3://frames/start.png"]}, "frames holds 's3://frames/start.png'; each must be what"),
-        ({"destination_conn_id": "nowhere"}, "destination: the connection `nowhere` is not defined"),
+        ({"frames": ["s3://frames/start.png"]}, "`frames` holds 's3://frames/start.png'; each must be what"),
+        ({"destination_conn_id": "nowhere"}, "`destination`: the connection `nowhere` is not defined"),
     ],
 )
 def test_what_no_retry_can_help_fails_for_good(
@@ -236,14 +242,17 @@ with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
     )
 
     @task
-    def publish(uri, sidecar):
-        return [uri, sidecar]
+    def publish(uri, landed):
+        return [uri, landed["sidecar_uri"]]
 
-    publish(one.output["uri"], one.output["sidecar_uri"])
+    publish(one.output["uri"], one.output)
 """
 
 
-def test_it_maps_over_clips(dags_folder: Path, server: FileServer, tmp_path: Path) -> None:
+def test_it_maps_over_clips(
+    dags_folder: Path, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "http://127.0.0.1")
     run = run_dag(dags_folder, "clips_mapped", MAPPED.format(url=server.url, folder=tmp_path))
     names = {"clips", "frame", "land[0]", "land[1]", "one", "publish"}
     assert run.states == dict.fromkeys(names, "success")

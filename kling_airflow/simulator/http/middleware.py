@@ -72,6 +72,7 @@ class CallMiddleware:
 
     async def _serve_faulty(self, name: str, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         schedule, connection = self._service.faults, call.connection
+        resets = self._service.resets
         body = RequestBody(receive)
         struck = schedule.draw(self._target(name, scope, body), EARLY)
         await _strike_early(struck, call)
@@ -81,6 +82,9 @@ class CallMiddleware:
                 await body.read(self._service.settings.max_body_bytes)
             struck = schedule.draw(self._target(name, scope, body), LATER)
             await _strike_early(struck, call)
+        if self._service.resets != resets:
+            connection.close()
+            call.handled_unheard = False
         if connection.hung_up:
             self._service.answers[name, NO_ANSWER] += 1
         if not connection.hung_up or call.handled_unheard:

@@ -35,6 +35,19 @@ def test_request_is_created_after_the_client_has_given_up(slow: Slow) -> None:
     assert (row["created_at"], row["payload"]) == (int(clock.now()), GOOD)
 
 
+def test_a_reset_forgets_late_requests(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("created-late", seconds=10)
+    with pytest.raises(Disconnected):
+        queue.post(GOOD)
+    simulator.reset()
+    clock.advance(11)
+    metrics = f"{simulator.base_url}/_simulator/metrics"
+    dropped = 'calls_total{call="POST /requests",status="0"} 1'
+    wait_until(lambda: dropped in requests.get(metrics, timeout=5).text)
+    assert simulator.ledger() == []
+
+
 def test_a_bad_late_request_is_still_refused(slow: Slow) -> None:
     simulator, queue, clock = slow
     simulator.faults.add("created-late", seconds=10)
