@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
+from kling_airflow.airflow_compat import DAG, ObjectStoragePath
 from kling_airflow.errors import DownloadFailed
 from kling_airflow.exceptions import DownloadRefused, InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces, http_guard

@@ -57,8 +57,13 @@ def ledger(root: Any, scope: TaskKey = SCOPE) -> ObjectStoreLedger:
     return ObjectStoreLedger(root, scope, deployment="prod")
 
 
+def bucket_of(root: ObjectStoragePath) -> str:
+    """Return a ledger's bucket; ``root.bucket`` has the connection's id in it before Airflow 3.2."""
+    return str(root.path).partition("/")[0]
+
+
 def keys(s3: S3, root: ObjectStoragePath) -> list[str]:
-    return [key.removeprefix("kling/ledger/prod/") for key in s3.keys(str(root.path).partition("/")[0])]
+    return [key.removeprefix("kling/ledger/prod/") for key in s3.keys(bucket_of(root))]
 
 
 def at_once(count: int, do: Callable[[int], bool]) -> list[int]:
@@ -139,14 +144,12 @@ def test_caches_of_the_client_do_not_hide_another_process(s3: S3, root: ObjectSt
     it = ledger(root)
     it.write(SENDING)
     assert it.read(PRINT, 1) == SENDING  # and so fsspec knows the folder
-    (first,) = [key for key in s3.keys(str(root.path).partition("/")[0]) if key.endswith("000001.json")]
+    (first,) = [key for key in s3.keys(bucket_of(root)) if key.endswith("000001.json")]
     data = (
-        s3.get(str(root.path).partition("/")[0], first)
-        .replace(b"sending", b"not_sent")
-        .replace(it._writer.encode(), b"other")
+        s3.get(bucket_of(root), first).replace(b"sending", b"not_sent").replace(it._writer.encode(), b"other")
     )
     s3.put(
-        str(root.path).partition("/")[0],
+        bucket_of(root),
         first.replace("000001", "000002"),
         data.replace(b'"number": 1', b'"number": 2'),
     )
@@ -162,9 +165,9 @@ def test_a_list_is_asked_of_the_store_each_time(s3: S3, root: ObjectStoragePath)
     assert store.create("folder/1", b"x")
     assert store.names("folder") == ["1"]
     assert store.keys("folder") == ["folder/1"]
-    s3.put(str(root.path).partition("/")[0], "kling/ledger/folder/2", b"x")
+    s3.put(bucket_of(root), "kling/ledger/folder/2", b"x")
     assert store.names("folder") == ["1", "2"]
-    s3.put(str(root.path).partition("/")[0], "kling/ledger/folder/3/4", b"x")
+    s3.put(bucket_of(root), "kling/ledger/folder/3/4", b"x")
     assert store.keys("folder") == ["folder/1", "folder/2", "folder/3/4"]
     assert store.names("folder") == ["1", "2", "3"]
     assert (store.names("nothing"), store.keys("nothing"), store.read("nothing")) == ([], [], None)
@@ -173,8 +176,8 @@ def test_a_list_is_asked_of_the_store_each_time(s3: S3, root: ObjectStoragePath)
 @pytest.mark.parametrize("damage", [b"", b'{"version": 1, "rec'])
 def test_a_torn_object_is_not_absent(s3: S3, root: ObjectStoragePath, damage: bytes) -> None:
     ledger(root).write(SENDING)
-    (key,) = [key for key in s3.keys(str(root.path).partition("/")[0]) if key.endswith(".json")]
-    s3.put(str(root.path).partition("/")[0], key, damage)
+    (key,) = [key for key in s3.keys(bucket_of(root)) if key.endswith(".json")]
+    s3.put(bucket_of(root), key, damage)
     with pytest.raises(UnreadableRecord, match="000001"):
         ledger(root).read(PRINT, 1)
 
@@ -246,8 +249,7 @@ def test_no_connection_id_and_no_secret_in_what_people_read(s3: S3, root: Object
         it.write(SENDING)
     assert f"s3://{str(root.path).partition('/')[0]}/kling/ledger/prod/orders/" in str(fenced.value)
     said = str(fenced.value) + "".join(
-        s3.get(str(root.path).partition("/")[0], key).decode()
-        for key in s3.keys(str(root.path).partition("/")[0])
+        s3.get(bucket_of(root), key).decode() for key in s3.keys(bucket_of(root))
     )
     assert S3.conn_id not in said
     assert "tests-secret" not in said
@@ -261,10 +263,7 @@ def test_a_person_puts_it_right(
     order = SCOPE.order(PRINT, 1)
     ledger(root).write(SENDING)
     ledger(root, TaskKey("other", "run", "submit")).write(SENDING)
-    before = {
-        key: s3.get(str(root.path).partition("/")[0], key)
-        for key in s3.keys(str(root.path).partition("/")[0])
-    }
+    before = {key: s3.get(bucket_of(root), key) for key in s3.keys(bucket_of(root))}
     assert main(["ledger", "adopt", order[:8], "r-1"]) == 0
     assert ledger(root).claim("r-1", SCOPE.owner(PRINT, 1)) is True
     assert ledger(root).claim("r-1", "another") is False
@@ -281,10 +280,7 @@ def test_a_person_puts_it_right(
         "submitted",
         "not_sent",
     ]
-    after = {
-        key: s3.get(str(root.path).partition("/")[0], key)
-        for key in s3.keys(str(root.path).partition("/")[0])
-    }
+    after = {key: s3.get(bucket_of(root), key) for key in s3.keys(bucket_of(root))}
     assert after.items() >= before.items()
     assert len(after) == len(before) + 3
 

@@ -1,4 +1,4 @@
-"""What is uploaded: the package page, the archives, and what a plugin of pytest costs those that don't use it."""
+"""What is uploaded: the package page, the archives, and what the plugin of pytest costs."""
 
 from __future__ import annotations
 
