@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath
+from kling_airflow.airflow_compat import Asset, ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 

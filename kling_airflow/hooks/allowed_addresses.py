@@ -118,7 +118,7 @@ def allowed(setting: str) -> list[Place]:
 
 
 def _setting(setting: str) -> str:
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     value = conf.get("kling", setting, fallback=None)
     return DEFAULTS[setting] if value is None else " ".join(str(value).split())

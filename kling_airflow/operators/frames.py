@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from kling_airflow.addresses import check_location, is_http, read_address, shown
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -18,8 +17,7 @@ from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.frame import FrameOptions
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import (
     is_literal,
     number_or_none,
@@ -32,8 +31,7 @@ from kling_airflow.transfers.landing_arguments import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.http_connection import AddressGuard
@@ -271,7 +269,7 @@ class ClipToObjectStorageOperator(BaseOperator):
             push_clip(context, link)
         if not self.outlets or context.get("outlet_events") is None:
             return
-        from airflow.providers.common.compat.sdk import Asset, AssetAlias
+        from kling_airflow.airflow_compat import Asset, AssetAlias
 
         extra = {
             "request_id": landed["request_id"],

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
+from kling_airflow.airflow_compat import DAG, ObjectStoragePath
 from kling_airflow.errors import DownloadFailed
 from kling_airflow.exceptions import DownloadRefused, InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces, http_guard
@@ -172,7 +172,8 @@ def test_one_private_address_of_several_is_enough_to_refuse() -> None:
 
 
 CHAIN = """
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow import DAG
+from tests.airflow_versions import task
 from kling_airflow.operators.frames import PrepareFrameOperator
 
 with DAG("DAG_ID", schedule=None, params={"folder": "FOLDER"}):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
+from kling_airflow.airflow_compat import DAG, AirflowException, AirflowFailException
 from kling_airflow.exceptions import InvalidArgument, InvalidFrame
 from kling_airflow.operators.frames import PrepareFrameOperator
 from tests.dag_runs import run_dag
@@ -206,7 +206,7 @@ def test_templates_and_xcoms_are_checked_when_they_are_known() -> None:
 
 
 MAPPED = """
-from airflow.providers.common.compat.sdk import DAG
+from airflow import DAG
 from kling_airflow.operators.frames import PrepareFrameOperator
 
 with DAG("frames_mapped", schedule=None, params={{"size": 432}}):

@@ -16,9 +16,8 @@ from tests.airflow_context import TaskStateStore, context
 from tests.tasks import deferral, operator, posts, resume
 
 if TYPE_CHECKING:
-    from airflow.sdk.exceptions import TaskDeferred
-
     from kling_airflow.simulator import Simulator
+    from tests.airflow_versions import TaskDeferred
     from tests.submission.bench import Bench
 
 BESIDES = "asked for something else before"

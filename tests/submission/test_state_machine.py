@@ -23,7 +23,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -48,6 +47,7 @@ from kling_airflow.task.state import TaskEnd
 from kling_airflow.task.stop import StopFlag, TaskStopped
 from kling_airflow.task.submission import open_submitter
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import AirflowException, TaskDeferred
 
 EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "120"))
 STEPS = 25

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, ObjectStoragePath
 
+from kling_airflow.airflow_compat import DAG, AirflowException, AirflowFailException, ObjectStoragePath
 from kling_airflow.exceptions import (
     DestinationTaken,
     DownloadFailed,
@@ -223,7 +223,8 @@ def test_lineage(land: Land, clip: dict[str, Any], tmp_path: Path) -> None:
 
 
 MAPPED = """
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow import DAG
+from tests.airflow_versions import task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
@@ -388,7 +389,7 @@ def test_a_clip_from_data_on_a_private_host_is_not_fetched(
 
 
 LANDED = """
-from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias, task
+from kling_airflow.airflow_compat import DAG, Asset, AssetAlias, task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("landed", schedule=None):

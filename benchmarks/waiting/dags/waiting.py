@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import DAG
+from kling_airflow.airflow_compat import DAG
 
 from kling_airflow.sensors.request import GMICloudRequestSensor
 
