@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, Param
-
+from kling_airflow.airflow_compat import DAG, AirflowSkipException, Param  # airflow.sdk, on any Airflow
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor

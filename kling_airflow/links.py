@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from kling_airflow.airflow_compat import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
+    from kling_airflow.airflow_compat import BaseOperator, Context, TaskInstanceKey
 
 REQUEST_ID_KEY = "request_id"
 """The XCom that holds the request id, whatever the task returns."""

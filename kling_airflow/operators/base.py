@@ -9,8 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -21,8 +20,7 @@ from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_end
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from kling_airflow.addresses import check_location, is_http, read_address, shown
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -15,11 +14,10 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
-from kling_airflow.task.mapped_destination import refuse_one_destination_for_all
+from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.frame import FrameOptions
 
@@ -111,7 +109,7 @@ class PrepareFrameOperator(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task; refuse one destination for all of its frames."""
         with airflow_errors():
-            refuse_one_destination_for_all(kwargs)
+            refuse_literal_for_all(kwargs)
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -121,6 +119,7 @@ class PrepareFrameOperator(BaseOperator):
 
         with airflow_errors():
             options = self._options()
+            refuse_one_for_all(self)
             destination = check_location(self.destination, "destination")
             confine(destination, "destination", DESTINATIONS, self.written_places.of("destination"))
             target = StoredObject(

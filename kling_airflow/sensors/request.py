@@ -7,13 +7,12 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from kling_airflow.airflow_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
 )
-
 from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -21,8 +20,7 @@ from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.polling.decision import Wait
     from kling_airflow.task.wait import WorkerWait
 

@@ -1,4 +1,4 @@
-"""Refuses, when a DAG is parsed, one destination for all instances of a mapped task.
+"""Refuses one destination for all instances of a mapped task: a literal one when the DAG is parsed.
 
 Each of them would overwrite the file of the one before: three paid clips would become one file.
 """
@@ -46,14 +46,29 @@ _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-def refuse_one_destination_for_all(partial: Mapping[str, Any], argument: str = "destination") -> None:
-    """Refuse a ``partial(destination=...)`` that names one file, whatever the map index.
+def refuse_literal_for_all(partial: Mapping[str, Any], argument: str = "destination") -> None:
+    """Refuse a ``partial(destination=...)`` without a template, when the DAG is parsed.
 
     :param partial: the arguments of ``partial``.
     :param argument: the name of the one that is the destination.
-    :raises InvalidArgument: it has no template, or only templates that are the same for all.
+    :raises InvalidArgument: it names one file.
     """
     value = partial.get(argument)
+    if value is not None and not hasattr(value, "iter_references") and "{" not in str(value):
+        raise _one_for_all(argument, str(value))
+
+
+def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
+    """Refuse, when an instance of a mapped task runs, templates that are the same for all instances.
+
+    :param operator: the instance's operator.
+    :param argument: the name of the one that is the destination.
+    :raises InvalidArgument: the destination is written once in ``partial``, and is the same for all.
+    """
+    if not getattr(operator, "_BaseOperator__from_mapped", False):
+        return
+    task = getattr(operator.dag, "task_dict", {}).get(operator.task_id) if operator.dag else None
+    value = getattr(task, "partial_kwargs", {}).get(argument)
     if value is None or hasattr(value, "iter_references"):
         return
     text = str(value)
@@ -62,7 +77,11 @@ def refuse_one_destination_for_all(partial: Mapping[str, Any], argument: str = "
     names = {name for found in _EXPRESSION.findall(text) for name in _NAME.findall(_TEXT.sub("", found))}
     if not names <= _SAME_FOR_ALL:
         return
-    raise InvalidArgument(
+    raise _one_for_all(argument, text)
+
+
+def _one_for_all(argument: str, text: str) -> InvalidArgument:
+    return InvalidArgument(
         f"`{argument}` is {shown(text)!r} for every instance of a mapped task: each would overwrite the file"
         " of the one before.",
         todo="Add `{{ ti.map_index }}` to it, or map over it as well.",

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
-
+from kling_airflow.airflow_compat import AirflowException, AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Money
 from kling_airflow.task.state import TaskEnd, task_end
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import (
     is_literal,
     number_or_none,
@@ -23,7 +22,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
-from kling_airflow.task.mapped_destination import refuse_one_destination_for_all
+from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
     read_clip,
@@ -32,8 +31,7 @@ from kling_airflow.transfers.landing_arguments import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.http_connection import AddressGuard
@@ -138,14 +136,14 @@ class ClipToObjectStorageOperator(BaseOperator):
         with airflow_errors():
             if is_literal(destination):
                 check_destination(destination)
-            if is_literal(on_mismatch) and on_mismatch is not None:
+            if is_literal(on_mismatch) and text_or_none(on_mismatch):
                 one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped landing; refuse one destination for all of its clips."""
         with airflow_errors():
-            refuse_one_destination_for_all(kwargs)
+            refuse_literal_for_all(kwargs)
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -213,6 +211,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         )
 
     def _place(self) -> StoredObject:
+        refuse_one_for_all(self)
         address = check_destination(self.destination)
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
         return StoredObject(
@@ -270,7 +269,7 @@ class ClipToObjectStorageOperator(BaseOperator):
             push_clip(context, link)
         if not self.outlets or context.get("outlet_events") is None:
             return
-        from airflow.providers.common.compat.sdk import Asset, AssetAlias
+        from kling_airflow.airflow_compat import Asset, AssetAlias
 
         extra = {
             "request_id": landed["request_id"],

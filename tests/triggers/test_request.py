@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from kling_airflow.airflow_compat import AirflowNotFoundException
 from kling_airflow.errors import PollerCrashed
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect
@@ -52,7 +52,7 @@ def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
 
 def fail_reads(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
     """Let the first reads of a connection fail; return the ids that were read."""
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     whole, reads = connection.get_async_connection, []
 
@@ -236,7 +236,7 @@ def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_its_arguments_are_the_same_after_serialization() -> None:
-    from airflow.sdk.serde import deserialize, serialize
+    from tests.airflow_versions import deserialize, serialize
 
     made = trigger(model="another-model", unreachable_after=7.0)
     path, kwargs = made.serialize()
