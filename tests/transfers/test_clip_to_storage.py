@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -97,6 +99,20 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
     with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
         land(clip=clip | {"request_id": "4", "duration": 10})
     assert isinstance(caught.value, AirflowException)
+
+
+def test_the_sidecar_says_which_iteration_of_a_loop_landed_the_clip(
+    clip: dict[str, Any], tmp_path: Path
+) -> None:
+    """In Airflow 3.4 a task instance has a ``region_id``, which is no JSON, and the context has the loop."""
+    ti = SimpleNamespace(
+        dag_id="dag", run_id="run", task_id="land", map_index=-1, region_id=UUID(int=1), region_index=2
+    )
+    destination = (tmp_path / "clips" / "x.mp4").as_uri()
+    made = ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination)
+    made.execute({"ti": ti, "loop": SimpleNamespace(index=2)})  # type: ignore[typeddict-unknown-key, typeddict-item]
+    expected = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1, "loop": "2"}
+    assert sidecar(tmp_path)["landed_by"] == expected
 
 
 def test_frames_and_prompt_go_into_the_sidecar(land: Land, tmp_path: Path) -> None:
