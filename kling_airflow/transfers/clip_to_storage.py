@@ -290,7 +290,7 @@ def _number(field: str, value: object, usual: int) -> int:
 
 
 def _task(context: Context) -> dict[str, Any] | None:
-    """Return for the sidecar which task instance lands, and in which iteration of a loop; None outside a task.
+    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
 
     It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
     """

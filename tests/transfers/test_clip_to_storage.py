@@ -22,7 +22,7 @@ from kling_airflow.exceptions import (
     Unauthorized,
 )
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
-from tests.airflow_context import connect
+from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
@@ -105,13 +105,11 @@ def test_the_sidecar_says_which_iteration_of_a_loop_landed_the_clip(
     clip: dict[str, Any], tmp_path: Path
 ) -> None:
     """In Airflow 3.4 a task instance has a ``region_id``, which is no JSON, and the context has the loop."""
-    ti = SimpleNamespace(
-        dag_id="dag", run_id="run", task_id="land", map_index=-1, region_id=UUID(int=1), region_index=2
-    )
+    given: Any = context() | {"loop": SimpleNamespace(index=2)}
+    given["ti"].region_id, given["ti"].region_index = UUID(int=1), 2
     destination = (tmp_path / "clips" / "x.mp4").as_uri()
-    made = ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination)
-    made.execute({"ti": ti, "loop": SimpleNamespace(index=2)})  # type: ignore[typeddict-unknown-key, typeddict-item]
-    expected = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1, "loop": "2"}
+    ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination).execute(given)
+    expected = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1, "loop": "2"}
     assert sidecar(tmp_path)["landed_by"] == expected
 
 
