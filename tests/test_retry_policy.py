@@ -36,7 +36,7 @@ PASSING: list[tuple[Exception, float]] = [
     (errors.ResponseTooLarge("large"), 60),
     (errors.GenerationTimeout("slow"), 10),
     (errors.PollerCrashed("defect"), 10),
-    (TaskStopped.while_submitting(durable=True), 10),
+    (TaskStopped.while_submitting(durable=True, sent=True), 10),
     (errors.LedgerUnavailable("away"), 30),
     (errors.Fenced("overtaken"), 30),
     (errors.DownloadFailed("cut"), 60),
