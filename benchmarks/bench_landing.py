@@ -49,6 +49,7 @@ def path_stream(source: str, s3: str) -> Callable[[], None]:
     """Stream it into Airflow's own path, unchecked."""
     preload(*S3_MODULES)
     import requests
+
     from kling_airflow.airflow_compat import ObjectStoragePath
 
     def run() -> None:

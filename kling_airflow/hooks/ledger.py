@@ -57,7 +57,6 @@ def configured_late_arrival_margin() -> float:
     :raises InvalidArgument: if it is negative.
     """
     from kling_airflow.airflow_compat import conf
-
     from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 
     margin: float = conf.getfloat("kling", "late_arrival_margin", fallback=LATE_ARRIVAL_MARGIN)

@@ -389,7 +389,7 @@ def test_a_clip_from_data_on_a_private_host_is_not_fetched(
 
 
 LANDED = """
-from kling_airflow.airflow_compat import DAG, Asset, AssetAlias, task
+from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias, task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("landed", schedule=None):

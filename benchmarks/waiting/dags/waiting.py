@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from kling_airflow.airflow_compat import DAG
-
 from kling_airflow.sensors.request import GMICloudRequestSensor
 
 ASKED = json.loads(Path(os.environ["BENCH_REQUESTS"]).read_text())

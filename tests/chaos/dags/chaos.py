@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kling_airflow.airflow_compat import DAG, task, task_group
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kling_airflow.airflow_compat import DAG, task_group
+from airflow.providers.common.compat.sdk import DAG, task_group
 
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
