@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BRIEF: Final = (
     "tests/hooks",
-    "tests/integration",
+    "tests/integration/test_ledger_s3.py",
     "tests/sensors",
     "tests/transfers",
     "tests/triggers",
@@ -29,6 +29,8 @@ BRIEF: Final = (
 """What touches Airflow at each of its borders."""
 WHOLE: Final = (
     *BRIEF,
+    "tests/integration/test_landing_s3.py",
+    "tests/integration/test_retry_policy.py",
     "tests/cli",
     "tests/gmi",
     "tests/media",
