@@ -62,16 +62,6 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Only for a key that belongs to several organizations.",
                         "schema": {"type": ["string", "null"]},
                     },
-                    "min_poll_interval": {
-                        "description": (
-                            "Seconds between two polls of one request, at least: a task that asks for less is"
-                            " refused."
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": "5",
-                        "default": "1.0",
-                    },
                     "max_calls_per_second": {
                         "label": "Calls per second, at most",
                         "description": "For the wait in the triggerer; empty for [kling] in airflow.cfg.",
@@ -115,6 +105,17 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "5",
                         "default": "1.0",
+                    },
+                    "late_arrival_margin": {
+                        "description": (
+                            "Seconds in which the queue may still create a request after its POST has timed"
+                            " out. A request that it creates later can be bought twice; a larger margin means"
+                            " a longer search for a request whose answer was lost."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "300",
+                        "default": "30.0",
                     },
                     "allowed_sources": {
                         "description": (

@@ -33,7 +33,6 @@ os.environ.update(
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__KLING__MIN_POLL_INTERVAL": "0.001",
     }
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:

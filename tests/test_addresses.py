@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from kling_airflow.addresses import (
     shown,
     split_connection,
 )
+from kling_airflow.airflow_compat import Asset, ObjectStoragePath
 from kling_airflow.errors import InvalidArgument
 
 NAMES = st.text(

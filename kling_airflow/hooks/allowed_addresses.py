@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.addresses import LOCAL, read_address, shown, split_connection
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_places import Place, any_holds, parse_places, place_of_code
+from kling_airflow.structure import read_structure
 
 if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard
@@ -140,6 +141,7 @@ def _written(value: object) -> tuple[Place, ...]:
 
 
 def _walk(value: object) -> Iterator[Place | None]:
+    value = read_structure(value)
     if isinstance(value, str):
         yield place_of_code(value)
     elif isinstance(value, Mapping):

@@ -51,6 +51,20 @@ def configured_deployment() -> str | None:
     return conf.get("kling", "deployment", fallback=None) or None
 
 
+def configured_late_arrival_margin() -> float:
+    """Return ``[kling] late_arrival_margin``, seconds.
+
+    :raises InvalidArgument: if it is negative.
+    """
+    from kling_airflow.airflow_compat import conf
+    from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
+
+    margin: float = conf.getfloat("kling", "late_arrival_margin", fallback=LATE_ARRIVAL_MARGIN)
+    if not 0 <= margin < float("inf"):
+        raise InvalidArgument(f"`[kling] late_arrival_margin` is {margin:g}; it must be 0 s or more.")
+    return margin
+
+
 def open_ledger_path(uri: str) -> ObjectStoragePath:
     """Return the path of an object-storage ledger.
 

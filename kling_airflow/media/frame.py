@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
-from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
+from kling_airflow.media.color import to_srgb
+from kling_airflow.media.decode import open_picture
 from kling_airflow.media.frame_check import FrameInfo, check_frame
 from kling_airflow.media.geometry import SHORT_SIDE, Layout, check_options, plan_layout
 from kling_airflow.media.jpeg_quality import LOWEST_QUALITY, encode_jpeg
@@ -89,7 +90,7 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
     """
     options = options or FrameOptions()
     with open_picture(data, max_pixels=options.max_pixels) as picture:
-        width, height = upright_size(picture)
+        width, height = picture.size
         layout = plan_layout(
             width,
             height,
@@ -98,7 +99,7 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
             gravity=options.gravity,
             short_side=options.short_side,
         )
-        upright = load_upright(picture, scale=layout.scale)
+        upright = picture.load(scale=layout.scale)
         image = _rendered(upright, layout, (width, height), options)
     encoded = _encoded(image, options)
     return Frame(encoded, check_frame(encoded))

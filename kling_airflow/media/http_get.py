@@ -28,7 +28,7 @@ _DEAD = (401, 403, 404, 410)
 _PASSING = (408, 416, 425, 429)  # and every 5xx
 _ERROR_BYTES = 4096
 _CODE = re.compile(
-    rb"<Code>\s*([\w.-]{1,80})\s*</Code>|\"(?:code|error|status)\"\s*:\s*\"?([\w .-]{1,80})\"?"
+    rb"<Code>\s*([\w.-]{1,80})\s*</Code>|\"(?:code|error|status)\"\s*:\s*\"?(\w[\w .-]{0,79})\"?"
 )
 _EXPIRED = re.compile(rb"(?i)expired|expiredtoken|invalidtoken|tokenrefresh|authenticationfailed")
 

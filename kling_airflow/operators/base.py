@@ -14,10 +14,8 @@ from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.task.clip_fields import completed
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
-from kling_airflow.task.resubmission import raise_unless_resubmitted
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 from kling_airflow.task.tries import Tries
 
@@ -271,12 +269,16 @@ class GenerationOperator(BaseOperator):
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        from kling_airflow.task.clip_fields import completed
+
         clip = completed(clip, self._asked(), lambda: self._price_usd(self._hook.get_conn()), self.log)
         push_clip(context, clip["video_url"])
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
+        from kling_airflow.task.resubmission import raise_unless_resubmitted
+
         options = self._options
         raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)
         until = time.time() + options.resubmit_delay + options.submit_timeout

@@ -14,11 +14,10 @@ from kling_airflow.airflow_compat import (
     PokeReturnValue,
 )
 from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
-from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
+from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
-from kling_airflow.task.options import poll_interval
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -40,7 +39,7 @@ class GMICloudRequestSensor(BaseSensorOperator):
     :param gmi_conn_id: the connection's id; templated.
     :param deferrable: wait in the triggerer, holding no worker slot; else poke or reschedule, as ``mode``
         says.
-    :param poke_interval: seconds between two polls, in every mode.
+    :param poke_interval: seconds between two polls, in every mode; at least 1 when the sensor defers.
     :param timeout: seconds after which the wait gives up, counted from the start of this try.
     :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
         (In ``mode="reschedule"`` no process remembers the last good response: only the timeout counts.)
@@ -66,8 +65,6 @@ class GMICloudRequestSensor(BaseSensorOperator):
     ) -> None:
         # The base class would skip on a wrong key, too: it isn't told, and the timeout is handled here.
         super().__init__(poke_interval=poke_interval, timeout=timeout, soft_fail=False, **kwargs)
-        with airflow_errors():
-            poll_interval("poke_interval", poke_interval)
         self.request_id = request_id
         self.model = model
         self.gmi_conn_id = gmi_conn_id
@@ -87,8 +84,8 @@ class GMICloudRequestSensor(BaseSensorOperator):
                 wait,
                 self._hook,
                 self.log,
-                poll_interval=self.poke_interval,
-                refused_seconds=self._refused_seconds(context),
+                poll_interval=self._interval,
+                waits_out_refusals=self._waits_out_refusals(context),
             )
             if not self.deferrable:
                 return super().execute(context)
@@ -142,15 +139,19 @@ class GMICloudRequestSensor(BaseSensorOperator):
             started_at=first.timestamp() if first else None,
         )
 
-    def _refused_seconds(self, context: Context) -> float | None:
-        """Return for how long a refused key is waited out.
+    @property
+    def _interval(self) -> float:
+        from kling_airflow.polling.decision import checked_interval
 
-        In ``mode="reschedule"`` no process remembers since when: the first poll fails, later ones wait on
-        until the timeout. Each poll reads the connection anew.
+        return checked_interval(self.poke_interval)
+
+    def _waits_out_refusals(self, context: Context) -> bool:
+        """Return whether a refused key is waited out.
+
+        In ``mode="reschedule"`` no process remembers since when the key is refused: the first poll fails, and
+        later ones wait on until the timeout. Each poll reads the connection anew.
         """
-        if not self.reschedule:
-            return None
-        return float("inf") if context["ti"].get_first_reschedule_date(context) else 0.0
+        return not self.reschedule or context["ti"].get_first_reschedule_date(context) is not None
 
     def _poll(self, context: Context) -> dict[str, Any] | None:
         """Ask the queue once: return the clip, None if the wait goes on, or raise what ends the wait."""
@@ -169,7 +170,7 @@ class GMICloudRequestSensor(BaseSensorOperator):
             wait,
             gmi_conn_id=self.gmi_conn_id,
             model=self.model,
-            poll_interval=self.poke_interval,
+            poll_interval=self._interval,
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, MediaError, Money, UnresolvedSubmission
-from kling_airflow.hooks.ledger import ledger_of
+from kling_airflow.hooks.ledger import configured_late_arrival_margin, ledger_of
 from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task.cleared import lost_memory
@@ -46,6 +46,7 @@ def open_submitter(
         until=until,
         grace=options.reconcile_grace,
         on_unresolved=OnUnresolved.read(options.on_unresolved),
+        late_arrival_margin=configured_late_arrival_margin(),
         lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
         sleep=stop.sleep,
     )

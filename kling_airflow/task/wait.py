@@ -88,11 +88,6 @@ def defer_until_done(
     )
 
 
-REFUSED_SECONDS: Final = 300.0
-"""Seconds for which the queue must refuse the connection's present key before a wait ends: while a key is
-rotated, the old key may be revoked before the connection has the new one."""
-
-
 class WorkerWait:
     """The part of a wait that runs on a worker.
 
@@ -100,8 +95,8 @@ class WorkerWait:
     :param hook: the queue's connection; it is read again when the queue refuses its key.
     :param log: where each poll is told.
     :param poll_interval: seconds between two polls.
-    :param refused_seconds: seconds for which the queue must refuse the key before the wait ends; None for
-        :data:`REFUSED_SECONDS`.
+    :param waits_out_refusals: False if a refused key ends the wait at once; True if only minutes of refusal
+        with the connection's present key do.
     """
 
     def __init__(
@@ -111,13 +106,13 @@ class WorkerWait:
         log: Log,
         *,
         poll_interval: float,
-        refused_seconds: float | None = None,
+        waits_out_refusals: bool = True,
     ) -> None:
         self.wait = wait
         self.hook = hook
         self.log = log
         self.poll_interval = poll_interval
-        self.refused_seconds = REFUSED_SECONDS if refused_seconds is None else refused_seconds
+        self.waits_out_refusals = waits_out_refusals
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
         self._refused_since: float | None = None
@@ -129,7 +124,14 @@ class WorkerWait:
         """
         seen = self._ask()
         now = time.time()
-        end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
+        end = self.wait.decide(
+            seen,
+            now=now,
+            last_response_at=self._last_response_at,
+            refused_since=self._refused_since if self.waits_out_refusals else None,
+        )
+        if isinstance(end, Unauthorized) and self._refused_since is not None:
+            raise refused_too_long(end, self.hook.gmi_conn_id, self._refused_since)
         if isinstance(end, KlingError):
             raise end
         if end is not None:
@@ -150,13 +152,9 @@ class WorkerWait:
             seen = self._read()
         if not isinstance(seen, Unauthorized):
             self._refused_since = None
-            return seen
-        now = time.time()
-        if self._refused_since is None:
-            self._refused_since = now
-        if now - self._refused_since < self.refused_seconds and now < self.wait.deadline:
-            return Unreachable(f"The queue refuses the key of `{self.hook.gmi_conn_id}`: {seen.what}")
-        return refused_too_long(seen, self.hook.gmi_conn_id, self._refused_since)
+        elif self._refused_since is None:
+            self._refused_since = time.time()
+        return seen
 
     def _read(self) -> Request | KlingError:
         try:

@@ -136,7 +136,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         with airflow_errors():
             if is_literal(destination):
                 check_destination(destination)
-            if is_literal(on_mismatch) and on_mismatch is not None:
+            if is_literal(on_mismatch) and text_or_none(on_mismatch):
                 one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
 
     @classmethod

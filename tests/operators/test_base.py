@@ -653,7 +653,6 @@ class TestArguments:
             ({"on_changed_request": "shrug"}, ["on_changed_request", "'shrug'", "submit", "fail"]),
             ({"on_clear": "shrug"}, ["on_clear", "'shrug'", "keep", "buy"]),
             ({"adopt_mismatch": "shrug"}, ["adopt_mismatch", "'shrug'", "refuse", "allow"]),
-            ({"poll_interval": 0.0001}, ["poll_interval", "0.0001", "min_poll_interval"]),
             ({"on_unresolved": "shrug"}, ["on_unresolved", "'shrug'", "resubmit"]),
         ],
     )
@@ -665,6 +664,13 @@ class TestArguments:
         for word in [*words, "No money was spent"]:
             assert word in str(caught.value)
         assert posts(queue) == 0
+
+    def test_the_interval_has_a_floor(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kling_airflow.polling.decision.MIN_INTERVAL", 1.0)
+        kwargs = deferral(lambda: waiting(rocket).execute(context())).trigger.serialize()[1]
+        assert kwargs["poll_interval"] == 1
 
     def test_times_may_be_timedeltas(self, queue: Simulator, rocket: str) -> None:
         made = waiting(rocket, timeout=timedelta(minutes=2), poll_interval=timedelta(seconds=3))

@@ -169,6 +169,10 @@ def test_a_signed_source_is_not_in_the_log(
         ({"source": "s3://bucket/"}, "`source` is 's3://bucket/': the file name is missing"),
         ({"source": ""}, "`source` is ''"),
         ({"destination": "s3://bucket"}, "`destination` is 's3://bucket/': the file name is missing"),
+        (
+            {"source": "data:image/png;base64," + "A" * 99_999},
+            r"^`source` is a `data:` URL \(image/png, 100,021 char",
+        ),
         ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or `format`"),
         ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
         ({"fit": "crop"}, "`fit` is 'crop'"),

@@ -149,7 +149,7 @@ def test_only_a_timeout_skips(
     kind: type[Exception],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kling_airflow.task.wait.REFUSED_SECONDS", 0.0)
+    monkeypatch.setattr("kling_airflow.polling.decision.REFUSED_SECONDS", 0.0)
     with pytest.raises(kind):
         execute(sensor(soft_fail=soft_fail, **mode), step)
 

@@ -37,15 +37,11 @@ class Log:
     warning = error = info
 
 
-def wait_for_clip(
-    *steps: Step, log: Log | None = None, refused_seconds: float = 0.05, **fields: Any
-) -> Request:
+def wait_for_clip(*steps: Step, log: Log | None = None, **fields: Any) -> Request:
     now = time.time()
     wait = Wait(**({"request_id": "a", "started_at": now, "deadline": now + 20} | fields))
     with scripted(*steps) as server:
-        worker_wait = WorkerWait(
-            wait, hook_of(server.url), log or Log(), poll_interval=0.01, refused_seconds=refused_seconds
-        )
+        worker_wait = WorkerWait(wait, hook_of(server.url), log or Log(), poll_interval=0.01)
         return worker_wait.until_done(StopFlag(), defer=None)
 
 
@@ -86,7 +82,10 @@ def test_retry_after_delays_the_next_poll() -> None:
         ([QUEUED], {"deadline": 0.0}, GenerationTimeout),
     ],
 )
-def test_what_ends_a_wait(steps: list[Step], fields: dict[str, Any], kind: type[GMIError]) -> None:
+def test_what_ends_a_wait(
+    steps: list[Step], fields: dict[str, Any], kind: type[GMIError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kling_airflow.polling.decision.REFUSED_SECONDS", 0.05)
     with pytest.raises(kind):
         wait_for_clip(*steps, **fields)
 
@@ -103,7 +102,7 @@ class TestARotatedKey:
         log = Log()
         with scripted(QUEUED, answer(401), DONE) as server:
             hook = hook_of(server.url, "old")
-            worker_wait = WorkerWait(wait_of("a"), hook, log, poll_interval=0.01, refused_seconds=600)
+            worker_wait = WorkerWait(wait_of("a"), hook, log, poll_interval=0.01)
             assert worker_wait.poll() is None
             store_connection(server.url, "new")
             assert worker_wait.poll() is not None
@@ -113,16 +112,19 @@ class TestARotatedKey:
     def test_a_new_key_that_comes_late_is_waited_for(self) -> None:
         with scripted(answer(401), answer(403, '{"error": "no"}'), DONE) as server:
             hook = hook_of(server.url, "old")
-            worker_wait = WorkerWait(wait_of("a"), hook, Log(), poll_interval=0.01, refused_seconds=600)
+            worker_wait = WorkerWait(wait_of("a"), hook, Log(), poll_interval=0.01)
             assert worker_wait.poll() is None, "refused, and no other key is there yet"
             store_connection(server.url, "new")
             assert worker_wait.poll() is not None
 
-    def test_minutes_of_refusal_with_the_present_key_end_the_wait(self) -> None:
+    def test_minutes_of_refusal_with_the_present_key_end_the_wait(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kling_airflow.polling.decision.REFUSED_SECONDS", 0.05)
         with pytest.raises(
             Unauthorized, match=r"present key of the connection `wait_test` since 20\d\d-.*UTC"
         ) as caught:
-            wait_for_clip(QUEUED, answer(401), refused_seconds=0.05)
+            wait_for_clip(QUEUED, answer(401))
         assert caught.value.money is Money.HELD
 
     def test_a_connection_that_can_not_be_read_now_ends_nothing(
@@ -131,7 +133,7 @@ class TestARotatedKey:
         log = Log()
         with scripted(answer(401), DONE) as server:
             hook = hook_of(server.url, "old")
-            worker_wait = WorkerWait(wait_of("a"), hook, log, poll_interval=0.01, refused_seconds=600)
+            worker_wait = WorkerWait(wait_of("a"), hook, log, poll_interval=0.01)
             with monkeypatch.context() as patch:
                 patch.delenv("AIRFLOW_CONN_WAIT_TEST")
                 assert worker_wait.poll() is None
