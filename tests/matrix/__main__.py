@@ -32,7 +32,7 @@ def run_cell(cell: Cell, wheel: Path, folder: Path, steps: list[str], *, brief: 
         try:
             _step(step, place, found, store=cell.airflow >= "3.3", brief=brief)
         except Exception as error:
-            found["failed"].append(f"{step}: {type(error).__name__}: {str(error)[-1500:]}")
+            found["failed"].append(f"{step}: {type(error).__name__}: {str(error)[:1500]}")
         print(f"  {cell.name}: {step} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     found["seconds"] = round(time.monotonic() - began)
     return found

@@ -17,7 +17,6 @@ from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect, context
-from tests.airflow_versions import needs_airflow
 from tests.airflow_versions import (
     AirflowException,
     AirflowRescheduleException,
