@@ -389,7 +389,7 @@ def test_a_clip_from_data_on_a_private_host_is_not_fetched(
 
 
 LANDED = """
-from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias, task
+from tests.airflow_versions import DAG, Asset, AssetAlias, task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("landed", schedule=None):
@@ -411,8 +411,9 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
     dags_folder: Path, server: FileServer, tmp_path: Path
 ) -> None:
     from airflow.models.asset import AssetEvent
-    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
+
+    from tests.airflow_versions import XComModel
 
     run = run_dag(dags_folder, "landed", LANDED.replace("URL", server.url).replace("FOLDER", str(tmp_path)))
     assert run.states == {"land": "success", "uri": "success"}
