@@ -17,7 +17,7 @@ from kling_airflow.media.color_profile import (
 )
 from kling_airflow.media.deep_decode import decode_gray_alpha16, decode_strictly
 from kling_airflow.media.file_signature import RAW
-from kling_airflow.media.picture import Picture, open_image
+from kling_airflow.media.picture import SIDEWAYS, Picture, open_image, orientation_of
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _PHOTOMETRIC_NAMES = {
 }
 _SAMPLE_NAMES = {2: "signed integer", 3: "floating-point"}
 _FAX = (2, 3, 4)
+# FFmpeg's strict decoding refuses a file with any other tag.
+_FFMPEG_TAGS = {254, *range(256, 260), 262, 266, 269, 270, 271, 272, 273, 277, 278, 279, 282, 283, 284}
+_FFMPEG_TAGS |= {292, 293, 296, 305, 306, 315, 316}
 _JPEG = 7
 _XOR_128 = [level ^ 128 for level in range(256)]
 
@@ -58,6 +61,13 @@ class TiffPicture(Picture):
     data: bytes = b""
     page: TiffPage = field(default_factory=lambda: TiffPage(0))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as Pillow turns the page, in pixels."""
+        width, height = self.page.number(tiff.WIDTH), self.page.number(tiff.HEIGHT)
+        turn = self.page.number(tiff.ORIENTATION) or orientation_of(None, self.image.info.get("xmp"))
+        return (height, width) if turn in SIDEWAYS else (width, height)
+
     def decode(self, scale: float) -> Image.Image:
         """Decode the page; Pillow turns it upright by itself."""
         self._check_damage()
@@ -72,8 +82,7 @@ class TiffPicture(Picture):
     def _check_damage(self) -> None:
         """Refuse damage that Pillow's TIFF library only reports on the worker's error output."""
         compression = self.page.number(tiff.COMPRESSION)
-        is_tiled = tiff.TILE_OFFSETS in self.page.tags
-        if compression in _FAX and not is_tiled and self.page.number(tiff.SAMPLES, 1) == 1:
+        if compression in _FAX and not set(self.page.tags) - _FFMPEG_TAGS:
             decode_strictly(self.data, "tiff")
         elif compression == _JPEG:
             for part in _jpeg_parts(self.data, self.page):

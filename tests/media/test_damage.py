@@ -132,7 +132,7 @@ def test_a_fax_with_bad_codes_is_refused() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10**9), st.integers(1, 255), st.sampled_from(["baseline", "progressive"]))
 def test_a_changed_byte_of_a_jpeg_raises_no_other_error(place: int, change: int, kind: str) -> None:
-    """Asserts the right size, and no error but ours: a change that fits the code can't be told from a picture."""
+    """Asserts the right size, and no error but ours: a change that fits the code is a picture, too."""
     data = bytearray(encoded(grain(), "JPEG", quality=90, **JPEG_KINDS[kind]))
     first = data.index(b"\xff\xda") + 14
     data[first + place % (len(data) - first - 2)] ^= change
