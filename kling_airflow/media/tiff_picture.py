@@ -45,7 +45,7 @@ _SAMPLE_NAMES = {2: "signed integer", 3: "floating-point"}
 _FAX = (2, 3, 4)
 # FFmpeg's strict decoding refuses a file with any other tag.
 _FFMPEG_TAGS = {254, *range(256, 260), 262, 266, 269, 270, 271, 272, 273, 277, 278, 279, 282, 283, 284}
-_FFMPEG_TAGS |= {292, 293, 296, 305, 306, 315, 316}
+_FFMPEG_TAGS |= {292, 293, 296, 305, 306, 315, 316, 34675}
 _JPEG = 7
 _XOR_128 = [level ^ 128 for level in range(256)]
 
