@@ -41,8 +41,8 @@ class FrameOptions:
     :param short_side: upper limit of the shorter side, pixels: 720 makes 1280x720 of 16:9.
     :param format: "jpeg" or "png".
     :param quality: of JPEG, 40 to 100; lowered step by step if the file would exceed ``max_frame_bytes``.
-    :param max_pixels: largest number of pixels that decoding may hold in memory, about four bytes each. Only of
-        a JPEG it can be fewer than the picture has: it is decoded at a reduced size.
+    :param max_pixels: largest number of pixels that decoding may hold in memory, about four bytes each. Of
+        a JPEG, it can be fewer than the picture has: it is decoded at a reduced size.
     :param max_frame_bytes: upper limit of the frame's file size.
     """
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 UPRIGHT = 1
 _ORIENTATION = 0x0112
-SIDEWAYS = (5, 6, 7, 8)
+_SIDEWAYS = (5, 6, 7, 8)
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
 
 
@@ -52,7 +52,7 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """Width and height as a viewer sees them, in pixels."""
         width, height = self.stored_size
-        return (height, width) if self.orientation in SIDEWAYS else (width, height)
+        return (height, width) if self.orientation in _SIDEWAYS else (width, height)
 
     @property
     def stored_size(self) -> tuple[int, int]:

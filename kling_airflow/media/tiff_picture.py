@@ -17,7 +17,7 @@ from kling_airflow.media.color_profile import (
 )
 from kling_airflow.media.deep_decode import decode_gray_alpha16, decode_strictly
 from kling_airflow.media.file_signature import RAW
-from kling_airflow.media.picture import SIDEWAYS, Picture, open_image, orientation_of
+from kling_airflow.media.picture import UPRIGHT, Picture, open_image, orientation_of
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
 
 if TYPE_CHECKING:
@@ -61,15 +61,8 @@ class TiffPicture(Picture):
     data: bytes = b""
     page: TiffPage = field(default_factory=lambda: TiffPage(0))
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height as Pillow turns the page, in pixels."""
-        width, height = self.page.number(tiff.WIDTH), self.page.number(tiff.HEIGHT)
-        turn = self.page.number(tiff.ORIENTATION) or orientation_of(None, self.image.info.get("xmp"))
-        return (height, width) if turn in SIDEWAYS else (width, height)
-
     def decode(self, scale: float) -> Image.Image:
-        """Decode the page; Pillow turns it upright by itself."""
+        """Decode the page; Pillow turns it upright by its tag."""
         self._check_damage()
         photometric = self.page.number(tiff.PHOTOMETRIC)
         image = super().decode(scale)
@@ -135,9 +128,11 @@ def open_tiff(data: bytes, *, max_pixels: int) -> Picture:
             f"The source is {_describe(page)}, which can't be read ({in_short(error)}).",
             todo="Convert it to 8 bits a channel in RGB, and save it as TIFF or PNG.",
         ) from error
+    xmp = image.info.pop("xmp", None)  # some versions of Pillow turn by it, some don't
     return TiffPicture(
         image,
         max_pixels,
+        orientation=UPRIGHT if tiff.ORIENTATION in page.tags else orientation_of(None, xmp),
         profile=image.info.get("icc_profile") or _calibrated(page, image.mode),
         data=chosen,
         page=page,
