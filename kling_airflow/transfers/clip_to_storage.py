@@ -290,10 +290,11 @@ def _number(field: str, value: object, usual: int) -> int:
 
 
 def _task(context: Context) -> dict[str, Any] | None:
-    """Return which task instance lands, for the sidecar; None outside of a task."""
+    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
+
+    It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
+    """
+    from kling_airflow.task.key import task_key
+
     ti: Any = context.get("ti")
-    if ti is None:
-        return None
-    names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
-    found = {name: getattr(ti, name, None) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    return None if ti is None else task_key(ti, context.get("loop")).to_json()

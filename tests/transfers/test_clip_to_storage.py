@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,7 +22,7 @@ from kling_airflow.exceptions import (
     Unauthorized,
 )
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
-from tests.airflow_context import connect
+from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
@@ -97,6 +99,18 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
     with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
         land(clip=clip | {"request_id": "4", "duration": 10})
     assert isinstance(caught.value, AirflowException)
+
+
+def test_the_sidecar_says_which_iteration_of_a_loop_landed_the_clip(
+    clip: dict[str, Any], tmp_path: Path
+) -> None:
+    """In Airflow 3.4 a task instance has a ``region_id``, which is no JSON, and the context has the loop."""
+    given: Any = context() | {"loop": SimpleNamespace(index=2)}
+    given["ti"].region_id, given["ti"].region_index = UUID(int=1), 2
+    destination = (tmp_path / "clips" / "x.mp4").as_uri()
+    ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination).execute(given)
+    expected = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1, "loop": "2"}
+    assert sidecar(tmp_path)["landed_by"] == expected
 
 
 def test_frames_and_prompt_go_into_the_sidecar(land: Land, tmp_path: Path) -> None:
