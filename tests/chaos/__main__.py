@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SPEED = 8.0
 OTHERS_EVERY = 20.0
-"""Seconds between two orders of somebody else in the organization, whose requests are in the list, too."""
+"""Seconds between two orders of another team in the organization, whose requests are in the list, too."""
 PROGRESS_EVERY = 15.0
 UNRESOLVED = "UnresolvedSubmission"
 RUN = "chaos"
