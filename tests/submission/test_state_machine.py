@@ -425,7 +425,7 @@ class SubmitOnce(RuleBasedStateMachine):
             bought = self.bought_by_this_try() - before
             assert len(bought & self.live()) <= 1, f"one try bought {len(bought)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
-                assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
+                assert self.ended_as("cancelled") == cancelled, "only a user ends a request"
             if fields.get("on_changed_request") == "fail":
                 self.require_refused(bought=bought, live=live & self.live())
 
