@@ -296,4 +296,9 @@ def _task(context: Context) -> dict[str, Any] | None:
         return None
     names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
     found = {name: getattr(ti, name, None) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    # A region's id is a UUID (Airflow 3.4), which JSON doesn't know.
+    return {
+        name: value if isinstance(value, int) else str(value)
+        for name, value in found.items()
+        if value is not None
+    }
