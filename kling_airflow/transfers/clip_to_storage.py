@@ -295,10 +295,6 @@ def _task(context: Context) -> dict[str, Any] | None:
     if ti is None:
         return None
     names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
-    found = {name: getattr(ti, name, None) for name in names}
+    found = {name: value for name in names if (value := getattr(ti, name, None)) is not None}
     # A region's id is a UUID (Airflow 3.4), which JSON doesn't know.
-    return {
-        name: value if isinstance(value, int) else str(value)
-        for name, value in found.items()
-        if value is not None
-    }
+    return {name: value if isinstance(value, int) else str(value) for name, value in found.items()}
