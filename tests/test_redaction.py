@@ -24,6 +24,10 @@ SECRET = "T0PS3CRET"
         (f"at https://h/x#{SECRET}.", "at https://h/x?..."),
         (f"https://me:{SECRET}@h/x", "https://h/x"),
         (f"https://h?sig={SECRET}", "https://h?..."),
+        (
+            f"https://h/x.jpg%3FX-Amz-Signature%3D{SECRET} there",
+            "https://h/x.jpg%3FX-Amz-Signature%3D... there",
+        ),
         (f"abfs://c@a.dfs/x?sig={SECRET}", "abfs://a.dfs/x?..."),
         (f'{{"url":"https://h/x?a={SECRET}"}}', '{"url":"https://h/x?..."}'),
         (f"two https://h/1?{SECRET} and https://h/2?{SECRET}", "two https://h/1?... and https://h/2?..."),

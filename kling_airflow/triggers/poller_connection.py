@@ -138,6 +138,6 @@ def _import() -> None:
     import certifi  # noqa: F401
     import requests.utils  # noqa: F401
 
-    from kling_airflow.triggers.metrics import AirflowMetrics
+    from kling_airflow.hooks.metrics import AirflowMetrics
 
     AirflowMetrics().in_flight(0)  # Airflow reads its table of metrics when the first figure is sent

@@ -107,7 +107,7 @@ class GMICloudRequestTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the request, but only if the task's state says that a user ended the task."""
         if self._may_cancel() and not self._fired:
-            from kling_airflow.task.state import cancel_if_ended
+            from kling_airflow.task_instance.state import cancel_if_ended
 
             await cancel_if_ended(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
 

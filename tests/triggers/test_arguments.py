@@ -94,7 +94,7 @@ async def test_a_text_is_no_permission_to_cancel(monkeypatch: pytest.MonkeyPatch
     async def cancel(*given: Any) -> None:
         cancelled.append("cancelled")
 
-    monkeypatch.setattr("kling_airflow.task.state.cancel_if_ended", cancel)
+    monkeypatch.setattr("kling_airflow.task_instance.state.cancel_if_ended", cancel)
     for value in ("False", "no", "", None, object(), 0, [1]):
         await trigger(cancel_on_kill=value).on_kill()
     assert cancelled == []

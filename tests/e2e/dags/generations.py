@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, task_group
+from airflow.providers.common.compat.sdk import task_group
 
+from kling_airflow.airflow_compat import DAG, AirflowFailException, BaseOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
@@ -122,6 +123,25 @@ def looped_dag(dag_id: str, **options: Any) -> DAG:
 if hasattr(task_group(print), "loop"):
     looped_store = looped_dag("looped_store")
     looped_folder = looped_dag("looped_folder", ledger=f"file://{FOLDER}/ledger")
+
+timed_out = generation_dag("timed_out", KlingImageToVideoOperator)
+timed_out.dagrun_timeout = timedelta(seconds=20)
+
+
+class FailingOnSignOperator(BaseOperator):
+    """Fails when there is ``<run id>.fail``."""
+
+    def execute(self, context: Any) -> None:
+        """Wait for the sign, and fail."""
+        while not (FOLDER / context["run_id"]).with_suffix(".fail").exists():
+            time.sleep(0.1)
+        raise AirflowFailException("as the test asks")
+
+
+with DAG(dag_id="failed_fast", schedule=None, catchup=False, params=PARAMS, fail_fast=True) as failed_fast:
+    KlingImageToVideoOperator(task_id="generate", **ASKED)
+    KlingImageToVideoOperator(task_id="on_worker", **(ASKED | {"negative_prompt": "rain"}), deferrable=False)
+    FailingOnSignOperator(task_id="fail")
 
 with DAG(dag_id="twins", schedule=None, catchup=False, params=PARAMS) as twins:
     generate = KlingImageToVideoOperator.partial(task_id="generate", **ASKED).expand(
