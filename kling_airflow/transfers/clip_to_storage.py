@@ -294,7 +294,7 @@ def _task(context: Context) -> dict[str, Any] | None:
 
     It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
     """
-    from kling_airflow.task.key import task_key
+    from kling_airflow.task_instance.key import task_key
 
     ti: Any = context.get("ti")
     return None if ti is None else task_key(ti, context.get("loop")).to_json()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from airflow.triggers.base import BaseTrigger
 from PIL import Image
 
 from kling_airflow.demo.cluster import airflow_executable, clean_environment
@@ -207,12 +208,19 @@ class Proof:
         self.api.start("matrix_whole", "failed")
         wait_for(lambda: len(self.simulator.ledger()) > before, "a request", self.cluster)
         self._until("matrix_whole", "failed", "generate", {"deferred"})
+        polled = self._polls()
+        wait_for(lambda: self._polls() > polled, "the trigger polls", self.cluster)
         self.api.mark_failed("matrix_whole", "failed", "generate")
         self._until("matrix_whole", "failed", "generate", {"failed"})
-        deadline = time.monotonic() + 20
+        # Airflow tells a trigger from 3.3 on; before that there is nothing to wait for.
+        deadline = time.monotonic() + (90 if hasattr(BaseTrigger, "on_kill") else 10)
         while time.monotonic() < deadline and not self._cancels():
             time.sleep(0.5)
         return "cancelled" if self._cancels() else "alive"
+
+    def _polls(self) -> int:
+        calls = self.simulator.calls()
+        return sum(count for name, count in calls.items() if name.startswith("GET /requests"))
 
     def _cancels(self) -> int:
         return int(self.simulator.calls().get("DELETE /requests/{id}", 0))

@@ -21,6 +21,7 @@ from kling_airflow.exceptions import (
     InvalidClip,
     Unauthorized,
 )
+from kling_airflow.transfers import clip_to_storage
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
@@ -445,3 +446,18 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
         assert extra["sha256"] == landed["sha256"]
     said = json.loads((tmp_path / "x.json").read_text())
     assert said["landed_by"]["task_id"] == "land"
+
+
+def test_the_task_instance_of_a_loop_can_be_written_as_json() -> None:
+    """Airflow 3.4 gives a region's id as a UUID: a clip that was paid for must land all the same."""
+    region = UUID(int=7)
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, region_id=region, region_index=2)
+    found = clip_to_storage._task({"ti": ti})
+    assert json.loads(json.dumps(found)) == {
+        "dag_id": "d",
+        "run_id": "r",
+        "task_id": "t",
+        "map_index": -1,
+        "region_id": str(region),
+        "region_index": 2,
+    }
