@@ -35,7 +35,7 @@ def read_address(field: str, value: object) -> str:
     address = address_or_none(field, value)
     if address is None:
         raise InvalidArgument(
-            f"`{field}` is {value!r}; it must be an address such as s3://bucket/folder/name.mp4."
+            f"`{field}` is {shown(repr(value))}; it must be an address such as s3://bucket/folder/name.mp4."
         )
     return address
 

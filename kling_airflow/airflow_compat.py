@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import AirflowSkipException as AirflowSkipException
     from airflow.providers.common.compat.sdk import AirflowTaskTimeout as AirflowTaskTimeout
     from airflow.providers.common.compat.sdk import Asset as Asset
+    from airflow.providers.common.compat.sdk import AssetAlias as AssetAlias
     from airflow.providers.common.compat.sdk import BaseHook as BaseHook
     from airflow.providers.common.compat.sdk import BaseOperator as BaseOperator
     from airflow.providers.common.compat.sdk import BaseOperatorLink as BaseOperatorLink
@@ -61,6 +62,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
         ("airflow.sdk.exceptions:", "airflow.exceptions:"),
     ),
     "Asset": ("airflow.sdk:", "airflow.datasets:Dataset"),
+    "AssetAlias": ("airflow.sdk:", "airflow.datasets:DatasetAlias"),
     "BaseHook": ("airflow.sdk:", "airflow.hooks.base:"),
     "BaseOperator": ("airflow.sdk:", "airflow.models.baseoperator:"),
     "BaseOperatorLink": ("airflow.sdk:", "airflow.models.baseoperatorlink:"),

@@ -41,6 +41,9 @@ def __getattr__(name: str) -> Any:
 
 
 _PLACES = {
+    "Asset": ("airflow.sdk:Asset", "airflow.datasets:Dataset"),
+    "AssetAlias": ("airflow.sdk:AssetAlias", "airflow.datasets:DatasetAlias"),
+    "DAG": ("airflow.sdk:DAG", "airflow:DAG"),
     "DagBag": ("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag"),
     "DagSerialization": (
         "airflow.serialization.serialized_objects:DagSerialization",

@@ -16,6 +16,7 @@ from airflow.providers_manager import ProvidersManager
 
 import kling_airflow
 from kling_airflow.get_provider_info import get_provider_info
+from tests.airflow_versions import AIRFLOW as VERSION
 
 AIRFLOW = Path(airflow.__file__).parent
 
@@ -41,6 +42,8 @@ def test_airflow_finds_the_provider_and_its_hook() -> None:
 
 
 def test_the_form_shows_key_base_url_and_organization() -> None:
+    if VERSION.release[:2] == (3, 0):
+        pytest.importorskip("flask_appbuilder", reason="Airflow 3.0 shows no provider's fields without it")
     # In a process of its own: before 3.2 the manager has read the fields here already, without a form.
     code = "from tests.matrix.probe import form_fields; print(*sorted(form_fields()))"
     done = subprocess.run(

@@ -89,8 +89,8 @@ class GMICloudHook(BaseHook):
         :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.
         """
         from kling_airflow.gmi.async_client import AsyncGMIClient
+        from kling_airflow.hooks.metrics import AirflowMetrics
         from kling_airflow.polling.poller import poller_of
-        from kling_airflow.triggers.metrics import AirflowMetrics
 
         with airflow_errors():
             connection, extra = await self._async_connection()

@@ -23,7 +23,7 @@ def decode_rgb16(data: bytes, codec: str) -> Image.Image:
 
 def decode_gray_alpha16(data: bytes, codec: str) -> Image.Image:
     """Return gray and alpha of 16 bits as LA of 8."""
-    return _image(_decoded(data, codec), "ya8", "LA")
+    return _image(_decoded(data, codec, err_detect="bitstream"), "ya8", "LA")
 
 
 def decode_strictly(data: bytes, codec: str, **options: str) -> None:

@@ -166,7 +166,7 @@ def check_status(url: str, response: requests.Response) -> None:
         raise DownloadFailed(
             f"{plain_url(url)}: {said}. The address is dead, expired or not public.", gone=True
         )
-    # Stores name an expired address by other codes, too; whoever can ask for a fresh one should.
+    # Stores name an expired address by other codes, too: a landing then asks for a fresh one.
     raise DownloadFailed(f"{plain_url(url)}: {said}.", retryable=False, gone=400 <= code < 500)
 
 

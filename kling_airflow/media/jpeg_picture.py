@@ -128,11 +128,11 @@ def _main_picture(data: bytes) -> bytes:
     if b"MPF\0" not in data[:200_000]:
         return data
     try:
-        with open_image(data, ("MPO",)) as image:
+        with open_image(data, ("JPEG",)) as image:
             entries = list(image.mpinfo[_MP_ENTRIES])  # type: ignore[attr-defined]
             if "Thumbnail" not in str(entries[0]["Attribute"]["MPType"]):
                 return data
-            base = int(image.info["mpoffset"])
+            base = data.index(b"MPF\0") + 4
     except Exception:
         return data  # not several pictures after all
     for entry in entries[1:]:

@@ -17,7 +17,7 @@ from kling_airflow.media.color_profile import (
 )
 from kling_airflow.media.deep_decode import decode_gray_alpha16, decode_strictly
 from kling_airflow.media.file_signature import RAW
-from kling_airflow.media.picture import Picture, open_image
+from kling_airflow.media.picture import UPRIGHT, Picture, open_image, orientation_of
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _PHOTOMETRIC_NAMES = {
 }
 _SAMPLE_NAMES = {2: "signed integer", 3: "floating-point"}
 _FAX = (2, 3, 4)
+# FFmpeg's strict decoding refuses a file with any other tag.
+_FFMPEG_TAGS = {254, *range(256, 260), 262, 266, 269, 270, 271, 272, 273, 277, 278, 279, 282, 283, 284}
+_FFMPEG_TAGS |= {292, 293, 296, 305, 306, 315, 316, 34675}
 _JPEG = 7
 _XOR_128 = [level ^ 128 for level in range(256)]
 
@@ -59,7 +62,7 @@ class TiffPicture(Picture):
     page: TiffPage = field(default_factory=lambda: TiffPage(0))
 
     def decode(self, scale: float) -> Image.Image:
-        """Decode the page; Pillow turns it upright by itself."""
+        """Decode the page; Pillow turns it upright by its tag."""
         self._check_damage()
         photometric = self.page.number(tiff.PHOTOMETRIC)
         image = super().decode(scale)
@@ -72,8 +75,7 @@ class TiffPicture(Picture):
     def _check_damage(self) -> None:
         """Refuse damage that Pillow's TIFF library only reports on the worker's error output."""
         compression = self.page.number(tiff.COMPRESSION)
-        is_tiled = tiff.TILE_OFFSETS in self.page.tags
-        if compression in _FAX and not is_tiled and self.page.number(tiff.SAMPLES, 1) == 1:
+        if compression in _FAX and not set(self.page.tags) - _FFMPEG_TAGS:
             decode_strictly(self.data, "tiff")
         elif compression == _JPEG:
             for part in _jpeg_parts(self.data, self.page):
@@ -126,9 +128,11 @@ def open_tiff(data: bytes, *, max_pixels: int) -> Picture:
             f"The source is {_describe(page)}, which can't be read ({in_short(error)}).",
             todo="Convert it to 8 bits a channel in RGB, and save it as TIFF or PNG.",
         ) from error
+    xmp = image.info.pop("xmp", None)  # some versions of Pillow turn by it, some don't
     return TiffPicture(
         image,
         max_pixels,
+        orientation=UPRIGHT if tiff.ORIENTATION in page.tags else orientation_of(None, xmp),
         profile=image.info.get("icc_profile") or _calibrated(page, image.mode),
         data=chosen,
         page=page,

@@ -50,5 +50,5 @@ def key_to_alpha(image: Image.Image, key: int) -> Image.Image:
     whole = image.convert("I")
     table = [255] * 65536
     table[key] = 0
-    gray = whole.point([level // 257 for level in range(65536)], "L")
+    gray = whole.point([(level * 255 + 32767) // 65535 for level in range(65536)], "L")
     return Image.merge("LA", (gray, whole.point(table, "L")))

@@ -45,7 +45,8 @@ class PrepareFrameOperator(BaseOperator):
     :param format: "jpeg" or "png"; by default what the destination's name says.
     :param quality: of JPEG, 40 to 100; lowered if the frame would exceed 10 MB.
     :param max_bytes: largest file size of the source.
-    :param max_pixels: a source with more pixels is refused before it is decoded.
+    :param max_pixels: largest number of pixels that decoding may hold in memory, about four bytes each. A
+        JPEG is decoded at a reduced size, so that a larger one passes.
     :param source_conn_id: connection of the source's store; None takes the store's default.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
     """

@@ -14,8 +14,8 @@ from kling_airflow.links import REQUEST_ID_KEY
 from kling_airflow.submission.lost_memory import LostMemory
 from kling_airflow.submission.order import Log
 from kling_airflow.submission.task_key import TaskKey
-from kling_airflow.task.state import instance_states
 from kling_airflow.task.tries import Tries
+from kling_airflow.task_instance.state import instance_states
 
 SLACK: Final = 300.0
 """Seconds that the clocks of Airflow and of the queue may differ."""

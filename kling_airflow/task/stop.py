@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kling_airflow.airflow_compat import AirflowException, AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Money
-from kling_airflow.task.state import TaskEnd, task_end
+from kling_airflow.task_instance.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient

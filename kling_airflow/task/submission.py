@@ -12,7 +12,7 @@ from kling_airflow.hooks.ledger import configured_late_arrival_margin, ledger_of
 from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task.cleared import lost_memory
-from kling_airflow.task.key import task_key
+from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient

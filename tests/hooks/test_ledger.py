@@ -19,7 +19,7 @@ from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
-from kling_airflow.task.key import task_key
+from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import context
 
 if TYPE_CHECKING:

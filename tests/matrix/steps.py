@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BRIEF: Final = (
     "tests/hooks",
-    "tests/integration",
+    "tests/integration/test_ledger_s3.py",
     "tests/sensors",
     "tests/transfers",
     "tests/triggers",
@@ -29,6 +29,8 @@ BRIEF: Final = (
 """What touches Airflow at each of its borders."""
 WHOLE: Final = (
     *BRIEF,
+    "tests/integration/test_landing_s3.py",
+    "tests/integration/test_retry_policy.py",
     "tests/cli",
     "tests/gmi",
     "tests/media",
@@ -133,9 +135,15 @@ class Workplace:
         }
 
 
+def _why(output: str) -> str:
+    """Return what an output says went wrong: from the last exception on, not the logs behind it."""
+    at = max(output.rfind(f"\n{kind}") for kind in ("AssertionError", "RuntimeError", "Traceback"))
+    return output[max(at, 0) :].strip()[:1500]
+
+
 def _json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        raise RuntimeError((done.stdout + done.stderr).strip()[-3000:])
+        raise RuntimeError(_why(done.stdout + done.stderr))
     found: dict[str, Any] = json.loads(lines[-1])
     return found

@@ -66,7 +66,7 @@ def _columns(result: dict[str, Any]) -> list[str]:
     return [
         f"yes; {moved or 'nothing'}",
         "yes" if result.get("metadata", {}).get("schema") == "yes" else "**no**",
-        "lands" if result.get("example") == "passed" else "**fails**",
+        {"passed": "lands", "failed": "**fails**"}.get(result.get("example", ""), "**not run**"),
         f"{suite['passed']:,} / {len(suite['failed'])}" if suite else "**not run**",
         "; ".join(live) or "**not run**",
     ]

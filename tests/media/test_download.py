@@ -23,6 +23,7 @@ import pytest
 from kling_airflow.errors import DownloadFailed
 from kling_airflow.media.download import Downloaded, DownloadLimits, download, read_url
 from kling_airflow.media.http_address import plain_url
+from kling_airflow.media.http_connection import AddressGuard
 from tests.media.file_server import FileServer, cut, hang_up, serve, status
 
 DATA = random.Random(7).randbytes(300_000)
@@ -601,3 +602,44 @@ def test_a_file_that_is_said_to_be_packed_and_is_not(server: FileServer, fetch: 
     server.faults = [functools.partial(serve, extra={"Content-Encoding": "gzip"})]
     with pytest.raises(DownloadFailed, match="it can't be unpacked"):
         fetch()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"x" * 100_000 + b"\r\n",
+        b"".join(b"X-%d: y\r\n" % at for at in range(500)),
+        b"no colon here\r\n" * 10,
+        b"Retry-After: " + b"9" * 5000 + b"\r\n",
+        b"ETag: " + b'"' * 1000 + b"\r\n",
+    ],
+    ids=["long line", "many lines", "no headers", "a number of 5,000 digits", "quotes"],
+)
+@pytest.mark.parametrize("code", [b"200 OK", b"503 Busy", b"999 What", b"2000000 Long"])
+def test_odd_headers_end_in_a_file_or_in_our_own_error(head: bytes, code: bytes) -> None:
+    """Asserts that no other error than ours leaves, whatever the head of a response holds."""
+
+    def odd(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 " + code + b"\r\nConnection: close\r\n" + head + b"\r\nabc")
+
+    url, stop = raw_server(odd)
+    limits = DownloadLimits(max_bytes=10, deadline=5, attempts=2)
+    got = b""
+    try:
+        with contextlib.suppress(DownloadFailed):
+            got = read_url(url, limits, pause=lambda _: None)
+    finally:
+        stop()
+    assert got in (b"", b"abc")
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "localhost", "[::1]", "169.254.169.254"])
+def test_a_private_host_behind_a_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    guard = AddressGuard(check=lambda url: None, allows_private=lambda url: False, todo="Name it.")
+    with FileServer(b"through the proxy").running() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/clip.mp4"))
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(DownloadFailed, match="private or link-local"):
+            read_url(f"http://{host}/x", LIMITS, guard=guard)
+        assert read_url("http://93.184.215.14/x", LIMITS, guard=guard) == b"through the proxy"
+        assert proxy.paths == ["http://93.184.215.14/x"]

@@ -43,9 +43,9 @@ from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task import stop as task_stop
 from kling_airflow.task import submission as task_submission
-from kling_airflow.task.state import TaskEnd
 from kling_airflow.task.stop import StopFlag, TaskStopped
 from kling_airflow.task.submission import open_submitter
+from kling_airflow.task_instance.state import TaskEnd
 from tests.airflow_context import TaskStateStore, context
 from tests.airflow_versions import AirflowException, TaskDeferred
 
@@ -67,6 +67,8 @@ ECHO_FAULTS = [
     "echo-empty", "echo-absent", "echo-without-field", "echo-cut", "echo-redacted", "echo-rehosted",
     "echo-extra",
 ]  # fmt: skip
+LOST_ANSWERS = ["reset-after", "deadline-exceeded-created", "created-late", "created-late"]
+LASTING_FAULTS = [*ECHO_FAULTS, "list-pinned", "list-sorted", "list-cached", "list-no-created-at"]
 LATEST_CREATION = SUBMIT_TIMEOUTS.total + LATE_ARRIVAL_MARGIN
 """Seconds after a POST left in which the queue may create its request, and it is still found."""
 CRASHES = [
@@ -225,9 +227,9 @@ class SubmitOnce(RuleBasedStateMachine):
     def the_list_misbehaves(self, name: str, times: int) -> None:
         world.simulator.faults.add(name, times=times)
 
-    @rule(name=st.sampled_from(ECHO_FAULTS), times=st.integers(1, 10))
-    def the_echo_is_partial(self, name: str, times: int) -> None:
-        world.simulator.faults.add(name, times=times)
+    @rule(name=st.sampled_from(ECHO_FAULTS), seconds=st.floats(1, 4000))
+    def the_echo_is_partial(self, name: str, seconds: float) -> None:
+        world.simulator.faults.add(name, for_seconds=seconds)
 
     @rule(
         by=st.sampled_from(["created_at", "updated_at"]),
@@ -357,6 +359,56 @@ class SubmitOnce(RuleBasedStateMachine):
             self.run_try(may_cancel=by_its_user, wait_for_completion=wait, deferrable=deferrable and not wait)
         self.sleeps_left, self.ends_in_the_post = None, False
 
+    @rule(
+        lost=st.sampled_from(LOST_ANSWERS),
+        seconds=st.sampled_from([100.0, 205.0]) | st.floats(0, LATEST_CREATION),
+        trouble=st.none() | st.sampled_from(LASTING_FAULTS),
+        skew=st.sampled_from([0.0, -7200.0, -240.0, 240.0, 7200.0]),
+        stops=st.sampled_from([True, True, False]),
+        pause=st.sampled_from([0.0, 70.0, 130.0]) | st.floats(0, 400),
+    )
+    def an_answer_is_lost(
+        self, lost: str, seconds: float, trouble: str | None, skew: float, *, stops: bool, pause: float
+    ) -> None:
+        """In one rule what would seldom meet: the next try, on another worker, finds a younger request."""
+        late = {"seconds": seconds} if lost == "created-late" else {}
+        world.simulator.faults.add(lost, call="POST /requests", **late)
+        if trouble is not None:
+            world.simulator.faults.add(trouble, for_seconds=9000)
+        self.skew, self.sleeps_left = skew, 0 if stops else None
+        self.run_try()
+        self.skew, self.sleeps_left = 0.0, None
+        world.clock.advance(pause)
+        self.a_stranger_submits()
+        self.run_try()
+
+    @rule(
+        crash=st.sampled_from([None, *CRASHES]),
+        lost=st.none() | st.sampled_from(LOST_ANSWERS),
+        lag=st.just(0.0) | st.floats(1, 3000),
+        trouble=st.none() | st.sampled_from(LASTING_FAULTS),
+        pause=st.floats(0, 400),
+    )
+    def the_store_is_discarded(
+        self, crash: str | None, lost: str | None, lag: float, trouble: str | None, pause: float
+    ) -> None:
+        """The same of a clear right after, or during, the purchase."""
+        if lost is not None:
+            world.simulator.faults.add(lost, call="POST /requests")
+        self.sleeps_left = None if lost is None else 0
+        self.run_try(crash=crash)
+        self.sleeps_left = None
+        self.the_task_is_cleared(discards=True)
+        if lag:
+            world.simulator.faults.add("list-lag", lag=lag, for_seconds=lag + 300)
+        if trouble is not None:
+            world.simulator.faults.add(trouble, for_seconds=9000)
+        for _ in range(2):
+            self.run_try()
+            world.clock.advance(pause)
+            self.a_stranger_submits()
+        self.run_try()
+
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
         before, cancelled, live = self.created(), self.ended_as("cancelled"), self.live()
         self.sent_by_this_try = set()
@@ -373,7 +425,7 @@ class SubmitOnce(RuleBasedStateMachine):
             bought = self.bought_by_this_try() - before
             assert len(bought & self.live()) <= 1, f"one try bought {len(bought)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
-                assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
+                assert self.ended_as("cancelled") == cancelled, "only a user ends a request"
             if fields.get("on_changed_request") == "fail":
                 self.require_refused(bought=bought, live=live & self.live())
 

@@ -14,8 +14,8 @@ import pytest
 from kling_airflow import exceptions
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.task.cleared import lost_memory
-from kling_airflow.task.key import task_key
 from kling_airflow.task.tries import Tries
+from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import RUN_AFTER, TaskStateStore, context
 from tests.tasks import ask, operator, posts, until_over
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +29,7 @@ from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
-from tests.media.file_server import FileServer, status
+from tests.media.file_server import FileServer, serve, status
 
 Land = Callable[..., dict[str, Any]]
 
@@ -403,7 +406,7 @@ def test_a_clip_from_data_on_a_private_host_is_not_fetched(
 
 
 LANDED = """
-from kling_airflow.airflow_compat import DAG, Asset, AssetAlias, task
+from tests.airflow_versions import DAG, Asset, AssetAlias, task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("landed", schedule=None):
@@ -425,8 +428,9 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
     dags_folder: Path, server: FileServer, tmp_path: Path
 ) -> None:
     from airflow.models.asset import AssetEvent
-    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
+
+    from tests.airflow_versions import XComModel
 
     run = run_dag(dags_folder, "landed", LANDED.replace("URL", server.url).replace("FOLDER", str(tmp_path)))
     assert run.states == {"land": "success", "uri": "success"}
@@ -444,3 +448,36 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
         assert extra["sha256"] == landed["sha256"]
     said = json.loads((tmp_path / "x.json").read_text())
     assert said["landed_by"]["task_id"] == "land"
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_of_landings_at_the_same_moment_one_wins_whole(
+    server: FileServer, clip: dict[str, Any], movie: bytes, tmp_path: Path, round_: int
+) -> None:
+    together = threading.Barrier(3, timeout=60)
+
+    def serve_together(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        together.wait()
+        serve(handler, running)
+
+    def landing(request_id: str) -> str:
+        operator = ClipToObjectStorageOperator(
+            task_id=f"land_{request_id}",
+            clip=clip | {"request_id": request_id},
+            destination=(tmp_path / "x.mp4").as_uri(),
+        )
+        try:
+            return str(operator.execute({})["request_id"])
+        except DestinationTaken as error:
+            return str(error)
+
+    server.faults = [serve_together] * 3
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(landing, ["r-0", "r-1", "r-2"]))
+    winners = [result for result in results if result.startswith("r-")]
+    assert len(winners) == 1, results
+    assert all("landed at" in result or "has finished at" in result for result in set(results) - set(winners))
+    said = json.loads((tmp_path / "x.json").read_text())
+    assert said["request_id"] == winners[0]
+    assert (tmp_path / "x.mp4").read_bytes() == movie
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.jpg", "x.json", "x.mp4"]

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 
-from kling_airflow.airflow_compat import DAG, task, task_group
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
-from kling_airflow.task.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
+from kling_airflow.task_instance.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
 from tests.airflow_context import connect
 from tests.airflow_versions import TaskInstanceState
 
