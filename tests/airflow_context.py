@@ -66,7 +66,7 @@ if Version("3.3") > AIRFLOW:
 
 
 def context(
-    store: TaskStateStore | None = None, *, try_number: int = 1, max_tries: int = 0
+    store: TaskStateStore | None = None, *, try_number: int = 1, max_tries: int = 0, clear_number: int = 0
 ) -> dict[str, Any]:
     """Return a new try's context; hand the same store in again for the next try.
 
@@ -74,10 +74,11 @@ def context(
 
     :param try_number: Airflow's number of the try.
     :param max_tries: the retries of the task, plus the tries before the last clear.
+    :param clear_number: how often a user has cleared tasks of the run.
     """
     return {
         "ti": TaskInstance(try_number, max_tries),
-        "dag_run": SimpleNamespace(run_after=RUN_AFTER, clear_number=0),
+        "dag_run": SimpleNamespace(run_after=RUN_AFTER, clear_number=clear_number),
         "task_state_store": TaskStateStore() if store is None else store,
     }
 

@@ -163,7 +163,10 @@ class GenerationOperator(BaseOperator):
         :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: an
             upgrade, or its undoing, fails no waiting task.
         """
+        from kling_airflow.task.submission import begin
+
         with airflow_errors():
+            begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, submitted.request_id, client.protocol.base_url)

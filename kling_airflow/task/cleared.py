@@ -29,10 +29,11 @@ def lost_memory(
 ) -> LostMemory | None:
     """Return what to search by if the ledger turns out to be discarded; None if nothing is to be searched.
 
-    A first try has nothing to search for. Under ``on_clear="buy"`` neither has the first try after a clear;
-    a later try searches all the same, because a clear of a running task looks like a retry.
+    A first try has nothing to search for, and neither has a retry in a run that no user has cleared. Under
+    ``on_clear="buy"`` the first try after a clear searches nothing either; a retry in a cleared run does,
+    because a clear of a running task looks like a retry.
     """
-    if tries.is_first or (on_clear == "buy" and tries.cleared):
+    if not tries.may_have_lost_memory or (on_clear == "buy" and tries.cleared):
         return None
     return LostMemory(
         since=_run_began(context) - SLACK,

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from kling_airflow.task.tries import Tries
 
 
+def begin(context: Mapping[str, Any], options: GenerationOptions, tries: Tries) -> None:
+    """Note in the ledger that the task has begun, before anything that can fail.
+
+    A later try, of a run that a user has cleared, then knows whether the ledger was discarded.
+    """
+    key = task_key(context["ti"], context.get("loop"))
+    ledger = ledger_of(context, key, durable=options.durable, ledger=options.ledger or None)
+    ledger.begin(complete=not tries.may_have_lost_memory)
+
+
 def open_submitter(
     context: Mapping[str, Any],
     client: GMIClient,
@@ -72,7 +82,6 @@ def submit(
     :param in_doubt: fingerprint and take of the order that this try deferred on; its POST may have arrived.
     :param pause: waits so many seconds on the worker, or defers with fingerprint and take of this order.
     """
-    submitter.begin()
     with naming_earlier_submissions(submitter):
         order = _stoppable(make_order(), stop)
     # A try that has seen the adopted request fail does not adopt that request again.
