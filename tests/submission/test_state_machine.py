@@ -371,6 +371,7 @@ class SubmitOnce(RuleBasedStateMachine):
         self, lost: str, seconds: float, trouble: str | None, skew: float, *, stops: bool, pause: float
     ) -> None:
         """In one rule what would seldom meet: the next try, on another worker, finds a younger request."""
+        self.take = self.new_take()
         late = {"seconds": seconds} if lost == "created-late" else {}
         world.simulator.faults.add(lost, call="POST /requests", **late)
         if trouble is not None:
@@ -393,6 +394,7 @@ class SubmitOnce(RuleBasedStateMachine):
         self, crash: str | None, lost: str | None, lag: float, trouble: str | None, pause: float
     ) -> None:
         """The same of a clear right after, or during, the purchase."""
+        self.take = self.new_take()
         if lost is not None:
             world.simulator.faults.add(lost, call="POST /requests")
         self.sleeps_left = None if lost is None else 0
@@ -408,6 +410,10 @@ class SubmitOnce(RuleBasedStateMachine):
             world.clock.advance(pause)
             self.a_stranger_submits()
         self.run_try()
+
+    def new_take(self) -> int:
+        """Return a take that no try has asked for, so that the next try buys."""
+        return max((take for _, take in self.orders), default=2) + 1
 
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
         before, cancelled, live = self.created(), self.ended_as("cancelled"), self.live()
