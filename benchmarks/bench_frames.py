@@ -130,15 +130,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--measure", nargs=3, metavar=("VARIANT", "FILE", "ROUNDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", metavar="TEXT", default="", help="formats whose name holds this text")
     arguments = parser.parse_args()
     if arguments.measure:
         variant, path, rounds = arguments.measure
         _measure_here(variant, Path(path), int(rounds))
         return
-    _publish(arguments.rounds)
+    _publish(arguments.rounds, arguments.only)
 
 
-def _publish(rounds: int) -> None:
+def _publish(rounds: int, only: str) -> None:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -146,6 +147,8 @@ def _publish(rounds: int) -> None:
     ratio = difference = 0.0
     with tempfile.TemporaryDirectory() as folder:
         for name, (size, kind, options) in FORMATS.items():
+            if only not in name:
+                continue
             path = Path(folder, kind.lower())
             photograph(size).save(path, kind, **options)
             found = {variant: measure(variant, path, rounds) for variant in VARIANTS}
@@ -155,6 +158,7 @@ def _publish(rounds: int) -> None:
                 times = wall / fast[0] if wall and fast else None
                 milliseconds = [value * 1000 if value else None for value in (wall, cpu)]
                 rows.append((name, variant, *milliseconds, times, memory))
+                print(*rows[-1], file=sys.stderr, flush=True)  # a whole run takes minutes
             if name == "JPEG, 24 MP":
                 ratio = float(str(rows[-3][4] or 0))
                 difference = _difference(path.read_bytes())

@@ -14,6 +14,7 @@ _SECRET = re.compile(rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&
 
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
 _DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
+_SHOWN_CHARACTERS = 100
 _LONG_DATA = re.compile(r"[A-Za-z0-9+/_\-]{200,}={0,2}")
 
 
@@ -30,6 +31,15 @@ def redacted(text: str) -> str:
     text = _DATA.sub("data:...", text)
     text = _ADDRESS.sub(_without_query, text)
     return _LONG_DATA.sub("...", without_signatures(text))
+
+
+def shown_value(value: object) -> str:
+    """Return a value as an error shows it: short, and without what signs an address."""
+    try:
+        text = redacted(repr(value))
+    except Exception:  # a value whose text can't be made: too deep, too many digits, or its own error
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _without_query(match: re.Match[str]) -> str:

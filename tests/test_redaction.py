@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.errors import DownloadFailed, InvalidArgument, in_short
-from kling_airflow.redaction import redacted, without_signatures
+from kling_airflow.redaction import redacted, shown_value, without_signatures
 
 SECRET = "T0PS3CRET"
 
@@ -59,6 +59,27 @@ def test_no_query_is_left(before: str, scheme: str, path: str, after: str) -> No
     text = redacted(f"{before} {scheme}://host/{path}?a=1&k={SECRET} {after}")
     assert SECRET not in text
     assert f"{scheme}://" in text
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("no text")
+
+
+ODD: list[object] = [
+    f"https://h/x?sig={SECRET}",
+    {"url": f"https://h/x?sig={SECRET}"},
+    "x" * 9999,
+    10**5000,
+    Unprintable(),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_value_in_an_error_is_short_and_without_signature(number: int) -> None:
+    shown = shown_value(ODD[number])
+    assert len(shown) <= 103
+    assert SECRET not in shown
 
 
 @given(st.text(max_size=400))

@@ -29,6 +29,7 @@ from kling_airflow.gmi.call import (
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
+from kling_airflow.redaction import shown_value
 
 USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
@@ -104,7 +105,8 @@ class Protocol:
     def get(self, request_id: str) -> Call:
         """``GET /requests/{request_id}``, documented by the vendor."""
         if not isinstance(request_id, str) or not request_id.strip():
-            raise InvalidArgument(f"`request_id` is {request_id!r}; it must be the id of a request")
+            what = f"`request_id` is {shown_value(request_id)}; it must be the id of a request"
+            raise InvalidArgument(what)
         return self._about(request_id.strip(), CallKind.READ, "GET")
 
     def read_get(self, call: Call, response: Response) -> Request:
@@ -169,7 +171,7 @@ class Protocol:
         """
         if file_type not in UPLOAD_TYPES:
             raise InvalidArgument(
-                f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}"
+                f"`file_type` is {shown_value(file_type)}; frames are one of {', '.join(UPLOAD_TYPES)}"
             )
         body = {"file_type": file_type}
         return self._json(
@@ -268,7 +270,7 @@ def _in_path(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise InvalidArgument(f"`{name}` is {value!r}, which can't be encoded.") from None
+        raise InvalidArgument(f"`{name}` is {shown_value(value)}, which can't be encoded.") from None
 
 
 def _usable_key(api_key: object) -> str:

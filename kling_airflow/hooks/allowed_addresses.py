@@ -14,9 +14,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import LOCAL, read_address, shown, split_connection
+from kling_airflow.arguments import read_structure
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_places import Place, any_holds, parse_places, place_of_code
-from kling_airflow.structure import read_structure
 
 if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard

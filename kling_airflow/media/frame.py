@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kling_airflow.errors import InvalidArgument, InvalidFrame
 from kling_airflow.media.color import to_srgb
 from kling_airflow.media.decode import open_picture
-from kling_airflow.media.frame_check import FrameInfo, check_frame
+from kling_airflow.media.frame_check import FrameInfo, measured
 from kling_airflow.media.geometry import SHORT_SIDE, Layout, check_options, plan_layout
 from kling_airflow.media.jpeg_quality import LOWEST_QUALITY, encode_jpeg
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
@@ -104,7 +104,7 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
         upright = picture.load(scale=layout.scale)
         image = _rendered(upright, layout, (width, height), options)
     encoded = _encoded(image, options)
-    return Frame(encoded, check_frame(encoded))
+    return Frame(encoded, measured(encoded, options.format, *image.size))
 
 
 def _rendered(

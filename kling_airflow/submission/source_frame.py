@@ -18,7 +18,7 @@ class ImageDelivery(StrEnum):
     AUTO = "auto"
     """Upload. If the queue has no upload-url, pass an https source on, and send any other as Base64."""
     UPLOAD = "upload"
-    """Through the queue's upload-url: findable, small, never expires; whoever has its URL can read it."""
+    """Through the queue's upload-url: findable, small, never expires; anyone who has its URL can read it."""
     BASE64 = "base64"
     """Inside the payload: private, large."""
     URL = "url"

@@ -21,7 +21,7 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
-from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
 from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard
     from kling_airflow.media.landing import LandingOptions
     from kling_airflow.media.sidecar import Asked
-
-_ON_MISMATCH = ("fail", "warn")
 
 
 class ClipToObjectStorageOperator(BaseOperator):
@@ -137,7 +135,7 @@ class ClipToObjectStorageOperator(BaseOperator):
             if is_literal(destination):
                 check_destination(destination)
             if is_literal(on_mismatch) and text_or_none(on_mismatch):
-                one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+                one_of("on_mismatch", on_mismatch, ON_MISMATCH)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -201,7 +199,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         from kling_airflow.media.landing import LandingOptions
 
         on_mismatch = text_or_none(self.on_mismatch) or "fail"
-        one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+        one_of("on_mismatch", on_mismatch, ON_MISMATCH)
         return LandingOptions(
             with_poster=switch_or_none("poster", self.poster) is not False,
             overwrite=bool(switch_or_none("overwrite", self.overwrite)),
@@ -290,11 +288,11 @@ def _number(field: str, value: object, usual: int) -> int:
 
 
 def _task(context: Context) -> dict[str, Any] | None:
-    """Return which task instance lands, for the sidecar; None outside of a task."""
+    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
+
+    It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
+    """
+    from kling_airflow.task_instance.key import task_key
+
     ti: Any = context.get("ti")
-    if ti is None:
-        return None
-    names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
-    found = {name: value for name in names if (value := getattr(ti, name, None)) is not None}
-    # A region's id is a UUID (Airflow 3.4), which JSON doesn't know.
-    return {name: value if isinstance(value, int) else str(value) for name, value in found.items()}
+    return None if ti is None else task_key(ti, context.get("loop")).to_json()

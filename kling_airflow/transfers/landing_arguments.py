@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kling_airflow.addresses import check_location, is_http, shown
+from kling_airflow.arguments import read_structure
 from kling_airflow.clip import Clip
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.structure import read_structure
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from fsspec.implementations.local import LocalFileSystem
 
 from kling_airflow.addresses import check_location
 from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
@@ -282,8 +283,8 @@ def test_an_object_that_may_not_be_read_or_looked_at(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = StoredObject((tmp_path / "x.json").as_uri())
-    monkeypatch.setattr(type(place._fs), "open", _forbidden)
-    monkeypatch.setattr(type(place._fs), "info", _forbidden)
+    monkeypatch.setattr(LocalFileSystem, "open", _forbidden)
+    monkeypatch.setattr(LocalFileSystem, "info", _forbidden)
     assert place.read(10) == b""
     assert "can't be read" in caplog.text
     assert place.size() is None

@@ -25,8 +25,7 @@ from kling_airflow.submission.exclusive_store import open_store
 from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
-
-from ..s3 import S3
+from tests.s3 import S3
 
 SCOPE = TaskKey("dag", "manual__2026-11-23T05:00:00+00:00", "submit", 3)
 PRINT = "f" * 64

@@ -218,7 +218,7 @@ def test_an_unknown_request_id_is_said_to_be_unknown(execute: Any, monkeypatch: 
 
 
 def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.gmi.retries.Retries._wait", lambda *_: 0.0)
+    monkeypatch.setattr("kling_airflow.gmi.retries.Retries.wait", lambda *_: 0.0)
     assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
 
 

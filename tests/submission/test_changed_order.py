@@ -97,7 +97,7 @@ class TestInAnotherTry:
         assert any(BESIDES in line and first in line for line in told)
 
     def test_a_cancelled_request_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
-        """Whether a cancelled request is billed nobody knows."""
+        """It is not known whether a cancelled request is billed."""
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
         with GMIClient(queue.api_key, queue.base_url) as client:

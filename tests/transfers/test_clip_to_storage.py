@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,13 +24,12 @@ from kling_airflow.exceptions import (
     InvalidClip,
     Unauthorized,
 )
-from kling_airflow.transfers import clip_to_storage
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
-from tests.airflow_context import connect
+from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
-from tests.media.file_server import FileServer, status
+from tests.media.file_server import FileServer, serve, status
 
 Land = Callable[..., dict[str, Any]]
 
@@ -100,6 +102,18 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
     with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
         land(clip=clip | {"request_id": "4", "duration": 10})
     assert isinstance(caught.value, AirflowException)
+
+
+def test_the_sidecar_says_which_iteration_of_a_loop_landed_the_clip(
+    clip: dict[str, Any], tmp_path: Path
+) -> None:
+    """In Airflow 3.4 a task instance has a ``region_id``, which is no JSON, and the context has the loop."""
+    given: Any = context() | {"loop": SimpleNamespace(index=2)}
+    given["ti"].region_id, given["ti"].region_index = UUID(int=1), 2
+    destination = (tmp_path / "clips" / "x.mp4").as_uri()
+    ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination).execute(given)
+    expected = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1, "loop": "2"}
+    assert sidecar(tmp_path)["landed_by"] == expected
 
 
 def test_frames_and_prompt_go_into_the_sidecar(land: Land, tmp_path: Path) -> None:
@@ -436,16 +450,34 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
     assert said["landed_by"]["task_id"] == "land"
 
 
-def test_the_task_instance_of_a_loop_can_be_written_as_json() -> None:
-    """Airflow 3.4 gives a region's id as a UUID: a clip that was paid for must land all the same."""
-    region = UUID(int=7)
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, region_id=region, region_index=2)
-    found = clip_to_storage._task({"ti": ti})
-    assert json.loads(json.dumps(found)) == {
-        "dag_id": "d",
-        "run_id": "r",
-        "task_id": "t",
-        "map_index": -1,
-        "region_id": str(region),
-        "region_index": 2,
-    }
+@pytest.mark.parametrize("round_", range(5))
+def test_of_landings_at_the_same_moment_one_wins_whole(
+    server: FileServer, clip: dict[str, Any], movie: bytes, tmp_path: Path, round_: int
+) -> None:
+    together = threading.Barrier(3, timeout=60)
+
+    def serve_together(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        together.wait()
+        serve(handler, running)
+
+    def landing(request_id: str) -> str:
+        operator = ClipToObjectStorageOperator(
+            task_id=f"land_{request_id}",
+            clip=clip | {"request_id": request_id},
+            destination=(tmp_path / "x.mp4").as_uri(),
+        )
+        try:
+            return str(operator.execute({})["request_id"])
+        except DestinationTaken as error:
+            return str(error)
+
+    server.faults = [serve_together] * 3
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(landing, ["r-0", "r-1", "r-2"]))
+    winners = [result for result in results if result.startswith("r-")]
+    assert len(winners) == 1, results
+    assert all("landed at" in result or "has finished at" in result for result in set(results) - set(winners))
+    said = json.loads((tmp_path / "x.json").read_text())
+    assert said["request_id"] == winners[0]
+    assert (tmp_path / "x.mp4").read_bytes() == movie
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.jpg", "x.json", "x.mp4"]

@@ -168,6 +168,22 @@ def test_a_connection_that_is_never_readable_ends_as_unreachable(
     assert "gmi_cloud_default" in event["what"]
 
 
+def test_a_secrets_backend_that_does_not_respond_does_not_outlast_the_deadline(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.common.compat import connection
+
+    async def hang(conn_id: str) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(connection, "get_async_connection", hang)
+    monkeypatch.setattr("kling_airflow.triggers.poller_connection.READ_SECONDS", 0.1)
+    began = time.monotonic()
+    (event,) = events(answer(200, DONE), seconds=0.5)
+    assert event["state"] == "timeout"
+    assert time.monotonic() - began < 10
+
+
 def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = fail_reads(monkeypatch, RuntimeError("never raised"), 0)
 
