@@ -26,6 +26,7 @@ from kling_airflow.exceptions import (
 )
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect, context
+from tests.airflow_versions import needs_airflow
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
@@ -424,6 +425,7 @@ with DAG("landed", schedule=None):
 """
 
 
+@needs_airflow("3.0", "assets")
 def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
     dags_folder: Path, server: FileServer, tmp_path: Path
 ) -> None:
