@@ -42,7 +42,7 @@ collect_ignore: list[str] = []
 if Version("3.3") > AIRFLOW:  # no retry policies
     collect_ignore += ["test_retry_policy.py", "integration/test_retry_policy.py"]
 if Version("3.2") > AIRFLOW:  # another registry of statistics
-    collect_ignore += ["triggers/test_metrics.py"]
+    collect_ignore += ["hooks/test_metrics.py"]
 
 
 # A test that looks every 10 ms is a short test; `tests/polling/test_decision.py` tests the real value.

@@ -106,7 +106,7 @@ async def test_a_text_is_no_permission_to_cancel(monkeypatch: pytest.MonkeyPatch
     assert cancelled == ["cancelled"]
 
 
-@pytest.mark.parametrize("package", ["aiohttp", "certifi", "airflow.providers.common.compat.connection"])
+@pytest.mark.parametrize("package", ["aiohttp", "certifi", "kling_airflow.airflow_compat"])
 async def test_a_missing_package_ends_the_wait_at_once_and_is_named(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

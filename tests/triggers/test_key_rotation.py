@@ -31,7 +31,7 @@ def sim() -> Iterator[Simulator]:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Count the reads of the connection; let them be frequent."""
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     monkeypatch.setattr(poller_connection, "REUSE_SECONDS", 0.2)
     monkeypatch.setattr(poller_connection, "REREAD_SECONDS", 0.5)
@@ -117,7 +117,7 @@ async def test_a_new_key_counts_even_if_it_is_found_at_the_last_moment(
 async def test_while_the_connection_can_not_be_read_a_refusal_ends_no_wait(
     sim: Simulator, reads: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     monkeypatch.setattr(decision, "REFUSED_SECONDS", 0.5)
     (one,) = submit(sim, 1)

@@ -171,7 +171,7 @@ def test_a_connection_that_is_never_readable_ends_as_unreachable(
 def test_a_secrets_backend_that_does_not_respond_does_not_outlast_the_deadline(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     async def hang(conn_id: str) -> Any:
         await asyncio.sleep(60)
