@@ -15,7 +15,6 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
-from kling_airflow.task.pause import pause
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 from kling_airflow.task.tries import Tries
 
@@ -223,6 +222,8 @@ class GenerationOperator(BaseOperator):
     def _pause(
         self, seconds: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None
     ) -> None:
+        from kling_airflow.task.pause import pause
+
         pause(
             self,
             seconds,
