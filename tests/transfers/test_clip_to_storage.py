@@ -453,6 +453,7 @@ def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
     assert said["landed_by"]["task_id"] == "land"
 
 
+@needs_airflow("3.0", "operators that may be executed in several threads")
 @pytest.mark.parametrize("round_", range(5))
 def test_of_landings_at_the_same_moment_one_wins_whole(
     server: FileServer, clip: dict[str, Any], movie: bytes, tmp_path: Path, round_: int
