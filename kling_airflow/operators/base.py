@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
 from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
 from kling_airflow.exceptions import airflow_errors
@@ -19,6 +17,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
 from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
+from kling_airflow.task.rendering import DataIsNoTemplate
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ _DEFER_FROM = 60.0
 """Seconds from which a pause gives the worker slot back; very short deferrals fail spuriously [facts, 6]."""
 
 
-class GenerationOperator(BaseOperator):
+class GenerationOperator(DataIsNoTemplate):
     """Submit one order, once, however often the task runs; wait for it if asked to.
 
     :param gmi_conn_id: the queue's connection; templated.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
+from kling_airflow.task.rendering import DataIsNoTemplate
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
-class PrepareFrameOperator(BaseOperator):
+class PrepareFrameOperator(DataIsNoTemplate):
     """Make any picture a frame that the queue takes, and store it.
 
     The picture is turned upright, brought to sRGB without transparency, and cut, padded or stretched to

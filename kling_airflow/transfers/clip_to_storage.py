@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from kling_airflow.arguments import is_literal, number_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import DownloadFailed, InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject, check_location
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
+from kling_airflow.task.rendering import DataIsNoTemplate
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from kling_airflow.media.sidecar import Asked
 
 
-class ClipToObjectStorageOperator(BaseOperator):
+class ClipToObjectStorageOperator(DataIsNoTemplate):
     """Land a clip: download it, check it, store it with a poster, and write a sidecar last.
 
     The sidecar (``x.json`` beside ``x.mp4``) says what was asked, of which model, with which frames, and what

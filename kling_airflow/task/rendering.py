@@ -1,0 +1,156 @@
+"""How templates of this package's operators are rendered: what the DAG file says is one, data is not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+_OF_THE_TASK: Final = frozenset(
+    {"task_id", "dag", "task_group", "start_date", "end_date", "params", "_airflow_from_mapped"}
+)
+"""Arguments that Airflow adds when it makes the task of one map index."""
+
+
+class DataIsNoTemplate(BaseOperator):
+    """An operator whose templates are what the DAG file says; text that reaches it as data is kept as it is.
+
+    Airflow 3.3 renders the values of ``expand_kwargs(rows)`` after it has read the rows from an XCom
+    (``airflow.sdk.definitions.mappedoperator``). A row with ``{{ conn.x.password }}`` would send that
+    password to the queue as a prompt. Values of XComs that reach a task in any other way are not rendered.
+
+    With ``render_template_as_native_obj`` an expression gives its object, as elsewhere. Text stays the text
+    that it is: Airflow would read ``"Go"``, quotes included, as a Python literal and lose the quotes.
+    """
+
+    _given: Mapping[str, Any] = {}
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments as they were given, before a constructor changes them."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", kwargs)
+        return made
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template; one that is a single expression gives the expression's object under ``native``.
+
+        :param content: what the DAG says: a template, or a collection that holds some.
+        """
+        if isinstance(content, str) and not content.endswith(tuple(self.template_ext)):
+            return _rendered((jinja_env or self.get_template_env()).from_string(content), context)
+        if _is_written_for_group(content, context):
+            content = content.resolve(context)
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render the fields whose value the DAG wrote. Airflow calls this of the unmapped task, too."""
+        if parent is self:
+            template_fields = self._written_in_dag(template_fields, context, jinja_env)
+            # Airflow lists here what it takes for data: objects, which a constructor may have replaced.
+            seen_oids = set()
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _written_in_dag(
+        self, fields: Iterable[str], context: Context, jinja_env: jinja2.Environment
+    ) -> list[str]:
+        """Return the fields whose value the DAG file holds.
+
+        A field that a subclass's constructor made of several arguments is left out if data with a brace is
+        among them: what is rendered must not depend on what the data says.
+        """
+        # Airflow puts the operator that was mapped into the DAG, and not the task of one map index.
+        mapped = getattr(getattr(self, "dag", None), "task_dict", {}).get(self.task_id)
+        if getattr(mapped, "expand_input", None) is None:
+            return list(fields)
+        data = _data(self._given, mapped, _map_index(context))
+        marked = _marked(list(data.values()), jinja_env)
+        return [name for name in fields if name not in data and (name in self._given or not marked)]
+
+
+def _rendered(template: jinja2.Template, context: Context) -> Any:
+    """Render a template to text, or to the object of its only expression where the environment is native.
+
+    The context is copied and not passed through ``Template.render``, which reads every lazy value of it.
+    """
+    import jinja2
+
+    env = template.environment
+    scope: Any = copy.copy(context)
+    for name, value in template.globals.items():
+        if name not in scope:
+            scope[name] = value
+    try:
+        made = env.context_class(env, scope, template.name, template.blocks)
+        parts: list[Any] = list(template.root_render_func(made))
+        if len(parts) == 1 and not isinstance(parts[0], jinja2.Undefined):
+            return parts[0]
+        return "".join(map(str, parts))
+    except Exception:
+        env.handle_exception()  # names the template's line
+
+
+def _map_index(context: Context) -> int:
+    index = context["ti"].map_index
+    return -1 if index is None else index
+
+
+def _data(given: Mapping[str, Any], mapped: Any, map_index: int) -> dict[str, Any]:
+    """Return the arguments of one map index that were read from data, an XCom for instance.
+
+    :param given: all arguments.
+    :param mapped: the operator that was mapped.
+    """
+    partial = mapped.partial_kwargs
+    row = {
+        name: value
+        for name, value in given.items()
+        if name not in _OF_THE_TASK and not (name in partial and value is partial[name])
+    }
+    inputs = mapped.expand_input
+    return {name: value for name, value in row.items() if not _is_written(inputs, name, map_index)}
+
+
+def _is_written(inputs: Any, name: str, map_index: int) -> bool:
+    """Return whether an argument of ``expand`` or ``expand_kwargs`` stands in the DAG file."""
+    value = inputs.value
+    if isinstance(value, Mapping):  # expand(name=values)
+        return isinstance(value.get(name), Mapping | Sequence)
+    # expand_kwargs(rows)
+    return isinstance(value, Sequence) and isinstance(value[map_index], Mapping)
+
+
+def _is_written_for_group(content: Any, context: Context) -> bool:
+    """Return whether an argument is that of a mapped task group, and its values stand in the DAG file."""
+    inputs, name = getattr(content, "_input", None), getattr(content, "_key", None)
+    if inputs is None or not isinstance(name, str) or not hasattr(inputs, "value"):
+        return False
+    return _is_written(inputs, name, _map_index(context))
+
+
+def _marked(value: Any, env: jinja2.Environment) -> bool:
+    """Return whether data holds a character that a template's marks begin with."""
+    if isinstance(value, str):
+        marks = (env.variable_start_string, env.block_start_string, env.comment_start_string)
+        return any(mark[0] in value for mark in marks)
+    if isinstance(value, Mapping):
+        return any(_marked(part, env) for pair in value.items() for part in pair)
+    return isinstance(value, list | tuple | set) and any(_marked(part, env) for part in value)
