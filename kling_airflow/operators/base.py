@@ -17,7 +17,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
 from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
-from kling_airflow.task.rendering import DataIsNoTemplate
+from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DEFER_FROM = 60.0
 """Seconds from which a pause gives the worker slot back; very short deferrals fail spuriously [facts, 6]."""
 
 
-class GenerationOperator(DataIsNoTemplate):
+class GenerationOperator(KlingTask):
     """Submit one order, once, however often the task runs; wait for it if asked to.
 
     :param gmi_conn_id: the queue's connection; templated.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
@@ -11,7 +11,8 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
-from kling_airflow.task.rendering import DataIsNoTemplate
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
-class PrepareFrameOperator(DataIsNoTemplate):
+class PrepareFrameOperator(KlingTask):
     """Make any picture a frame that the queue takes, and store it.
 
     The picture is turned upright, brought to sRGB without transparency, and cut, padded or stretched to
@@ -100,6 +101,12 @@ class PrepareFrameOperator(DataIsNoTemplate):
         self.destination_conn_id = destination_conn_id
         self._lineage: tuple[str, str] | None = None
         self._check_what_is_known()
+        refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
+        """Refuse frames that would overwrite one another: each clip would begin on the last of them."""
+        refuse_shared_place("destination", partial, mapped)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, prepare, store."""

@@ -20,7 +20,7 @@ from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
-from kling_airflow.task.rendering import DataIsNoTemplate
+from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _DEFERRAL_SLACK = timedelta(minutes=5)
 
 
-class GMICloudRequestSensor(DataIsNoTemplate, BaseSensorOperator):
+class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     """Wait until a request's clip is there, and return the clip.
 
     The clip is a small dict, the same in every mode: ``request_id, model, status, video_url,

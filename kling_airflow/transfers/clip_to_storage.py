@@ -11,7 +11,7 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject, check_location
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
-from kling_airflow.task.rendering import DataIsNoTemplate
+from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kling_airflow.media.sidecar import Asked
 
 
-class ClipToObjectStorageOperator(DataIsNoTemplate):
+class ClipToObjectStorageOperator(KlingTask):
     """Land a clip: download it, check it, store it with a poster, and write a sidecar last.
 
     The sidecar (``x.json`` beside ``x.mp4``) says what was asked, of which model, with which frames, and what
