@@ -1,4 +1,4 @@
-"""What people write into operators, and templates render into text, read as what is meant."""
+"""Readers of arguments: each turns what a user writes, or a template renders, into the type that is meant."""
 
 from __future__ import annotations
 

@@ -4,15 +4,15 @@
 
     KlingError
     ├── InvalidArgument          a value breaks a limit: found before anything is sent
-    ├── GMIError                 what the request queue answered, or did not answer
+    ├── GMIError                 the queue's responses, and missing ones
     │   ├── Unauthorized         401, 403
     │   ├── InsufficientCredits  402
     │   ├── NotFound             404
     │   ├── Rejected             refused for good
-    │   ├── WrongService         the answer is not one of the request queue
+    │   ├── WrongService         the response is not the request queue's
     │   ├── NotAccepted          refused for now: safe to send again
-    │   ├── AmbiguousSubmission  the answer to a submission was lost
-    │   ├── Unreachable          no readable answer to a call that changes nothing
+    │   ├── AmbiguousSubmission  the response to a submission was lost
+    │   ├── Unreachable          no readable response to a call that changes nothing
     │   │   └── ResponseTooLarge
     │   ├── GenerationFailed
     │   ├── GenerationCancelled
@@ -111,7 +111,7 @@ class InvalidArgument(KlingError):
 
 
 class GMIError(KlingError):
-    """The root of what the request queue answers, or fails to answer."""
+    """The root of the request queue's error responses, and of missing responses."""
 
 
 class Unauthorized(GMIError):
@@ -137,7 +137,7 @@ class Rejected(GMIError):
 
 
 class WrongService(GMIError):
-    """The answer is not one of the request queue: 405, or an HTML page where JSON belongs."""
+    """The response is not the request queue's: 405, or an HTML page where JSON belongs."""
 
     default_todo = "Check the base URL (host) of the connection; the default is https://console.gmicloud.ai."
 
@@ -168,21 +168,21 @@ class NotAccepted(_Postponed):
 
 
 class AmbiguousSubmission(GMIError):
-    """The answer to a submission was lost or unreadable: the request may or may not exist."""
+    """The response to a submission was lost or unreadable: the request may or may not exist."""
 
     default_money = Money.UNKNOWN
     default_todo = "Do not send again: look for the request in the queue's list first."
 
 
 class Unreachable(_Postponed):
-    """No readable answer to a call that changes nothing, after the retries that are safe."""
+    """No readable response to a call that changes nothing, after the retries that are safe."""
 
     default_money = Money.HELD
     default_todo = "Nothing was changed by asking; ask again later."
 
 
 class ResponseTooLarge(Unreachable):
-    """The answer to a call is larger than the client reads; asking for a smaller page may help."""
+    """The response to a call is larger than the client reads; asking for a smaller page may help."""
 
 
 class GenerationFailed(GMIError):
@@ -226,7 +226,7 @@ class UnresolvedSubmission(KlingError):
 
 
 class LedgerError(KlingError):
-    """The root of what a ledger answers when nothing may be sent."""
+    """The root of a ledger's errors: nothing may be sent."""
 
     default_money = Money.IN_LEDGER
     default_todo = "Run the task again: it looks in the ledger first."
@@ -245,14 +245,14 @@ class LedgerUnavailable(LedgerError):
 
 
 class PollerCrashed(KlingError):
-    """The shared poll broke down: a defect of this package, not an answer of the queue."""
+    """The shared poll broke down: a defect of this package, not an error of the queue."""
 
     default_money = Money.HELD
     default_todo = "Run the task again: it waits for the same request and buys nothing."
 
 
 class MediaError(KlingError):
-    """The root of what can be wrong with a frame, a clip, the way to them, or the place they go to."""
+    """The root of errors with a frame, a clip, their download, or the store they are written to."""
 
 
 class InvalidFrame(MediaError):
@@ -291,7 +291,7 @@ class DownloadFailed(MediaError):
 
 
 class StorageFailed(MediaError):
-    """The store did not do what it was asked: no permission, no answer, a wrong size. A retry asks again."""
+    """The store did not do what it was asked: no permission, no response, a wrong size. A retry may help."""
 
 
 def in_short(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The border to Airflow: each error of the package as an Airflow exception of the same name.
+"""The errors as Airflow sees them: each error of the package as an Airflow exception of the same name.
 
 An error is an ``AirflowFailException`` only if no retry can help; a retry policy never sees those.
 Everything else is an ``AirflowException``, which the task's ``retries`` and retry policy act upon.
@@ -43,7 +43,7 @@ class Rejected(errors.Rejected, AirflowFailException):
 
 
 class WrongService(errors.WrongService, AirflowFailException):
-    """The answer is not one of the request queue."""
+    """The response is not the request queue's."""
 
 
 class NotAccepted(errors.NotAccepted, AirflowException):
@@ -51,15 +51,15 @@ class NotAccepted(errors.NotAccepted, AirflowException):
 
 
 class AmbiguousSubmission(errors.AmbiguousSubmission, AirflowException):
-    """The answer to the submission was lost; a retry looks for the request before it sends another."""
+    """The response to the submission was lost; a retry looks for the request before it sends again."""
 
 
 class Unreachable(errors.Unreachable, AirflowException):
-    """The queue gave no readable answer; a retry asks again."""
+    """The queue gave no readable response; a retry asks again."""
 
 
 class ResponseTooLarge(errors.ResponseTooLarge, AirflowException):
-    """An answer of the queue is larger than the client reads."""
+    """A response of the queue is larger than the client reads."""
 
 
 class GenerationFailed(errors.GenerationFailed, AirflowFailException):
@@ -107,7 +107,7 @@ class PollerCrashed(errors.PollerCrashed, AirflowException):
 
 
 class MediaError(errors.MediaError, AirflowException):
-    """Any error of a frame, a clip, or the way to them."""
+    """Any error of a frame, a clip, or their download."""
 
 
 class InvalidFrame(errors.InvalidFrame, AirflowFailException):

@@ -76,9 +76,9 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "ledger": {
                         "description": (
-                            "A folder in an object store that remembers every submission, in place of"
-                            " Airflow's task state store. An operator's own `ledger` goes before it."
-                            " Needs `deployment`."
+                            "The address of a ledger in an object store, which keeps a record of every"
+                            " submission in place of Airflow's task state store. An operator's own `ledger`"
+                            " overrides it. Needs `deployment`."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -87,7 +87,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "deployment": {
                         "description": (
-                            "What this Airflow is called in a ledger's folder, so that dev and prod never"
+                            "The name of this Airflow in an object-storage ledger, so that dev and prod never"
                             " take each other's requests for their own. Lower case letters, digits, `_`,"
                             " `.` and `-`."
                         ),

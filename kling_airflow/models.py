@@ -99,6 +99,23 @@ class ModelSpec:
     price: PricePerSecond | None = None
 
     @property
+    def frame_arguments(self) -> Mapping[str, str]:
+        """The payload's field of each frame that the model takes, by the operators' argument for it."""
+        fields = {"image": self.start_frame, "image_tail": self.end_frame}
+        return {argument: name for argument, name in fields.items() if name is not None}
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The operators' arguments that the model takes."""
+        return (*self.frame_arguments, *self.options)
+
+    def refusal(self, argument: str) -> str:
+        """Return the words that refuse an argument the model doesn't have."""
+        return (
+            f"`{argument}` is given, and {self.id} has no such argument; it has {', '.join(self.arguments)}"
+        )
+
+    @property
     def has_sound(self) -> bool:
         """Whether the model can make an audio track."""
         return "sound" in self.options

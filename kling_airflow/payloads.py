@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Self
@@ -18,6 +18,7 @@ from pydantic import (
     create_model,
 )
 
+from kling_airflow.arguments import is_literal
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.models import Choice, ModelSpec, Option, Seconds, Switch, Text, spec_of
 from kling_airflow.prices import price_usd
@@ -55,17 +56,19 @@ class ClipOptions:
             that the model does not have, with the names that it has.
         """
         spec = spec_of(model)
-        foreign = [name for name, value in given.items() if name not in spec.options and value is not None]
-        named = {name: value for name, value in given.items() if name in spec.options and value is not None}
-        problems = [f"`{name}` is not an option of {spec.id}, which has {_names(spec)}" for name in foreign]
-        values: dict[str, Any] = {}
-        try:
-            values = _checker(spec.id)(**named).model_dump()
-        except ValidationError as error:
-            problems += [_sentence(problem) for problem in error.errors()]
-        if problems:
-            raise InvalidArgument("; ".join(problems) + ".")
-        return cls(spec, values)
+        return cls(spec, _checked(spec, given, later=frozenset()))
+
+    @classmethod
+    def of_literals(cls, model: str, **given: Any) -> Self | None:
+        """Check what is final when the DAG is parsed; return the options if nothing is left for later.
+
+        :param model: the model's id.
+        :raises InvalidArgument: as :meth:`of` does.
+        """
+        spec = spec_of(model)
+        later = frozenset(name for name, value in given.items() if not is_literal(value))
+        values = _checked(spec, {name: given[name] for name in given if name not in later}, later=later)
+        return None if later else cls(spec, values)
 
     def to_json(self) -> dict[str, str]:
         """Return the options as the queue wants them: strings, absent ones left out (documented)."""
@@ -104,6 +107,25 @@ class ClipOptions:
 
     def __str__(self) -> str:
         return f"this clip ({self.duration} s{' with sound' if self.sound else ''})"
+
+
+def _checked(spec: ModelSpec, given: Mapping[str, Any], *, later: Collection[str]) -> dict[str, Any]:
+    """Return all options of a model in their Python types.
+
+    :param later: options whose values are not known yet, so that nothing can be missing for them.
+    :raises InvalidArgument: naming everything that is wrong.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    problems = [spec.refusal(name) for name in named if name not in spec.options]
+    values: dict[str, Any] = {}
+    try:
+        options = {name: value for name, value in named.items() if name in spec.options}
+        values = _checker(spec.id)(**options).model_dump()
+    except ValidationError as error:
+        problems += [_sentence(spec, each) for each in error.errors() if each["loc"][0] not in later]
+    if problems:
+        raise InvalidArgument("; ".join(problems) + ".")
+    return values
 
 
 @cache
@@ -175,7 +197,7 @@ def _frame_problem(value: object) -> str | None:
     return None if len(value) % 4 == 0 and _BASE64.fullmatch(value) else "is neither a URL nor Base64"
 
 
-def _sentence(problem: Any) -> str:
+def _sentence(spec: ModelSpec, problem: Any) -> str:
     """Turn one of pydantic's findings into: field, value, limit."""
     name = ".".join(str(part) for part in problem["loc"]) or "payload"
     value, context = problem["input"], problem.get("ctx", {})
@@ -185,17 +207,13 @@ def _sentence(problem: Any) -> str:
         case "string_too_long":
             return f"`{name}` has {len(value)} characters; the limit is {context['max_length']}"
         case "greater_than_equal" | "less_than_equal":
-            limits = Seconds()
+            limits = spec.options[name]
+            assert isinstance(limits, Seconds)  # noqa: S101 -- only seconds have such limits
             return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most} seconds"
         case "value_error":
             return f"`{name}` is {_short(value)}: it {context['error']}"
         case _:
             return f"`{name}` is {_short(value)}: {problem['msg']}"
-
-
-def _names(spec: ModelSpec) -> str:
-    frames = [name for name in (spec.start_frame, spec.end_frame) if name]
-    return ", ".join([*frames, *spec.options])
 
 
 def _spelled(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A retry policy for Airflow 3.3: errors that no retry can help fail at once, passing ones wait their time.
+"""A retry policy for Airflow 3.3: it fails at once if no retry can help, and delays each other retry.
 
 Needs Airflow 3.3; importing this module on an older one says so. Without it, tasks keep to their ``retries``
 and ``retry_delay``, and those of the errors that are ``AirflowFailException`` fail at once all the same.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 LONGEST: Final = timedelta(hours=1)
-_PATIENCE: Final = "the wait goes on; nothing is bought"
+_WAIT_GOES_ON: Final = "the wait goes on; nothing is bought"
 
 
 class _Passing(NamedTuple):
@@ -46,8 +46,8 @@ _PASSING: Final = (
     ),
     _Passing((errors.GenerationFailed,), 300, "it failed for a passing reason, which is not billed"),
     _Passing((errors.AmbiguousSubmission,), 60, "the lost request is looked for before anything is sent"),
-    _Passing((errors.GenerationTimeout, errors.PollerCrashed, TaskStopped), 10, _PATIENCE),
-    _Passing((errors.Unreachable,), 60, "the queue gives no answer now; nothing is bought by asking"),
+    _Passing((errors.GenerationTimeout, errors.PollerCrashed, TaskStopped), 10, _WAIT_GOES_ON),
+    _Passing((errors.Unreachable,), 60, "the queue gives no response now; nothing is bought by asking"),
     _Passing((errors.LedgerUnavailable, errors.Fenced), 30, "nothing is sent without the ledger"),
     _Passing((errors.DownloadFailed, errors.InvalidClip), 60, "the clip is downloaded again; it is paid for"),
     _Passing((errors.StorageFailed,), 60, "the store is asked again"),

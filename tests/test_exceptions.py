@@ -59,7 +59,7 @@ def test_every_error_has_a_twin_with_the_same_name_and_text(kind: type[errors.Kl
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_only_what_a_retry_can_mend_is_retried(error: Exception, retried: bool) -> None:
+def test_only_errors_that_a_retry_can_mend_are_retried(error: Exception, retried: bool) -> None:
     assert isinstance(as_airflow(error), AirflowFailException) is not retried
 
 

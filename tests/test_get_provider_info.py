@@ -57,14 +57,14 @@ def test_airflow_knows_the_configuration_and_its_default() -> None:
 def test_a_ledger_in_a_folder_is_chosen_by_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.configuration import conf
 
-    from kling_airflow.hooks.ledger import configured_deployment, configured_folder
+    from kling_airflow.hooks.ledger import configured_deployment, configured_ledger
 
     for option in ("ledger", "deployment"):
         assert conf.has_option("kling", option) is False
-    assert (configured_folder(), configured_deployment()) == (None, None)
+    assert (configured_ledger(), configured_deployment()) == (None, None)
     monkeypatch.setenv("AIRFLOW__KLING__LEDGER", "s3://bucket/kling-ledger")
     monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "prod")
-    assert (configured_folder(), configured_deployment()) == ("s3://bucket/kling-ledger", "prod")
+    assert (configured_ledger(), configured_deployment()) == ("s3://bucket/kling-ledger", "prod")
 
 
 def test_every_operator_module_is_in_it() -> None:

@@ -16,5 +16,5 @@ def test_nothing_heavy_is_imported_when_a_dag_is_parsed() -> None:
     assert runs[0]["modules"] < 40
 
 
-def test_the_measure_sees_what_is_heavy() -> None:
+def test_the_measure_sees_a_heavy_import() -> None:
     assert "requests" in measure(CASES["amazon: S3 operators"], dict(os.environ))["heavy"]

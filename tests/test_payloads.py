@@ -56,7 +56,7 @@ def test_absent_fields_are_left_out() -> None:
         ({"image": "not base64!"}, ["image", "neither a URL nor Base64"]),
         ({"image": ""}, ["image"]),
         ({"image": None}, ["image"]),
-        ({"cfg_scale": 0.5}, ["cfg_scale", "not an option", "prompt, negative_prompt, duration, sound"]),
+        ({"cfg_scale": 0.5}, ["cfg_scale", "no such argument", "prompt, negative_prompt, duration, sound"]),
     ],
 )
 def test_bad_input_names_field_value_and_limit(fields: dict[str, Any], words: list[str]) -> None:
@@ -84,7 +84,7 @@ def test_a_frame_in_an_error_is_shortened() -> None:
 
 
 @given(duration=st.integers(3, 15), sound=st.booleans())
-def test_what_templates_render_is_what_people_wrote(duration: int, *, sound: bool) -> None:
+def test_rendered_text_is_read_as_the_value_that_was_written(duration: int, *, sound: bool) -> None:
     assert make(duration=str(duration), sound=str(sound)) == make(duration=duration, sound=sound)
 
 
@@ -135,8 +135,8 @@ class TestKling3Turbo:
         assert "prompt" not in ClipOptions.of(TURBO_IMAGE_TO_VIDEO).to_json()
 
     @pytest.mark.parametrize("given", [{"sound": True}, {"negative_prompt": "rain"}, {"aspect_ratio": "1:1"}])
-    def test_what_it_lacks_is_refused_with_what_it_has(self, given: dict[str, Any]) -> None:
-        with pytest.raises(InvalidArgument, match="first_frame, prompt, duration, resolution"):
+    def test_an_argument_it_lacks_is_refused_with_those_it_has(self, given: dict[str, Any]) -> None:
+        with pytest.raises(InvalidArgument, match="it has image, prompt, duration, resolution"):
             ClipOptions.of(TURBO_IMAGE_TO_VIDEO, **given)
 
     def test_an_unknown_resolution_is_named(self) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kling_airflow.models import IMAGE_TO_VIDEO, TURBO_IMAGE_TO_VIDEO
 from kling_airflow.prices import price_usd
-from kling_airflow.simulator.catalog import MODELS
+from kling_airflow.simulator.queue.catalog import MODELS
 from tests.gmi.test_catalog import description, json_values
 
 OTHER = "a-model-without-an-entry"

@@ -61,7 +61,7 @@ PERMANENT: list[Exception] = [
 
 
 @pytest.mark.parametrize(("error", "wait"), PASSING, ids=lambda value: repr(value))
-def test_what_passes_waits_its_own_time(error: Exception, wait: float) -> None:
+def test_each_passing_error_has_its_own_delay(error: Exception, wait: float) -> None:
     for raised in (error, exceptions.as_airflow(error)):
         decision = decide(raised)
         assert decision.action is RetryAction.RETRY
@@ -70,7 +70,7 @@ def test_what_passes_waits_its_own_time(error: Exception, wait: float) -> None:
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
-def test_what_is_permanent_fails_at_once(error: Exception) -> None:
+def test_a_permanent_error_fails_at_once(error: Exception) -> None:
     decision = decide(error)
     assert decision.action is RetryAction.FAIL
     assert type(error).__name__ in decision.reason
@@ -97,7 +97,7 @@ def test_airflow_s_own_rule_agrees() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), exceptions.AirflowException("x")])
-def test_other_people_s_errors_are_theirs(error: BaseException) -> None:
+def test_errors_of_other_packages_are_left_to_the_task_settings(error: BaseException) -> None:
     assert decide(error).action is RetryAction.DEFAULT
 
 
@@ -116,12 +116,12 @@ def test_a_longest_wait_is_a_length_of_time(longest: Any) -> None:
         kling_retry_policy(longest=longest)
 
 
-def test_it_survives_its_own_serialization() -> None:
+def test_the_policy_survives_serialization() -> None:
     policy = kling_retry_policy(longest=timedelta(minutes=7))
     assert KlingRetryPolicy.deserialize(json.loads(json.dumps(policy.serialize()))).longest == policy.longest
 
 
-def test_it_can_be_one_of_a_chain() -> None:
+def test_the_policy_can_be_part_of_a_chain() -> None:
     from airflow.providers.common.compat.sdk import ChainRetryPolicy, RetryRule
 
     mine = ExceptionRetryPolicy([RetryRule(exception=ValueError, action=RetryAction.FAIL)])

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from kling_airflow.simulator import Simulator
-from kling_airflow.simulator.lifecycle import Status, Timeline
+from kling_airflow.simulator.queue.lifecycle import Status, Timeline
 
 MODEL = "kling-v3-text-to-video"
 """Takes no frame, so that thousands are made in seconds; the queue answers alike for every model."""

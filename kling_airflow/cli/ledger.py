@@ -95,17 +95,17 @@ def _open(args: argparse.Namespace) -> LedgerAdmin | None:
 
 def _orders(args: argparse.Namespace) -> LedgerAdmin | None:
     from kling_airflow.errors import InvalidArgument
-    from kling_airflow.hooks.ledger import configured_deployment, configured_folder, open_folder
+    from kling_airflow.hooks.ledger import configured_deployment, configured_ledger, open_ledger_path
     from kling_airflow.submission.ledger_admin import LedgerAdmin
 
-    uri = args.ledger or configured_folder()
+    uri = args.ledger or configured_ledger()
     deployment = args.deployment or configured_deployment()
     if not uri or not deployment:
         return None
     by = f"kling-airflow ledger {args.action} ({_user()})"
     with _connections_of_the_database():
         try:
-            folder = open_folder(uri)
+            folder = open_ledger_path(uri)
         except InvalidArgument as error:
             raise _Misused(error.what) from error
     return LedgerAdmin(folder, deployment, by=by)

@@ -65,7 +65,7 @@ class GMICloudHook(BaseHook):
             return AsyncGMIClient(**_settings(connection, extra), retries=retries)
 
     async def get_poller(self) -> Poller:
-        """Return the running loop's poller for this connection, shared by all who wait in this process.
+        """Return the running loop's poller for this connection, shared by all waiters of this process.
 
         :raises Unauthorized: if the connection isn't defined or has no key.
         :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.

@@ -1,35 +1,63 @@
-"""The object-storage ledger as Airflow's configuration names it: section ``[kling]``."""
+"""The submission ledger of a task: which one is configured, and how it is opened (section ``[kling]``)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from kling_airflow.submission.ledger import Ledger
+    from kling_airflow.submission.task_key import TaskKey
 
-def configured_folder() -> str | None:
-    """Return ``[kling] ledger``, None where it isn't set."""
+
+def ledger_of(context: Mapping[str, Any], key: TaskKey, *, durable: bool, ledger: str | None) -> Ledger:
+    """Return the ledger of a running task.
+
+    It is the object-storage ledger if an address is given, or if ``[kling] ledger`` names one; else the
+    ledger in Airflow's task state store.
+
+    :param context: the task's context.
+    :param key: the task instance whose submissions it keeps.
+    :param durable: False returns a ledger that forgets everything when the process ends.
+    :param ledger: the operator's argument: an object-storage URI; None, "" or "None" if none is given.
+    :raises InvalidArgument: if Airflow has no task state store, if the address is malformed, or if
+        ``[kling] deployment`` is not set.
+    """
+    from kling_airflow.submission.ledger import MemoryLedger
+    from kling_airflow.submission.task_state import TaskStateLedger
+
+    if not durable:
+        return MemoryLedger()
+    uri = text_or_none(ledger) or configured_ledger()
+    return TaskStateLedger(context) if uri is None else _object_store_ledger(context, key, uri)
+
+
+def configured_ledger() -> str | None:
+    """Return ``[kling] ledger``; None if it isn't set."""
     from airflow.providers.common.compat.sdk import conf
 
     return conf.get("kling", "ledger", fallback=None) or None
 
 
 def configured_deployment() -> str | None:
-    """Return ``[kling] deployment``, None where it isn't set."""
+    """Return ``[kling] deployment``; None if it isn't set."""
     from airflow.providers.common.compat.sdk import conf
 
     return conf.get("kling", "deployment", fallback=None) or None
 
 
-def open_folder(uri: str) -> ObjectStoragePath:
-    """Return the path of a ledger's folder.
+def open_ledger_path(uri: str) -> ObjectStoragePath:
+    """Return the path of an object-storage ledger.
 
     :param uri: ``s3://bucket/folder``, or ``s3://conn_id@bucket/folder`` with a connection other than the
         store's default.
-    :raises InvalidArgument: malformed, or a scheme that nothing is installed for.
+    :raises InvalidArgument: if the address is malformed, or nothing is installed for its scheme.
     """
     from kling_airflow.hooks.storage import open_path
 
@@ -43,3 +71,17 @@ def open_folder(uri: str) -> ObjectStoragePath:
             f"ledger is {uri!r}; it must be the address of a folder, such as s3://bucket/ledger."
         )
     return open_path(folder, None, "ledger")
+
+
+def _object_store_ledger(context: Mapping[str, Any], key: TaskKey, uri: str) -> Ledger:
+    from kling_airflow.submission.object_store import ObjectStoreLedger
+
+    path = open_ledger_path(uri)
+    deployment = configured_deployment()
+    if deployment is None:
+        raise InvalidArgument(
+            f"The ledger {uri} is named, and `[kling] deployment` is not: two deployments would take each"
+            " other's requests for their own.",
+            todo="Set it to a name of this Airflow, such as `prod` (AIRFLOW__KLING__DEPLOYMENT).",
+        )
+    return ObjectStoreLedger(path, key, deployment=deployment, by=f"try {context['ti'].try_number}")

@@ -5,35 +5,27 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
-from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
+from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.task.changed_order import heed_changed_request, refuse_while_in_doubt
-from kling_airflow.task.failed_generation import cancelled, forgotten, is_worth_another, reminding
+from kling_airflow.task.clip_fields import completed
 from kling_airflow.task.operator import KlingTask
-from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
+from kling_airflow.task.options import GenerationOptions, check_execution_timeout
+from kling_airflow.task.pause import pause
+from kling_airflow.task.resubmission import raise_unless_resubmitted
+from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.gmi.request import Request
     from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted
-    from kling_airflow.submission.submit import Submitter
-
-RESUBMIT_ON = ("passing", "any", "never")
-
-_DEFERRAL_SLACK = timedelta(minutes=5)
-_DEFER_FROM = 60.0
-"""Seconds from which a pause gives the worker slot back; very short deferrals fail spuriously [facts, 6]."""
 
 
 class GenerationOperator(KlingTask):
@@ -41,25 +33,28 @@ class GenerationOperator(KlingTask):
 
     :param gmi_conn_id: the queue's connection; templated.
     :param take: which take of the same order, 1 for the first; templated.
-    :param adopt_request_id: a request you know to be this order's: it is taken instead of buying one;
-        templated.
-    :param durable: remember the submission. False is your word that a crash may buy the clip twice.
-    :param ledger: a folder in an object store (``s3://...``) that remembers submissions instead of Airflow's
-        task state store; None for what ``[kling] ledger`` says, else the task state store.
+    :param adopt_request_id: a request that you know to be this order's; the task takes it instead of buying
+        one; templated.
+    :param durable: keep a record of the submission in a ledger. With False a crash may buy the clip twice.
+    :param ledger: the address of a ledger in an object store (``s3://...``), used instead of Airflow's task
+        state store; None for ``[kling] ledger``, and if that isn't set, the task state store; templated.
     :param wait_for_completion: return the clip, not the request id.
     :param deferrable: wait in the triggerer, holding no worker slot.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two polls of the request.
     :param timeout: seconds to wait for one request.
-    :param unreachable_after: seconds without any good answer from the queue after which the wait gives up.
+    :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
     :param submit_timeout: seconds to keep trying while the queue says "not now".
-    :param reconcile_grace: seconds to look for a request whose answer was lost, before ``on_unresolved``.
-    :param on_unresolved: ``fail`` and leave it to a person, or ``resubmit``: may buy twice; templated.
-    :param on_changed_request: when this task instance has asked for something else before: ``submit`` that
-        too, or ``fail``. What has failed does not count, as it isn't billed; what was cancelled does.
-    :param resubmit_on: which failed generations are bought again while waiting: ``passing`` reasons (rate
+    :param reconcile_grace: seconds to look for a request whose POST got no response, before
+        ``on_unresolved`` decides.
+    :param on_unresolved: ``fail``, so that a person decides, or ``resubmit``, which may buy the clip twice;
+        templated.
+    :param on_changed_request: what to do if this task instance has asked for something else before:
+        ``submit`` the new order too, or ``fail``. A failed request does not count, because it isn't billed; a
+        cancelled one does.
+    :param resubmit_on: which failed generations are submitted again while waiting: ``passing`` reasons (rate
         limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
     :param max_resubmissions: how often, at most, over all tries.
-    :param resubmit_delay: seconds before each, so that what is passing can pass.
+    :param resubmit_delay: seconds before each resubmission.
     :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed, success or
         skipped, or removes it. Never on a clear, an eviction or a restart.
     :param cancel_on_timeout: cancel the request when the wait times out.
@@ -113,9 +108,12 @@ class GenerationOperator(KlingTask):
         self.resubmit_delay = resubmit_delay
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
-        self._stopping = StopFlag()
+        self._stop = StopFlag()
+        with airflow_errors():
+            check_execution_timeout(self.execution_timeout)
+            GenerationOptions.read(vars(self))
 
-    # What a kind of generation says of itself.
+    # What each kind of generation defines.
 
     @abstractmethod
     def _order(self, client: GMIClient) -> Order:
@@ -126,11 +124,11 @@ class GenerationOperator(KlingTask):
         """Return the model's id."""
 
     def _asked(self) -> dict[str, Any]:
-        """Return what the clip should say of what was asked, where the queue doesn't echo it."""
+        """Return the clip's fields as they were asked for; used for fields that the queue doesn't echo."""
         return {}
 
     def _price_usd(self, client: GMIClient) -> float | None:
-        """Return what the clip costs, where the price list doesn't say; asked for once it is there."""
+        """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
         return None
 
     # The task.
@@ -138,8 +136,7 @@ class GenerationOperator(KlingTask):
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
         with airflow_errors():
-            self._refuse_bad_arguments()
-            until = time.time() + seconds("submit_timeout", self.submit_timeout)
+            until = time.time() + self._options.submit_timeout
         return self.resume_submission(context, until=until)
 
     def resume_submission(
@@ -156,23 +153,24 @@ class GenerationOperator(KlingTask):
 
         :param until: until when to keep trying while the queue says "not now", in Unix seconds.
         :param earlier: how many requests of this order have failed before, as far as this try knows.
-        :param in_doubt: fingerprint and take of the order that this try paused over, its answer lost perhaps.
-        :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: its
-            undoing fails no task that waits.
+        :param in_doubt: fingerprint and take of the order that this try deferred on; the queue may
+            have its POST.
+        :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: an
+            upgrade, or its undoing, fails no waiting task.
         """
         with airflow_errors():
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, submitted.request_id, client.protocol.base_url)
             if self.wait_for_completion:
-                return self._await(context, submitted)
-            self._heed_stop(context, client, submitted.request_id)
+                return self._wait_for_clip(context, submitted)
+            raise_if_ended(self._stop, submitted.request_id, client, context, self._options)
             return submitted.request_id
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, *, earlier: int = 0, **tolerated: Any
     ) -> dict[str, Any]:
-        """Read the trigger's event: return the clip, buy again what failed for a passing reason, or raise.
+        """Read the trigger's event: return the clip, submit a failed request again, or raise.
 
         :param earlier: how many requests of this order had failed before this one.
         """
@@ -180,195 +178,105 @@ class GenerationOperator(KlingTask):
 
         with airflow_errors():
             try:
-                return self._finished(context, from_event(event))
+                return self._clip(context, from_event(event))
             except KlingError as error:
-                return self._ended_badly(context, error, earlier)
+                return self._resubmit_or_raise(context, error, earlier)
 
     def on_kill(self) -> None:
-        """Note that the task is to end; the loop that waits does the rest.
+        """Set a flag that the waiting code checks.
 
-        A SIGTERM says nothing about the user's wish, and talking to Airflow here would dead-lock.
+        A SIGTERM doesn't say what the user wants, and a call to Airflow here would dead-lock (3.3.2).
         """
-        self._stopping.ask()
+        self._stop.set()
 
     # Submitting.
-
-    def _submitter(self, context: Context, client: GMIClient, until: float) -> Submitter:
-        from kling_airflow.submission.order import OnUnresolved
-        from kling_airflow.submission.submit import Submitter
-        from kling_airflow.task.ledger_choice import choose
-
-        return Submitter(
-            client,
-            choose(context, durable=self.durable, folder=self.ledger or None),
-            self.log,
-            until=until,
-            grace=seconds("reconcile_grace", self.reconcile_grace),
-            on_unresolved=OnUnresolved.read(self.on_unresolved),
-            sleep=self._stopping.sleep,
-        )
 
     def _submit(
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
-        """Submit; a long pause is spent in the triggerer, where nothing would be forgotten over it."""
-        from kling_airflow.submission.order import SubmitLater
+        from kling_airflow.task.submission import open_submitter, submit
 
-        submitter = self._submitter(context, client, until)
-        with reminding(submitter):
-            order = self._order(client)
-        # Within a try that has seen the adopted request fail, adopting it again would lead nowhere.
-        adopt = None if earlier else text_or_none(self.adopt_request_id)
-        refuse_while_in_doubt(submitter, order, in_doubt)
-        heed_changed_request(submitter, order, self.on_changed_request, None if adopt else self.log)
+        options = self._options
         try:
-            while True:
-                try:
-                    found = submitter.adopt(order, adopt.strip()) if adopt else submitter.submit(order)
-                    return replace(found, earlier=max(found.earlier, earlier))
-                except SubmitLater as pause:
-                    self.log.info("%s", pause)
-                    self._pause(pause.seconds, until, earlier, in_doubt=[order.fingerprint, order.take])
+            return submit(
+                open_submitter(context, client, self.log, options, until=until, sleep=self._stop.sleep),
+                lambda: self._order(client),
+                options,
+                self.log,
+                earlier=earlier,
+                in_doubt=in_doubt,
+                pause=lambda seconds, order: self._pause(seconds, until, earlier, in_doubt=order),
+            )
         except Stopped:
             raise TaskStopped.while_submitting(durable=self.durable) from None
 
-    def _pause(self, pause: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None) -> None:
-        """Stay away for a while: in the triggerer, if that is allowed, long enough, and nothing is lost."""
-        if not self.deferrable or not self.durable or pause < _DEFER_FROM:
-            self._stopping.sleep(pause)
-            return
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        self.defer(
-            trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=pause)),
-            method_name="resume_submission",
+    def _pause(
+        self, seconds: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None
+    ) -> None:
+        pause(
+            self,
+            seconds,
+            self._stop,
+            may_defer=self.deferrable and self.durable,
+            resume_with="resume_submission",
             kwargs={"until": until, "earlier": earlier} | ({"in_doubt": in_doubt} if in_doubt else {}),
         )
 
-    def _heed_stop(self, context: Context, client: GMIClient, request_id: str) -> None:
-        """Cancel what was submitted while its user ended the task."""
-        from kling_airflow.task.wait import stopped
-
-        if self._stopping.asked:
-            end = stopped(request_id, client, context, cancel=self.cancel_on_kill)
-            if end.over:
-                raise end
-
-    def _refuse_bad_arguments(self) -> None:
-        """Find what is wrong before anything is spent, not when the value is first needed."""
-        for name in (
-            "poll_interval",
-            "timeout",
-            "unreachable_after",
-            "submit_timeout",
-            "reconcile_grace",
-            "resubmit_delay",
-        ):
-            seconds(name, getattr(self, name))
-        one_of("on_changed_request", self.on_changed_request, ("submit", "fail"))
-        one_of("resubmit_on", self.resubmit_on, RESUBMIT_ON)
-        whole_number("max_resubmissions", self.max_resubmissions, least=0)
-        self._refuse_short_execution_timeout()
-
-    def _refuse_short_execution_timeout(self) -> None:
-        from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
-
-        if self.execution_timeout and self.execution_timeout.total_seconds() <= SUBMIT_TIMEOUTS.total:
-            raise InvalidArgument(
-                f"`execution_timeout` is {self.execution_timeout.total_seconds():g} s; a submission may take"
-                f" {SUBMIT_TIMEOUTS.total:g} s, and ending it in between would lose its answer."
-            )
+    @property
+    def _options(self) -> GenerationOptions:
+        """Return the arguments as they are meant; wrong ones are refused before anything is spent."""
+        return GenerationOptions.read(vars(self))
 
     # Waiting.
 
-    def _await(self, context: Context, submitted: Submitted) -> dict[str, Any]:
-        from kling_airflow.polling.decision import Wait
+    def _wait_for_clip(self, context: Context, submitted: Submitted) -> dict[str, Any]:
+        from kling_airflow.task.wait import WorkerWait, begin_wait
 
-        started_at = time.time()
-        wait = Wait(
-            request_id=submitted.request_id,
-            started_at=started_at,
-            deadline=started_at + seconds("timeout", self.timeout),
-            unreachable_after=seconds("unreachable_after", self.unreachable_after),
+        options, client = self._options, self._hook.get_conn()
+        wait = begin_wait(
+            submitted.request_id,
+            timeout=options.timeout,
+            unreachable_after=options.unreachable_after,
             submitted_at=submitted.submitted_at,
         )
+        worker_wait = WorkerWait(wait, client, self.log, poll_interval=options.poll_interval)
+        defer = (lambda: self._defer_wait(wait, submitted)) if self.deferrable else None
         try:
-            return self._finished(context, self._watch(context, wait, submitted).clip().to_json())
+            with stopping_safely(submitted.request_id, client, self.log, context, options):
+                request = worker_wait.until_done(self._stop, defer=defer)
+            return self._clip(context, request.clip().to_json())
+        except TaskStopped:
+            raise
         except KlingError as error:
-            return self._ended_badly(context, error, submitted.earlier)
-
-    def _watch(self, context: Context, wait: Wait, submitted: Submitted) -> Request:
-        """Look once and defer, or look until the end."""
-        from kling_airflow.task.wait import watch
-
-        return watch(
-            wait,
-            self._hook.get_conn(),
-            self.log,
-            interval=seconds("poll_interval", self.poll_interval),
-            stopping=self._stopping,
-            context=context,
-            cancel_on_kill=self.cancel_on_kill,
-            cancel_on_timeout=self.cancel_on_timeout,
-            defer=(lambda: self._defer_wait(wait, submitted)) if self.deferrable else None,
-        )
+            return self._resubmit_or_raise(context, error, submitted.earlier)
 
     def _defer_wait(self, wait: Wait, submitted: Submitted) -> None:
-        from kling_airflow.triggers.request import GMICloudRequestTrigger
+        from kling_airflow.task.wait import defer_until_done
 
-        self.defer(
-            trigger=GMICloudRequestTrigger(
-                gmi_conn_id=self.gmi_conn_id,
-                request_id=wait.request_id,
-                model=self._model(),
-                poll_interval=seconds("poll_interval", self.poll_interval),
-                started_at=wait.started_at,
-                deadline=wait.deadline,
-                unreachable_after=wait.unreachable_after,
-                cancel_on_kill=self.cancel_on_kill,
-            ),
-            method_name="execute_complete",
+        defer_until_done(
+            self,
+            wait,
+            gmi_conn_id=self.gmi_conn_id,
+            model=self._model(),
+            poll_interval=self._options.poll_interval,
+            cancel_on_kill=self.cancel_on_kill,
             kwargs={"earlier": submitted.earlier},
-            # Only a safety net: the trigger keeps the deadline itself and says what happened.
-            timeout=timedelta(seconds=wait.deadline - wait.started_at) + _DEFERRAL_SLACK,
         )
 
-    def _finished(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
-        asked = self._asked()
-        clip = {name: asked.get(name) if value is None else value for name, value in clip.items()}
-        if clip.get("cost_usd") is None:
-            clip["cost_usd"] = self._price_if_known()
+    def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        clip = completed(clip, self._asked(), lambda: self._price_usd(self._hook.get_conn()), self.log)
         push_clip(context, clip["video_url"])
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
 
-    def _price_if_known(self) -> float | None:
-        """Ask the catalog; the clip is there, and nothing about its price may fail its task."""
+    def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
+        options = self._options
+        raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)
+        until = time.time() + options.resubmit_delay + options.submit_timeout
         try:
-            return self._price_usd(self._hook.get_conn())
-        except Exception as error:
-            self.log.warning("What the clip costs can't be told: %s", type(error).__name__)
-            return None
-
-    def _ended_badly(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
-        """Buy again what failed for a passing reason; cancel what timed out, if asked to; else raise."""
-        if isinstance(error, GenerationTimeout) and self.cancel_on_timeout and error.request_id:
-            raise cancelled(error, error.request_id, self._hook.get_conn()) from None
-        if not is_worth_another(error, earlier, on=self.resubmit_on, most=int(self.max_resubmissions)):
-            raise error if self.durable else forgotten(error) from None
-        pause = seconds("resubmit_delay", self.resubmit_delay)
-        self.log.warning(
-            "%s Submitting anew in %.0f s (%d of %d).",
-            error.what,
-            pause,
-            earlier + 1,
-            self.max_resubmissions,
-        )
-        until = time.time() + pause + seconds("submit_timeout", self.submit_timeout)
-        try:
-            self._pause(pause, until, earlier + 1)
+            self._pause(options.resubmit_delay, until, earlier + 1)
         except Stopped:
-            raise TaskStopped.between_two(error) from None
+            raise TaskStopped.before_resubmission(error) from None
         clip: dict[str, Any] = self.resume_submission(context, until=until, earlier=earlier + 1)
         return clip
 

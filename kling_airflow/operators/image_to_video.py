@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import whole_number
+from kling_airflow.arguments import is_literal, whole_number
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.price_limit import refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
     from kling_airflow.submission.frame_delivery import ImageDelivery, SourceFrame
     from kling_airflow.submission.order import DeliveredFrames, Order
@@ -85,25 +88,41 @@ class KlingImageToVideoOperator(GenerationOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
+        self._check_literals()
+
+    def _check_literals(self) -> None:
+        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
+        from kling_airflow.payloads import ClipOptions
+
+        with airflow_errors():
+            if is_literal(self.model):
+                options = ClipOptions.of_literals(self._model(), **self._given())
+                if self.image_tail and is_literal(self.image_tail):
+                    self._check_end_frame(models.spec_of(self.model))
+                if options is not None and is_literal(self.max_cost_usd):
+                    refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+
+    def _given(self) -> dict[str, Any]:
+        """Return the options as the user gave them; None for one that was not given."""
+        return {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt or None,
+            "duration": self.duration,
+            "sound": self.sound,
+            "resolution": self.resolution or None,
+        }
 
     def _model(self) -> str:
         return models.spec_of(self.model, frames=True).id
 
     def _asked(self) -> dict[str, Any]:
-        options = self._options()
+        options = self._clip_options()
         return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
-    def _options(self) -> ClipOptions:
+    def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
 
-        return ClipOptions.of(
-            self._model(),
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt or None,
-            duration=self.duration,
-            sound=self.sound,
-            resolution=self.resolution or None,
-        )
+        return ClipOptions.of(self._model(), **self._given())
 
     def _order(self, client: GMIClient) -> Order:
         from kling_airflow.submission.frame_delivery import ImageDelivery
@@ -111,7 +130,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         from kling_airflow.submission.reconcile import asks_the_same
         from kling_airflow.submission.record import fingerprint
 
-        options = self._options()
+        options = self._clip_options()
         take = whole_number("take", self.take, least=1)
         how = ImageDelivery.read(self.image_delivery)
         frames = self._read_frames(options, how)
@@ -134,21 +153,20 @@ class KlingImageToVideoOperator(GenerationOperator):
 
     def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
         """Return the frames by the payload's field; each is read and checked under its argument's name."""
-        from kling_airflow.errors import InvalidArgument
         from kling_airflow.submission.frame_delivery import read_source
 
-        spec = options.spec
+        if self.image_tail:
+            self._check_end_frame(options.spec)
         frames = {}
-        for argument, source, field in (
-            ("image", self.image, spec.start_frame),
-            ("image_tail", self.image_tail, spec.end_frame),
-        ):
-            if argument == "image_tail" and not source:
-                continue
-            if field is None:
-                raise InvalidArgument(f"`{argument}` is given, and {spec.id} takes no such frame.")
-            frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
+        for argument, field in options.spec.frame_arguments.items():
+            source = getattr(self, argument)
+            if argument == "image" or source:
+                frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
         return frames
+
+    def _check_end_frame(self, spec: ModelSpec) -> None:
+        if "image_tail" not in spec.frame_arguments:
+            raise InvalidArgument(f"{spec.refusal('image_tail')}.")
 
     def _deliver(
         self,

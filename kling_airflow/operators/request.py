@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.arguments import whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.plain_order import plain_order
+from kling_airflow.task.payload_order import payload_order
 from kling_airflow.task.price_limit import catalog_price_usd
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class GMICloudRequestOperator(GenerationOperator):
     """Submit a payload to any model of the queue; return the request id, or wait for the result.
 
-    The payload goes out as it is. Nothing marks the request in the queue's list, so a lost answer is found
-    by what was asked, and adopted only if the ledger can claim it (``ledger="s3://..."``).
+    The payload is sent unchanged. Nothing marks the request in the queue's list, so a request whose response
+    was lost is found by its payload, and adopted only if the ledger can claim it (``ledger="s3://..."``).
 
     What is not described here is described at :class:`GenerationOperator`.
 
@@ -71,7 +71,7 @@ class GMICloudRequestOperator(GenerationOperator):
         if not isinstance(self.payload, Mapping) or not self.payload:
             raise InvalidArgument(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
         model = self._model()
-        return plain_order(
+        return payload_order(
             client,
             model,
             self.payload,

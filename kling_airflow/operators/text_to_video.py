@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
 from kling_airflow.arguments import whole_number
+from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.plain_order import plain_order
+from kling_airflow.task.payload_order import payload_order
 from kling_airflow.task.price_limit import catalog_price_usd
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class KlingTextToVideoOperator(GenerationOperator):
     """Submit a prompt alone to Kling v3; return the request id, or wait for the clip.
 
-    Without a frame nothing marks the request in the queue's list. A lost answer is then found by what was
-    asked, and adopted only if the ledger can claim it (``ledger="s3://..."``); otherwise a person decides.
+    Without a frame nothing marks the request in the queue's list. A request whose response was lost is found
+    by its payload, and adopted only if the ledger can claim it (``ledger="s3://..."``); else the task fails.
 
     What is not described here is described at :class:`GenerationOperator`.
 
@@ -62,32 +63,43 @@ class KlingTextToVideoOperator(GenerationOperator):
         self.sound = sound
         self.aspect_ratio = aspect_ratio
         self.max_cost_usd = max_cost_usd
+        with airflow_errors():
+            self._check_literals()
+
+    def _check_literals(self) -> None:
+        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
+        from kling_airflow.payloads import ClipOptions
+
+        ClipOptions.of_literals(self._model(), **self._given())
+
+    def _given(self) -> dict[str, Any]:
+        """Return the options as the user gave them; None for one that was not given."""
+        return {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt or None,
+            "duration": self.duration,
+            "sound": self.sound,
+            "aspect_ratio": self.aspect_ratio,
+        }
 
     def _model(self) -> str:
         return models.TEXT_TO_VIDEO
 
     def _asked(self) -> dict[str, Any]:
-        options = self._options()
+        options = self._clip_options()
         return {"duration": options.duration, "sound": options.sound}
 
     def _price_usd(self, client: GMIClient) -> float | None:
-        return catalog_price_usd(client, self._model(), self._options().to_json(), self.log)
+        return catalog_price_usd(client, self._model(), self._clip_options().to_json(), self.log)
 
-    def _options(self) -> ClipOptions:
+    def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
 
-        return ClipOptions.of(
-            self._model(),
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt or None,
-            duration=self.duration,
-            sound=self.sound,
-            aspect_ratio=self.aspect_ratio,
-        )
+        return ClipOptions.of(self._model(), **self._given())
 
     def _order(self, client: GMIClient) -> Order:
-        options = self._options()
-        return plain_order(
+        options = self._clip_options()
+        return payload_order(
             client,
             self._model(),
             options.to_json(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -25,10 +24,8 @@ from kling_airflow.task.operator import KlingTask
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from kling_airflow.gmi.request import Request
     from kling_airflow.polling.decision import Wait
-
-_DEFERRAL_SLACK = timedelta(minutes=5)
+    from kling_airflow.task.wait import WorkerWait
 
 
 class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
@@ -45,10 +42,10 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     :param gmi_conn_id: the connection's id; templated.
     :param deferrable: wait in the triggerer, holding no worker slot; else poke or reschedule, as ``mode``
         says.
-    :param poke_interval: seconds between two looks, in every mode.
+    :param poke_interval: seconds between two polls, in every mode.
     :param timeout: seconds after which the wait gives up, counted from the start of this try.
-    :param unreachable_after: seconds without any good answer from the queue after which the wait gives up.
-        (In ``mode="reschedule"`` nothing remembers the last good answer: only the timeout counts.)
+    :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
+        (In ``mode="reschedule"`` no process remembers the last good response: only the timeout counts.)
     :param soft_fail: skip the task when the wait times out. Everything else is a failure, in every mode.
     """
 
@@ -77,25 +74,28 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         self.deferrable = deferrable
         self.unreachable_after = unreachable_after
         self.skip_on_timeout = soft_fail
-        self._wait: Wait | None = None
-        self._last_answer_at: float | None = None
+        self._worker_wait: WorkerWait | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait, in the triggerer or here, and return the clip."""
-        self._wait = self._begin(context)
+        from kling_airflow.task.wait import WorkerWait
+
+        wait = self._begin(context)
         try:
-            push_request(context, self._wait.request_id, self._hook.get_conn().protocol.base_url)
+            client = self._hook.get_conn()
+            push_request(context, wait.request_id, client.protocol.base_url)
+            self._worker_wait = WorkerWait(wait, client, self.log, poll_interval=self.poke_interval)
             if not self.deferrable:
                 return super().execute(context)
-            if (clip := self._look(context)) is not None:
+            if (clip := self._poll(context)) is not None:
                 return clip
         except AirflowSensorTimeout as error:
             raise self._at_timeout(error) from None
-        return self._defer(self._wait)
+        return self._defer(wait)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
-        clip = self._look(context)
+        """Ask the queue once."""
+        clip = self._poll(context)
         return PokeReturnValue(is_done=clip is not None, xcom_value=clip)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -106,10 +106,10 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
             clip = from_event(event)
         except KlingError as error:
             raise _as_sensor_error(error) from None
-        return self._finished(context, clip)
+        return self._clip(context, clip)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Come back from the triggerer; a timeout there skips under ``soft_fail``, and nothing else does."""
+        """Resume after the trigger; a timeout there skips under ``soft_fail``, and nothing else does."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
@@ -120,7 +120,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         return GMICloudHook(self.gmi_conn_id)
 
     def _begin(self, context: Context) -> Wait:
-        from kling_airflow.polling.decision import Wait
+        from kling_airflow.task.wait import begin_wait
 
         if not isinstance(self.request_id, str) or not self.request_id.strip():
             raise as_airflow(
@@ -129,61 +129,48 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
                     todo="Check the template or the task it comes from.",
                 )
             )
-        started_at = time.time()
-        if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)):
-            started_at = first.timestamp()
-        return Wait(
-            request_id=self.request_id.strip(),
-            started_at=started_at,
-            deadline=started_at + self.timeout,
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return begin_wait(
+            self.request_id.strip(),
+            timeout=self.timeout,
             unreachable_after=self.timeout if self.reschedule else self.unreachable_after,
+            started_at=first.timestamp() if first else None,
         )
 
-    def _look(self, context: Context) -> dict[str, Any] | None:
-        """Ask the queue once: return the clip, None to wait on, or raise what ends the wait."""
-        assert self._wait is not None  # noqa: S101 -- execute() comes first
-        seen: Request | KlingError
+    def _poll(self, context: Context) -> dict[str, Any] | None:
+        """Ask the queue once: return the clip, None if the wait goes on, or raise what ends the wait."""
+        assert self._worker_wait is not None  # noqa: S101 -- execute() comes first
         try:
-            seen = self._hook.get_conn().get(self._wait.request_id)
+            request = self._worker_wait.poll()
         except KlingError as error:
-            seen = error
-        now = time.time()
-        end = self._wait.decide(seen, now=now, last_answer_at=self._last_answer_at)
-        if isinstance(end, KlingError):
-            raise _as_sensor_error(end) from None
-        if end is not None:
-            return self._finished(context, end.clip().to_json())
-        if isinstance(seen, KlingError):
-            self.log.warning("Request %s: %s Waiting on.", self.request_id, seen.what)
-        else:
-            self._last_answer_at = now
-            self.log.info("Request %s is %s.", self.request_id, seen.status_text)
-        return None
+            raise _as_sensor_error(error) from None
+        return None if request is None else self._clip(context, request.clip().to_json())
 
     def _defer(self, wait: Wait) -> None:
-        from kling_airflow.triggers.request import GMICloudRequestTrigger
+        from kling_airflow.task.wait import defer_until_done
 
-        self.defer(
-            trigger=GMICloudRequestTrigger(
-                gmi_conn_id=self.gmi_conn_id,
-                request_id=wait.request_id,
-                model=self.model,
-                poll_interval=self.poke_interval,
-                started_at=wait.started_at,
-                deadline=wait.deadline,
-                unreachable_after=wait.unreachable_after,
-            ),
-            method_name="execute_complete",
-            # Only a safety net: the trigger keeps the deadline itself and says what happened.
-            timeout=timedelta(seconds=self.timeout) + _DEFERRAL_SLACK,
+        defer_until_done(
+            self,
+            wait,
+            gmi_conn_id=self.gmi_conn_id,
+            model=self.model,
+            poll_interval=self.poke_interval,
         )
 
-    def _finished(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+    def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         self.log.info("The clip of request %s is there (%s s).", clip["request_id"], clip["duration"])
         push_clip(context, clip["video_url"])
         return clip
 
     def _at_timeout(self, error: AirflowSensorTimeout) -> Exception:
+        """Return what to raise at a timeout: of the wait, of Airflow's own loop, or of its deferral."""
+        if not isinstance(error, RequestSensorTimeout):
+            error = RequestSensorTimeout(
+                f"Request {self.request_id} did not end within {self.timeout:g} s.",
+                todo="Run this task again to wait on: it waits for the same request and buys nothing."
+                " Or raise `timeout`.",
+                request_id=self.request_id,
+            )
         if self.skip_on_timeout:
             return AirflowSkipException(f"{error} Skipped, as `soft_fail` asks.")
         return error

@@ -1,6 +1,12 @@
-"""GMI Cloud's request queue on your machine: wire-faithful, real clips, faults on demand, a billing ledger.
+"""GMI Cloud's request queue on this machine: the same HTTP, real clips, faults on demand, a billing ledger.
 
-Importing this package costs nothing; FastAPI and uvicorn are loaded when a simulator is started.
+    from kling_airflow.simulator import Simulator
+
+    with Simulator(speed=60) as simulator:
+        simulator.faults.add("rate-limited", times=2)
+        print(simulator.base_url, simulator.api_key, simulator.ledger())
+
+Importing this package loads nothing else. FastAPI and uvicorn are loaded when a simulator is started.
 """
 
 from __future__ import annotations
@@ -8,17 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.simulator.billing import LedgerEntry
     from kling_airflow.simulator.clock import Clock, ManualClock
+    from kling_airflow.simulator.queue.billing import LedgerEntry
     from kling_airflow.simulator.server import Simulator
     from kling_airflow.simulator.settings import Account, Settings
 
 __all__ = ["Account", "Clock", "LedgerEntry", "ManualClock", "Settings", "Simulator"]
 
-_HOME = {
+_MODULES = {
     "Account": "settings",
     "Clock": "clock",
-    "LedgerEntry": "billing",
+    "LedgerEntry": "queue.billing",
     "ManualClock": "clock",
     "Settings": "settings",
     "Simulator": "server",
@@ -26,9 +32,14 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for."""
+    """Load a public name when it is first used."""
     from importlib import import_module
 
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""What time it is for the simulator: the machine's clock, or one that a test moves by hand."""
+"""The simulator's clocks: the machine's, a skewed one, and one that a test moves."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Clock:
 
 
 class SkewedClock(Clock):
-    """A clock that is not in step with another.
+    """A clock that runs ahead of or behind another clock.
 
-    :param clock: the other.
-    :param seconds: how far ahead of it this one is.
+    :param clock: the other clock.
+    :param seconds: how far this clock is ahead of the other; negative is behind.
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -39,7 +39,7 @@ class SkewedClock(Clock):
 
 
 class ManualClock(Clock):
-    """A clock that stands still until ``advance`` is called; safe to move from any thread.
+    """A clock that stands still until `advance` is called, from any thread.
 
     :param start: the first reading, seconds since the epoch.
     """
@@ -65,7 +65,7 @@ class ManualClock(Clock):
             return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until somebody has advanced the clock that far."""
+        """Wait until `advance` has moved the clock that far."""
         until = self._now + seconds
         while self._now < until:  # noqa: ASYNC110 - advance() is called from other threads
             await asyncio.sleep(0.005)

@@ -1,6 +1,6 @@
-"""Fixtures to test DAGs against the simulator instead of against a bill.
+"""Fixtures to test DAGs against the simulator, without spending.
 
-pytest loads this module by its entry point: it imports nothing heavy, and Airflow not at all.
+pytest loads this module by its entry point, so the module imports nothing heavy, and never Airflow.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ USUAL: dict[str, Any] = {"speed": 120.0, "render": "fast"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
-        "markers", f"{MARKER}(**settings): the gmi_simulator of this test has settings of its own"
+        "markers",
+        f"{MARKER}(**settings): the fixture gmi_simulator of this test is a simulator with these settings",
     )
 
 
@@ -43,10 +44,10 @@ def _gmi_simulator(gmi_simulator_settings: dict[str, Any]) -> Iterator[Simulator
 
 @pytest.fixture
 def gmi_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """Run GMI Cloud's request queue; yields a simulator that has seen no request and has no fault in force.
+    """Run GMI Cloud's request queue; yields a simulator without requests and without faults.
 
-    One simulator serves the session and is cleared before each test. A test marked
-    `@pytest.mark.gmi_simulator(speed=10)` has one of its own.
+    One simulator serves the session and is reset before each test. A test marked
+    `@pytest.mark.gmi_simulator(speed=10)` gets its own simulator.
     """
     from kling_airflow.simulator.server import Simulator
 
@@ -63,7 +64,7 @@ def gmi_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 
 @pytest.fixture
 def gmi_connection(gmi_simulator: Simulator) -> Iterator[str]:
-    """Let the connection `gmi_cloud_default` lead to the simulator; yields its id."""
+    """Define the connection `gmi_cloud_default` to the simulator; yields the connection id."""
     name = f"AIRFLOW_CONN_{CONNECTION_ID.upper()}"
     with pytest.MonkeyPatch.context() as environment:
         environment.setitem(os.environ, name, gmi_simulator.connection)

@@ -1,4 +1,4 @@
-"""The simulator as a thread: `with Simulator() as sim: ...`."""
+"""`Simulator`: the simulated request queue in a thread of this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_airflow.simulator.clock import Clock, SkewedClock
+from kling_airflow.simulator.config_file import check_faults
 from kling_airflow.simulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from kling_airflow.simulator.billing import LedgerEntry
-    from kling_airflow.simulator.listener import Listener
+    from kling_airflow.simulator.http.listener import Listener
+    from kling_airflow.simulator.queue.billing import LedgerEntry
     from kling_airflow.simulator.service import Service
 
 T = TypeVar("T")
@@ -24,13 +25,13 @@ READY_WITHIN = 30.0
 
 
 class Simulator:
-    """The request queue in a thread of this process, ready when entered.
+    """The request queue in a thread of this process. `with Simulator() as simulator:` starts and stops it.
 
     :param host: the address to listen on.
-    :param port: 0 takes a free one.
-    :param clock: what time it is; a `ManualClock` lets a test move it.
+    :param port: 0 takes a free port.
+    :param clock: the clock of the service; a test moves a `ManualClock`.
     :param settings: ready-made settings.
-    :param values: or else the fields of `Settings`, such as `speed=60`, `render="fast"`, `accounts=[...]`.
+    :param values: the fields of `Settings`, such as `speed=60` or `accounts=[...]`, without `settings`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Simulator:
         **values: Any,
     ) -> None:
         self.settings = Settings(**values) if settings is None else settings
+        check_faults(self.settings.faults)
         self.clock = clock or Clock()
         self._host, self._port = host, port
         self._ready = threading.Event()
@@ -54,14 +56,15 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:8787`; clients append the queue's path."""
+        """The address it listens on, such as `http://127.0.0.1:8787`; clients append the queue's path."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not bound here
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
     def api_key(self) -> str:
-        """A key that works: that of the first account."""
-        return self.settings.accounts[0].key
+        """The API key of the first account, after a rotation the new one."""
+        service = self._service
+        return self.settings.accounts[0].key if service is None else service.accounts.first_key
 
     @property
     def connection(self) -> str:
@@ -77,7 +80,7 @@ class Simulator:
         return self._call(lambda service: dict(service.calls))
 
     def wait_rendered(self, timeout: float = READY_WITHIN) -> None:
-        """Wait until every frame is fetched and every clip rendered: the rest is up to the clock.
+        """Wait until every clip is rendered. After that, only the clock moves requests.
 
         :param timeout: seconds.
         :raises TimeoutError: when it takes longer.
@@ -96,15 +99,24 @@ class Simulator:
         """
         self.faults.add("failed", reason=reason)
 
+    def rotate_key(self, new_key: str, *, name: str | None = None) -> None:
+        """Replace an API key: from now on the old key is refused and the new key is accepted.
+
+        :param name: the name of the key; None is that of the first account.
+        :raises ValueError: when no key has that name, or when the new key is empty or in use.
+        """
+        name = name or self.settings.accounts[0].name
+        self._call(lambda service: service.accounts.rotate(name, new_key))
+
     @property
     def faults(self) -> Faults:
-        """What goes wrong, and when."""
+        """The faults in force."""
         return Faults(self._call)
 
     def start(self) -> Simulator:
-        """Start listening; return when it does.
+        """Start listening; return when connections are accepted.
 
-        :raises OSError: when the address can't be had.
+        :raises OSError: when the address is not available.
         """
         self._ready.clear()
         self._thread = threading.Thread(target=self._run, name="gmi-simulator", daemon=True)
@@ -116,7 +128,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Stop listening, end what runs, remove what was rendered."""
+        """Stop listening, end every generation, remove the rendered clips."""
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:
@@ -132,7 +144,7 @@ class Simulator:
         self.stop()
 
     def _call(self, work: Callable[[Service], T]) -> T:
-        """Do something to the service on its own event loop."""
+        """Call a function with the service, on the service's event loop; return its result."""
         loop, service = self._running()
 
         async def on_loop() -> T:
@@ -146,7 +158,7 @@ class Simulator:
         return self._loop, self._service
 
     def _run(self) -> None:
-        from kling_airflow.simulator.listener import listen
+        from kling_airflow.simulator.http.listener import listen
 
         try:
             listener = listen(self._host, self._port)
@@ -160,17 +172,22 @@ class Simulator:
             self._ready.set()
 
     async def serve(self, listener: socket.socket) -> None:
-        """Serve on a listening socket until told to stop."""
-        from kling_airflow.simulator.app import build
-        from kling_airflow.simulator.listener import Listener
+        """Serve on a listening socket until `stop` is called."""
+        from kling_airflow.simulator.http.app import build
+        from kling_airflow.simulator.http.listener import Listener
+        from kling_airflow.simulator.http.middleware import CallMiddleware
+        from kling_airflow.simulator.http.security import allowed_hosts
         from kling_airflow.simulator.service import Service
-        from kling_airflow.simulator.wire import Wire
 
         self._port = listener.getsockname()[1]
         skew = self.settings.clock_skew_seconds
         service = Service(self.settings, SkewedClock(self.clock, skew) if skew else self.clock)
         service.listen_at(self.base_url)
-        self._server = Listener(Wire(build(service), service), listener, self._ready.set)
+        self._server = Listener(
+            CallMiddleware(build(service), service, allowed_hosts(self.settings, self._host)),
+            listener,
+            self._ready.set,
+        )
         service.refuse_connections = self._server.refuse
         self._service, self._loop = service, asyncio.get_running_loop()
         try:
@@ -182,7 +199,7 @@ class Simulator:
 class Faults:
     """The faults in force; the same as `/_simulator/faults`.
 
-    :param call: does something to the service on its own event loop.
+    :param call: calls a function with the service, on the service's event loop.
     """
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
@@ -191,32 +208,32 @@ class Faults:
     def add(self, name: str, **values: Any) -> str:
         """Put a fault in force; return its id.
 
-        :param name: what goes wrong, such as `"rate-limited"`; `docs/simulator.md` lists them.
-        :param values: whom it strikes (`call`, `request_id`, `key`, `organization`, `model`, `contains`), how
-            often (`skip`, `nth`, `times`, `for_seconds`, `probability`), and the fault's own options.
+        :param name: the fault, such as `"rate-limited"`; `docs/simulator.md` lists them.
+        :param values: its calls (`call`, `request_id`, `key`, `organization`, `model`, `contains`),
+            how often (`skip`, `nth`, `times`, `for_seconds`, `probability`), and the fault's own options.
         :raises ValueError: naming what is wrong.
         """
         fault_id: str = self._call(lambda service: service.add_fault({"name": name, **values}).id)
         return fault_id
 
     def remove(self, fault_id: str) -> bool:
-        """Take a fault out of force; return whether it was there."""
-        return bool(self._call(lambda service: service.script.remove(fault_id)))
+        """Take a fault out of force; return whether it was in force."""
+        return bool(self._call(lambda service: service.faults.remove(fault_id)))
 
     def clear(self) -> None:
         """Take every fault out of force."""
-        self._call(lambda service: service.script.faults.clear())
+        self._call(lambda service: service.faults.clear())
 
     def list(self) -> list[dict[str, Any]]:
         """Return the faults in force, with how often each has struck."""
         faults: list[dict[str, Any]] = self._call(
-            lambda service: [fault.describe() for fault in service.script.in_force()]
+            lambda service: [fault.describe() for fault in service.faults.in_force()]
         )
         return faults
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where it is installed: it serves twice as many calls."""
+    """Return uvloop's if uvloop is installed: it serves twice as many calls. None is asyncio's."""
     try:
         import uvloop
     except ImportError:

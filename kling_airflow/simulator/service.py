@@ -1,276 +1,65 @@
-"""The queue itself: takes submissions, lets them ripen, answers questions about them."""
+"""The simulated service: the request queue, the faults in force, and counts of its calls."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import random
-import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import billing, catalog, lifecycle
-from kling_airflow.simulator.accounts import Accounts
-from kling_airflow.simulator.faults import fates
-from kling_airflow.simulator.faults.kinds import Stage
-from kling_airflow.simulator.faults.script import Script
-from kling_airflow.simulator.generation import Generator
-from kling_airflow.simulator.lifecycle import Status, Timeline
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.requests import Fate, QueueRequest, Verdict
-from kling_airflow.simulator.store import Store
-from kling_airflow.simulator.uploads import Uploads
-from kling_airflow.simulator.validation import payload_problems
+from kling_airflow.simulator.faults.registry import Stage
+from kling_airflow.simulator.faults.schedule import Schedule
+from kling_airflow.simulator.queue.request_queue import RequestQueue
+from kling_airflow.simulator.queue.requests import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kling_airflow.simulator.catalog import Model
     from kling_airflow.simulator.clock import Clock
-    from kling_airflow.simulator.faults.script import Fault
-    from kling_airflow.simulator.generation import Generation
-    from kling_airflow.simulator.settings import Account, Settings
-
-log = logging.getLogger(__name__)
-AT_ONCE = Timeline(((Status.QUEUED, 0.0),), 0.0)
+    from kling_airflow.simulator.faults.schedule import Fault
+    from kling_airflow.simulator.settings import Settings
 
 
-class Service:
-    """The state of the simulated service. Everything here runs on the server's event loop.
-
-    :param settings: how it behaves.
-    :param clock: what time it is.
-    """
+class Service(RequestQueue):
+    """The queue with its faults and counts. Everything here runs on the server's event loop."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.uploads = Uploads(clock, settings.upload_expiry_seconds)
-        self.generator = Generator(settings, clock, self.uploads)
-        self.base_url = ""
         self.refuse_connections: Callable[[float], None] = lambda seconds: None
-        self.reset()
-
-    def listen_at(self, base_url: str) -> None:
-        """Tell the service what its own URLs begin with."""
-        self.base_url = (self.settings.public_url or base_url).rstrip("/")
-        self.uploads.base_url = self.base_url
+        super().__init__(settings, clock)
 
     def reset(self) -> None:
-        """Forget every request, upload, count and fault."""
-        self.store = Store(self._finished)
-        self.accounts = Accounts(self.settings.accounts, self.clock)
+        """Forget every request, upload, count and fault; put the settings' faults in force."""
+        super().reset()
         self.calls: Counter[str] = Counter()
-        self._ordinal = 0
-        self._errors = 0
         self.answers: Counter[tuple[str, int]] = Counter()
-        self.script = Script(self.clock, self.settings.seed)
+        self.faults = Schedule(self.clock, self.settings.seed)
         for fault in self.settings.faults:
             self.add_fault(fault)
-        self.uploads.clear()
-        self.generator.cancel()
 
     def add_fault(self, values: dict[str, Any]) -> Fault:
         """Put a fault in force; one in the life of a request that exists takes effect at once.
 
-        :param values: its `name`, whom it strikes, and its options.
+        :param values: its `name`, the calls it strikes, and its options.
         :raises ValueError: naming what is wrong.
         """
-        name = values.get("name")
-        fault = self.script.add(str(name), {key: value for key, value in values.items() if key != "name"})
-        if fault.kind.stage is Stage.LISTENER:
-            self.script.remove(fault.id)
-            self.refuse_connections(float(fault.options["seconds"]))
+        options = {key: value for key, value in values.items() if key != "name"}
+        fault = self.faults.add(str(values.get("name")), options)
+        if fault.type.stage is Stage.LISTENER:
+            self.faults.remove(fault.id)
+            fault.apply(self.refuse_connections)
         request = self.store.get(fault.selector.request_id or "")
-        if fault.kind.stage is Stage.FATE and request is not None and request.terminal is None:
-            self.script.remove(fault.id)
-            fates.apply(request.fate, [fault], self.settings)
+        if fault.type.stage is Stage.LIFE and request is not None and request.terminal is None:
+            self.faults.remove(fault.id)
+            self._override(request.overrides, fault)
             self.store.schedule(request, self.clock.now())
         return fault
 
-    def object_error(self) -> bool:
-        """Return whether the next error is an object rather than a string."""
-        self._errors += 1
-        shape = self.settings.error_shape
-        return shape == "object" or (shape == "mixed" and self._errors % 3 == 0)
+    def overrides(self, faults: Iterable[Fault]) -> Overrides:
+        """Return what the faults that strike a submission order for its request."""
+        overrides = Overrides()
+        for fault in faults:
+            if fault.type.stage is Stage.LIFE:
+                self._override(overrides, fault)
+        return overrides
 
-    async def submit(self, account: Account, body: bytes, faults: Iterable[Fault] = ()) -> QueueRequest:
-        """Create a request, after every check the service makes, in its order.
-
-        :param faults: what strikes it.
-        :raises Refusal: 400, 402, 404 or 500, as the wire contract has them.
-        """
-        name, payload = _envelope(body)
-        model = self.model(name)
-        problems = payload_problems(model, payload, self.settings)
-        if problems:
-            raise Refusal(400, f"invalid payload parameters: {', '.join(problems)}")
-        if account.models is not None and model.id not in account.models:
-            raise Refusal(404, f"model {model.id} does not exist or you do not have access to it")
-        self.store.advance(self.clock.now())
-        organization = self.accounts.organizations[account.organization]
-        amount = model.cost(payload)
-        organization.hold(amount)
-        try:
-            return await self._ask_upstream(account, model, payload, amount, faults)
-        except BaseException:
-            organization.release(amount)
-            raise
-
-    def model(self, name: str) -> Model:
-        """Return a model of the catalogue; ids are case-sensitive (seen).
-
-        :raises Refusal: 404.
-        """
-        model = catalog.MODELS.get(name)
-        if model is None:
-            raise Refusal(404, f"model {name} does not exist")
-        return model
-
-    def read(self, account: Account, request_id: str, *, console: bool = False) -> QueueRequest:
-        """Return a request of the account's organization, settled.
-
-        :param console: asked with the web console's token, which also sees what was made there.
-        :raises Refusal: 404 (the text is not recorded by anyone).
-        """
-        request = self.store.get(request_id)
-        hidden = request is not None and (
-            request.organization != account.organization
-            or self.clock.now() - request.created_at < request.fate.hidden_for
-            or (request.from_console and not console)
-        )
-        if request is None or hidden:
-            raise Refusal(404, f"request {request_id} not found")
-        request.reads += 1
-        self.store.settle(request, self.clock.now())
-        return request
-
-    def cancel(self, account: Account, request_id: str) -> QueueRequest:
-        """Cancel a request (once, undocumented).
-
-        :raises Refusal: 404, or 405 where the settings say so; 409 when it is over already (assumed).
-        """
-        if self.settings.cancel == "405":
-            raise Refusal(405, "method not allowed", headers={"allow": "GET"})
-        request = self.read(account, request_id)
-        if self.settings.cancel == "404":
-            raise Refusal(404, "not found")
-        if request.terminal is not None:
-            raise Refusal(409, f"request {request_id} is already {request.terminal.value}")
-        request.finish(Status.CANCELLED, self.clock.now())
-        self._finished(request)
-        return request
-
-    def ledger(self) -> list[billing.LedgerEntry]:
-        """Return every request that was created, oldest first."""
-        now = self.clock.now()
-        for request in self.store:
-            self.store.settle(request, now)
-        return [billing.ledger_entry(request, now) for request in self.store]
-
-    async def close(self) -> None:
-        """Stop everything that runs."""
-        await self.generator.close()
-
-    async def _ask_upstream(
-        self, account: Account, model: Model, payload: dict[str, Any], amount: int, faults: Iterable[Fault]
-    ) -> QueueRequest:
-        self._ordinal += 1
-        rng = random.Random(f"{self.settings.seed}:{self._ordinal}")  # noqa: S311 - chance, not secrets
-        fate = Fate()
-        fates.apply(fate, faults, self.settings)
-        timeline = lifecycle.plan(rng, self.settings, model.duration(payload))
-        job = self.generator.prepare(model, payload, rng)
-        if model.delivery_mode == "async":
-            await self.clock.sleep(self.settings.submit_seconds / self.settings.speed)
-        refusal = await job.look_at_once()
-        if refusal is None and fate.refusal is not None:
-            refusal = Refusal(500, fate.refusal)
-        request = QueueRequest(
-            request_id=str(uuid.uuid4()),
-            organization=account.organization,
-            user=account.user,
-            key_name=account.name,
-            model=model,
-            payload=payload,
-            payload_digest=_digest(payload),
-            created_at=self.clock.now(),
-            timeline=timeline,
-            amount=amount,
-            object_errors=self.object_error() if refusal or fate.failure else False,
-            fate=fate,
-            reads_per_step=self.settings.reads_per_step if self.settings.transitions == "reads" else None,
-        )
-        if refusal is not None:
-            if refusal.status >= 500:
-                self._leave_failed(request, refusal.message)
-            raise refusal
-        await self._begin(request, job)
-        return request
-
-    async def _begin(self, request: QueueRequest, job: Generation) -> None:
-        """Create a request, and generate: at once for a synchronous model, else in the background."""
-        if request.model.delivery_mode == "sync":
-            request.timeline = AT_ONCE
-        self.store.add(request)
-        log.info(
-            "%s: %s is created, $%.2f are held", request.request_id, request.model.id, request.amount / 1e6
-        )
-        if request.fate.failure_after is not None:
-            self.store.schedule(request, request.created_at + request.fate.failure_after)
-        if request.model.delivery_mode == "sync":
-            self._judge(request, await job.run())
-        else:
-            self.generator.start(job, lambda verdict: self._judge(request, verdict))
-
-    def _leave_failed(self, request: QueueRequest, reason: str) -> None:
-        """Leave a failed record in the list, of a POST that was refused (seen)."""
-        request.timeline = AT_ONCE
-        request.billed = False
-        request.finish(Status.FAILED, request.created_at, error=reason)
-        self.store.add(request)
-
-    def _judge(self, request: QueueRequest, verdict: Verdict) -> None:
-        """Note how the generation went; it shows when its time has come."""
-        request.verdict = verdict
-        now = self.clock.now()
-        if verdict.reason is not None:
-            request.object_errors = self.object_error()
-        if verdict.late and self.settings.transitions == "time":
-            late = self.settings.late_failure_seconds / self.settings.speed
-            request.timeline = Timeline(request.timeline.steps, late)
-        self.store.settle(request, now)
-        if request.terminal is None:
-            self.store.schedule(request, request.created_at + request.timeline.done)
-
-    def _finished(self, request: QueueRequest) -> None:
-        """Give the money back for what failed (three users); a cancelled one by the settings."""
-        log.info("%s: %s %s", request.request_id, request.terminal, request.error or "")
-        free = request.terminal is Status.FAILED or (
-            request.terminal is Status.CANCELLED and not self.settings.bill_cancelled
-        )
-        if free and request.billed:
-            request.billed = False
-            self.accounts.organizations[request.organization].release(request.amount)
-
-
-def _envelope(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return model id and payload of a submission's body.
-
-    :raises Refusal: 400 (the texts are assumed).
-    """
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, "invalid request body: not JSON") from error
-    if not isinstance(content, dict) or not isinstance(content.get("model"), str) or not content["model"]:
-        raise Refusal(400, "invalid request body: model (Required parameter is missing)")
-    if not isinstance(content.get("payload"), dict):
-        raise Refusal(400, "invalid request body: payload (Required parameter is missing)")
-    return content["model"], content["payload"]
-
-
-def _digest(payload: dict[str, Any]) -> str:
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    def _override(self, overrides: Overrides, fault: Fault) -> None:
+        fault.apply(overrides, self.settings)
+        overrides.faults.append(fault.in_words())

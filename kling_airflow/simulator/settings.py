@@ -1,8 +1,7 @@
-"""Everything that can be set, from Python, the command line or a TOML file."""
+"""The settings of a simulator, from Python, the command line or a TOML file."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +13,9 @@ DEFAULT_KEY = "gmi-simulator-key"
 class Account(BaseModel):
     """An API key and the organization it belongs to.
 
-    Several accounts may name the same organization: they then share its credit and its hourly limit,
-    which are those of the first of them. A key given for several organizations works for each of them, as
-    X-Organization-ID says, else for the first.
+    Several accounts may name the same organization. They share its credit and its hourly limit,
+    which are those of the first account. A key given for several organizations works for each of them, as
+    X-Organization-ID says, and for the first one if a call has no such header.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,65 +26,70 @@ class Account(BaseModel):
     organization: str = "org-simulator"
     user: str = "user-simulator"
     credit_usd: float | None = Field(default=None, ge=0)
-    """What the organization can spend; None is endless."""
+    """What the organization can spend; None is no limit."""
     requests_per_hour: int | None = Field(default=None, ge=0)
-    """POSTs to /requests in any 3600 s; None is endless (the service's figures are unpublished)."""
+    """POSTs to /requests in any 3600 s; None is no limit. The vendor does not publish its limits."""
     models: tuple[str, ...] | None = None
-    """Model ids the key is entitled to; None is all of them."""
+    """Model ids that the key may use; None is every model."""
 
 
 def default_accounts() -> tuple[Account, ...]:
-    """Return the one account there is when none is set."""
+    """Return the account of a simulator whose settings name none."""
     return (Account(key=DEFAULT_KEY),)
 
 
 class Settings(BaseModel):
-    """How the simulated service behaves; each default is the contract's word, or its stricter reading."""
+    """How the simulated service behaves.
+
+    Each default is what the vendor documents or users observed, or else the stricter choice.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Time
     speed: float = Field(default=1.0, gt=0)
-    """How many times faster than the real service work is done; timestamps stay those of the clock."""
+    """How many times faster than the real service the simulator works; timestamps are the clock's."""
     seed: int = 0
-    """Decides every choice the simulator makes by chance. Ids are always unique."""
+    """The seed of every random choice. Ids are unique whatever the seed is."""
     transitions: Literal["time", "reads", "immediate"] = "time"
-    """What moves a request on: time, the number of times it is read, or nothing (it is terminal at once)."""
+    """What moves a request on: time, the number of its reads, or nothing (it ends at once)."""
     reads_per_step: int = Field(default=2, ge=1)
     generation_seconds: float | None = Field(default=None, ge=0)
-    """How long a generation takes at speed 1; None is the usual 165 s for 5 s of clip, give or take."""
+    """How long a generation takes at speed 1; None is about 165 s for a clip of 5 s, 15 % more or less."""
     submit_seconds: float = Field(default=1.0, ge=0)
     """How long the POST of a Kling model takes at speed 1: it calls the upstream vendor before it answers."""
     late_failure_seconds: float = Field(default=600.0, ge=0)
-    """When unreachable media makes a request fail, if not at once; at speed 1."""
+    """Seconds after which unreachable media fails a request that was accepted, at speed 1."""
     clock_skew_seconds: float = Field(default=0.0, allow_inf_nan=False)
-    """How far the service's clock is ahead of this machine's: its timestamps and its Date header."""
+    """How far the service's timestamps and Date header are ahead of this machine's clock, in seconds."""
 
     # Clips
     render: Literal["full", "fast"] = "full"
-    """`full` makes each clip of its frames; `fast` hands out one tiny clip per duration, for load tests."""
+    """`full` renders each clip from its frames; `fast` has one tiny clip for each duration."""
     render_workers: int = Field(default=1, ge=1)
     media_dir: Path | None = None
-    """Where clips are kept and looked up by content; None is a folder of its own, removed at the end."""
+    """The folder of the rendered clips, by content; None is a temporary folder."""
     fetch_frames: bool = True
-    """Whether frames given as URLs are fetched and checked. Off is kinder than the service."""
+    """Whether frames given as URLs are fetched and checked. If not, bad frames are accepted."""
     frame_timeout: float = Field(default=10.0, gt=0)
 
     # Addresses
     public_url: str | None = None
-    """What media and upload URLs begin with, for a proxy in front; None is the address listened on."""
+    """The beginning of media and upload URLs, for a proxy; None is the simulator's own address."""
     upload_expiry_seconds: float = Field(default=900.0, gt=0)
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names that calls may name, besides localhost, the address listened on and `public_url`'s host."""
 
-    # What nobody has established
+    # Behavior that is not known of the service
     strict_enums: bool = False
-    """Refuse integers where an enum of strings is documented, as a sibling model does."""
+    """Refuse integers for an enum of strings, as two users saw another model do."""
     unknown_keys: Literal["refuse", "ignore"] = "refuse"
     list_needs_model: bool = False
     """A list without `model_id` is answered 200 and empty."""
     list_outcomes: bool = True
     """Whether rows of the list carry their outcome."""
     list_lag_seconds: float = Field(default=0.0, ge=0)
-    """How far the list lags behind the requests by id."""
+    """How far the list lags behind the requests by id, in seconds."""
     cancel: Literal["supported", "404", "405"] = "supported"
     bill_cancelled: bool = False
     payload_echo: Literal["whole", "empty"] = "whole"
@@ -94,9 +98,9 @@ class Settings(BaseModel):
     """Whether Base64 frames may begin with `data:`."""
     max_body_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
     error_shape: Literal["string", "object", "mixed"] = "mixed"
-    """The shape of `error`, in HTTP answers and outcomes; `mixed`: every third is an object."""
+    """The type of `error` in HTTP answers and outcomes; `mixed`: every third error is an object."""
     unreachable_frames: Literal["refused", "late", "either"] = "either"
-    """A frame that can't be fetched: 500 on the POST, failed ten minutes later, or one of the two."""
+    """A frame that can't be fetched: 500 on the POST, a late failure, or one of both by chance."""
     retry_after: int | None = Field(default=None, ge=0)
     """Seconds in the Retry-After of a 429; None sends no such header."""
 
@@ -112,34 +116,9 @@ class Settings(BaseModel):
             raise ValueError("the same key is given twice for the same organization")
         return accounts
 
-    @field_validator("faults")
-    @classmethod
-    def _faults_exist(cls, faults: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        from kling_airflow.simulator.clock import Clock
-        from kling_airflow.simulator.faults.script import Script
-
-        script = Script(Clock(), 0)
-        for fault in faults:
-            script.add(str(fault.get("name")), {key: fault[key] for key in fault if key != "name"})
-        return faults
-
-
-def load(path: Path, **overrides: Any) -> Settings:
-    """Read settings from a TOML file.
-
-    :param path: the file; its keys are the fields of ``Settings``, accounts are ``[[accounts]]`` tables.
-    :param overrides: what replaces the file's values.
-    :raises ValueError: naming the file, the field and what is wrong with it.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Settings(**(values | overrides))
-    except ValueError as error:
-        raise ValueError(f"{path}: {problems(error)}") from error
-
 
 def problems(error: ValueError) -> str:
-    """Return what is wrong with settings, one field a piece."""
+    """Return what is wrong with settings, each field with its message."""
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(

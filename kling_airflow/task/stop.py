@@ -1,15 +1,28 @@
-"""How a task that is told to end gets out of a wait: a flag, seen where it is safe to see it."""
+"""How a task that is told to end (SIGTERM, ``on_kill``) stops: at a place where no submission is lost.
+
+The signal handler sets a flag and does nothing else, because a call to Airflow in a signal handler
+dead-locks (Airflow 3.3.2). The code that waits checks the flag.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Final, Self
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
 
 from kling_airflow.errors import KlingError, Money
+from kling_airflow.task.state import ended_by_user
 
-_SLICE: Final = 0.5
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.order import Log
+    from kling_airflow.task.options import GenerationOptions
+
+_CHECK_EVERY: Final = 0.5
+"""Seconds of sleep between two checks of the flag."""
 
 
 class Stopped(Exception):
@@ -17,12 +30,12 @@ class Stopped(Exception):
 
 
 class TaskStopped(KlingError, AirflowException):
-    """The task was told to end; where that wasn't its user's wish, the next try goes on.
+    """The task was told to end. If no user asked for that, the next try goes on.
 
-    :param over: whether a user has ended the task.
+    :param ended: whether a user has ended the task.
     """
 
-    over: bool = False
+    ended: bool = False
 
     @classmethod
     def while_submitting(cls, *, durable: bool) -> Self:
@@ -30,34 +43,37 @@ class TaskStopped(KlingError, AirflowException):
         return cls(
             "The task was stopped while it submitted.",
             money=Money.UNKNOWN,
-            todo="What it may have sent is written down: the next try looks for it before it sends anything."
+            todo="The ledger says what was sent: the next try looks for it before it sends anything."
             if durable
-            else "`durable=False` remembers nothing: look in the GMI Cloud console before you run it again.",
+            else "`durable=False` keeps no record: look in the GMI Cloud console before the task runs again.",
         )
 
     @classmethod
-    def while_waiting(cls, request_id: str, *, over: bool, cancelled: bool) -> Self:
+    def while_waiting(cls, request_id: str, *, ended: bool, cancelled: bool) -> Self:
         """Return the error of a task that was stopped while its request was alive.
 
-        :param over: whether a user has ended the task.
-        :param cancelled: whether the request was cancelled over it.
+        :param ended: whether a user has ended the task.
+        :param cancelled: whether the request was cancelled because of that.
         """
         if cancelled:
-            what = f"The task was ended while it waited, and request {request_id} was cancelled."
+            what = f"A user ended the task while it waited, and request {request_id} was cancelled."
             money, todo = Money.CANCELLED, "Clear the task to submit anew."
-        elif over:
-            what = f"The task was ended while it waited, and request {request_id} goes on."
-            money, todo = Money.HELD, "Clear the task to wait for it and buy nothing."
+        elif ended:
+            what = f"A user ended the task while it waited, and request {request_id} goes on."
+            money, todo = Money.HELD, "Clear the task to wait for the request and buy nothing."
         else:
             what = f"The task was stopped while it waited for request {request_id}; no user has ended it."
-            money, todo = Money.HELD, "The next try waits for it and buys nothing."
-        stopped = cls(what, money=money, todo=todo, request_id=request_id)
-        stopped.over = over
-        return stopped
+            money, todo = Money.HELD, "The next try waits for the request and buys nothing."
+        error = cls(what, money=money, todo=todo, request_id=request_id)
+        error.ended = ended
+        return error
 
     @classmethod
-    def between_two(cls, error: KlingError) -> Self:
-        """Return the error of a task that was stopped before it bought again what had failed."""
+    def before_resubmission(cls, error: KlingError) -> Self:
+        """Return the error of a task that was stopped before it replaced a failed request.
+
+        :param error: how the request failed.
+        """
         return cls(
             f"The task was stopped before it submitted anew. {error.what}",
             money=Money.NOT_BILLED,
@@ -67,27 +83,78 @@ class TaskStopped(KlingError, AirflowException):
 
 
 class StopFlag:
-    """A wish to end, and sleeping that heeds it."""
+    """Says whether the task was told to end, and sleeps no longer than until then."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.is_set = False
 
-    def ask(self) -> None:
-        """Wish that the task ends. Called from a signal handler: sets a flag and nothing else."""
-        self.asked = True
+    def set(self) -> None:
+        """Set the flag. Safe in a signal handler."""
+        self.is_set = True
 
     def check(self) -> None:
-        """Raise :class:`Stopped` if the task is to end."""
-        if self.asked:
+        """Raise :class:`Stopped` if the flag is set."""
+        if self.is_set:
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not on after the task was told to end.
+        """Sleep until the time is over, or the flag is set.
 
-        :raises Stopped: if it was.
+        :raises Stopped: if the flag is set.
         """
         until = time.monotonic() + seconds
         self.check()
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _SLICE))
+            time.sleep(min(left, _CHECK_EVERY))
             self.check()
+
+
+@contextmanager
+def stopping_safely(
+    request_id: str,
+    client: GMIClient,
+    log: Log,
+    context: Mapping[str, Any],
+    options: GenerationOptions,
+) -> Iterator[None]:
+    """Run a wait on a worker; when the task is told to end, cancel the request only if a user wants that.
+
+    :param options: says whether the request is cancelled when a user ends the task (``cancel_on_kill``), and
+        at ``execution_timeout`` (``cancel_on_timeout``).
+    :raises TaskStopped: in place of :class:`Stopped`.
+    """
+    try:
+        yield
+    except Stopped:
+        raise task_stopped(request_id, client, context, options) from None
+    except AirflowTaskTimeout:
+        # A BaseException: nothing between here and the task's end would see it.
+        if options.cancel_on_timeout:
+            cancelled = client.cancel(request_id)
+            log.info("Cancelled request %s at `execution_timeout`: %s.", request_id, cancelled)
+        raise
+
+
+def task_stopped(
+    request_id: str, client: GMIClient, context: Mapping[str, Any], options: GenerationOptions
+) -> TaskStopped:
+    """Cancel the request if a user has ended the task, and return the error to raise.
+
+    In every other case the request stays alive and the next try re-attaches to it. This function asks
+    Airflow, so it must not be called in a signal handler.
+
+    :param options: says whether the request may be cancelled at all (``cancel_on_kill``).
+    """
+    ended = ended_by_user(context["ti"])
+    cancelled = ended and options.cancel_on_kill and client.cancel(request_id)
+    return TaskStopped.while_waiting(request_id, ended=ended, cancelled=cancelled)
+
+
+def raise_if_ended(
+    stop: StopFlag, request_id: str, client: GMIClient, context: Mapping[str, Any], options: GenerationOptions
+) -> None:
+    """Cancel a request, and raise, if a user ended the task while it submitted."""
+    if stop.is_set:
+        error = task_stopped(request_id, client, context, options)
+        if error.ended:
+            raise error

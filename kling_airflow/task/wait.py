@@ -1,92 +1,152 @@
-"""The wait of an operator: look once and defer, or look on until the end, and end well when stopped."""
+"""The wait for a request inside a task, written once for operators and sensors.
+
+The task asks the queue once. If the clip isn't there yet, the task defers to the triggerer, or it asks
+again and again on the worker.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.errors import KlingError, Unreachable
-from kling_airflow.gmi.request import Request
-from kling_airflow.task.state import task_is_over
-from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
+from kling_airflow.polling.decision import Wait
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.polling.decision import Wait
+    from kling_airflow.gmi.request import Request
     from kling_airflow.submission.order import Log
+    from kling_airflow.task.stop import StopFlag
+
+DEFERRAL_SLACK: Final = timedelta(minutes=5)
+"""How much longer than the trigger's own deadline Airflow waits for the trigger. Airflow's timeout is only a
+safety net: the trigger keeps the deadline itself and says what happened."""
 
 
-def watch(
-    wait: Wait,
-    client: GMIClient,
-    log: Log,
+def begin_wait(
+    request_id: str,
     *,
-    interval: float,
-    stopping: StopFlag,
-    context: Mapping[str, Any],
-    cancel_on_kill: bool,
-    cancel_on_timeout: bool,
-    defer: Callable[[], None] | None,
-) -> Request:
-    """Return the request when its clip is there.
+    timeout: float,
+    unreachable_after: float,
+    started_at: float | None = None,
+    submitted_at: float | None = None,
+) -> Wait:
+    """Return a wait for a request; all durations are seconds.
 
-    :param interval: seconds between two looks.
-    :param stopping: whether the task was told to end.
-    :param defer: gives the worker slot back after the first look; None to look on here.
-    :raises KlingError: whatever ended the wait.
+    :param timeout: when the wait gives up, counted from its start.
+    :param unreachable_after: time without any good response after which the wait gives up.
+    :param started_at: when the wait began, in Unix seconds; None for now.
+    :param submitted_at: when the queue took the request, in Unix seconds; None if that isn't known.
     """
-    last_answer_at: float | None = None
-    try:
+    started_at = time.time() if started_at is None else started_at
+    return Wait(
+        request_id=request_id,
+        started_at=started_at,
+        deadline=started_at + timeout,
+        unreachable_after=unreachable_after,
+        submitted_at=submitted_at,
+    )
+
+
+def defer_until_done(
+    task: BaseOperator,
+    wait: Wait,
+    *,
+    gmi_conn_id: str,
+    model: str,
+    poll_interval: float,
+    cancel_on_kill: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+) -> None:
+    """Defer a task until the wait is over; its ``execute_complete`` then gets the trigger's event.
+
+    :param gmi_conn_id: the queue's connection.
+    :param model: the request's model; the triggerer needs it to read many requests with one list call.
+    :param poll_interval: seconds between two polls of one request.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task.
+    :param kwargs: what ``execute_complete`` gets besides; plain JSON.
+    """
+    from kling_airflow.triggers.request import GMICloudRequestTrigger
+
+    task.defer(
+        trigger=GMICloudRequestTrigger(
+            gmi_conn_id=gmi_conn_id,
+            request_id=wait.request_id,
+            model=model,
+            poll_interval=poll_interval,
+            started_at=wait.started_at,
+            deadline=wait.deadline,
+            unreachable_after=wait.unreachable_after,
+            cancel_on_kill=cancel_on_kill,
+        ),
+        method_name="execute_complete",
+        kwargs=dict(kwargs) if kwargs else None,
+        timeout=timedelta(seconds=wait.deadline - wait.started_at) + DEFERRAL_SLACK,
+    )
+
+
+class WorkerWait:
+    """The part of a wait that runs on a worker.
+
+    :param wait: the request and the deadlines.
+    :param client: the queue's client.
+    :param log: where each poll is told.
+    :param poll_interval: seconds between two polls.
+    """
+
+    def __init__(self, wait: Wait, client: GMIClient, log: Log, *, poll_interval: float) -> None:
+        self.wait = wait
+        self.client = client
+        self.log = log
+        self.poll_interval = poll_interval
+        self._last_response_at: float | None = None
+        self._retry_after: float | None = None
+
+    def poll(self) -> Request | None:
+        """Ask the queue once; return the request if its clip is there, None if the wait goes on.
+
+        :raises KlingError: the error that ends the wait.
+        """
+        seen: Request | KlingError
+        try:
+            seen = self.client.get(self.wait.request_id)
+        except KlingError as error:
+            seen = error
+        now = time.time()
+        end = self.wait.decide(seen, now=now, last_answer_at=self._last_response_at)
+        if isinstance(end, KlingError):
+            raise end
+        if end is not None:
+            return end
+        if isinstance(seen, KlingError):
+            self.log.warning("Request %s: %s Waiting on.", self.wait.request_id, seen.what)
+        else:
+            self._last_response_at = now
+            self.log.info("Request %s is %s.", self.wait.request_id, seen.status_text)
+        self._retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
+        return None
+
+    def until_done(self, stop: StopFlag, *, defer: Callable[[], None] | None) -> Request:
+        """Return the request when its clip is there.
+
+        :param stop: set when the task is told to end.
+        :param defer: called after the first poll, to give the worker slot back; None to stay on the worker.
+        :raises KlingError: the error that ends the wait.
+        :raises Stopped: if the task was told to end.
+        """
         while True:
-            stopping.check()
-            seen = _look(client, wait.request_id)
-            now = time.time()
-            end = wait.decide(seen, now=now, last_answer_at=last_answer_at)
-            if isinstance(end, KlingError):
-                raise end
-            if end is not None:
-                return end
+            stop.check()
+            request = self.poll()
+            if request is not None:
+                return request
             if defer is not None:
                 defer()
-            if isinstance(seen, KlingError):
-                log.warning("Request %s: %s Waiting on.", wait.request_id, seen.what)
-            else:
-                last_answer_at = now
-                log.info("Request %s is %s.", wait.request_id, seen.status_text)
-            retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
-            stopping.sleep(wait.next_look(now, interval, retry_after=retry_after))
-    except Stopped:
-        raise stopped(wait.request_id, client, context, cancel=cancel_on_kill) from None
-    except AirflowTaskTimeout:
-        # A BaseException: nothing between here and the task's end would see it.
-        if cancel_on_timeout:
-            log.info(
-                "Cancelled request %s at `execution_timeout`: %s.",
-                wait.request_id,
-                client.cancel(wait.request_id),
-            )
-        raise
+            stop.sleep(self._pause())
 
-
-def _look(client: GMIClient, request_id: str) -> Request | KlingError:
-    try:
-        return client.get(request_id)
-    except KlingError as error:
-        return error
-
-
-def stopped(request_id: str, client: GMIClient, context: Mapping[str, Any], *, cancel: bool) -> TaskStopped:
-    """Cancel the request if a user has ended the task; in every other case the next try re-attaches.
-
-    It talks to Airflow and must not be called in a signal handler.
-
-    :param cancel: whether it may be cancelled at all.
-    :return: the error to raise.
-    """
-    over = task_is_over(context["ti"])
-    return TaskStopped.while_waiting(
-        request_id, over=over, cancelled=over and cancel and client.cancel(request_id)
-    )
+    def _pause(self) -> float:
+        """Return the seconds until the next poll."""
+        return self.wait.next_look(time.time(), self.poll_interval, retry_after=self._retry_after)

@@ -94,9 +94,9 @@ class GMICloudRequestTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the request, but only if the task's state says that its user ended it."""
         if self.cancel_on_kill and not self._fired:
-            from kling_airflow.task.state import cancel_if_over
+            from kling_airflow.task.state import cancel_if_ended
 
-            await cancel_if_over(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
+            await cancel_if_ended(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
 
     async def _end(self) -> Request | KlingError:
         from kling_airflow.triggers.poller_connection import connect

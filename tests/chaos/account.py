@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kling_airflow.simulator.billing import LedgerEntry
+    from kling_airflow.simulator.queue.billing import LedgerEntry
     from tests.e2e.cluster import Row
 
 COLUMNS = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator import calls
-from kling_airflow.simulator.faults.kinds import KINDS, Kind, Stage
+from kling_airflow.simulator.faults.registry import FaultType, Stage
+from kling_airflow.simulator.faults.table import FAULT_TYPES
+from kling_airflow.simulator.queue import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,15 +51,15 @@ def put_in_force(simulator: Simulator, share: float) -> int:
     return len(planned)
 
 
-def _plan() -> Iterator[tuple[str, Kind]]:
-    for kind in KINDS.values():
+def _plan() -> Iterator[tuple[str, FaultType]]:
+    for kind in FAULT_TYPES.values():
         if kind.name not in LEFT_OUT and kind.stage is not Stage.LISTENER:  # that one is the killer's
             for call in STRUCK:
                 if call in kind.calls and _makes_sense(kind, call):
                     yield call, kind
 
 
-def _makes_sense(kind: Kind, call: str) -> bool:
+def _makes_sense(kind: FaultType, call: str) -> bool:
     """Whether a kind that can strike any call belongs to this one."""
     media = kind.name.startswith("media-")
     return media == (call == calls.MEDIA) or (kind.stage is Stage.AFTER and call == calls.MEDIA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kling_airflow.simulator.billing import LedgerEntry
+from kling_airflow.simulator.queue.billing import LedgerEntry
 from tests.chaos.account import Account, settle
 
 BUYER = "clip.generate"

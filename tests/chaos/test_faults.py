@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kling_airflow.simulator.faults.kinds import KINDS
+from kling_airflow.simulator.faults.table import FAULT_TYPES
 from tests.chaos.faults import LEFT_OUT, STRUCK, put_in_force
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_every_kind_is_in_force_or_left_out_for_a_reason(gmi_simulator: Simulator) -> None:
     put_in_force(gmi_simulator, 0.2)
     in_force = {fault["name"] for fault in gmi_simulator.faults.list()}
-    assert in_force | set(LEFT_OUT) | {"refused"} == set(KINDS)
+    assert in_force | set(LEFT_OUT) | {"refused"} == set(FAULT_TYPES)
     assert not in_force & set(LEFT_OUT)
 
 

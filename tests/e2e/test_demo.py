@@ -39,7 +39,7 @@ def demo(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes
         process.wait(timeout=60)
 
 
-def test_two_photographs_become_a_clip_and_ctrl_c_ends_it_all(tmp_path: Path) -> None:
+def test_two_photographs_become_a_clip_and_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     with demo(tmp_path, "--no-sound", "--duration", "3", "--keep") as (process, shown):
         text = wait_for_text(process, shown, "until you press Ctrl-C")
         for line in (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from kling_airflow.simulator.billing import LedgerEntry
+    from kling_airflow.simulator.queue.billing import LedgerEntry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
 LINES = ("before-intent", "after-intent", "after-answer", "after-persisting")
@@ -92,7 +92,7 @@ def test_the_process_dies_at_a_line(world: World, paused: dict[str, Run], line: 
     assert ("Re-attached to request" in said) == (line == "after-persisting")
 
 
-def test_the_process_dies_while_its_post_is_answered(world: World) -> None:
+def test_the_process_dies_during_its_post(world: World) -> None:
     world.simulator.faults.add("late-answer", contains="dies-in-flight", seconds=60)
     run = world.start("deferred", "dies-in-flight")
     entry = run.wait_until_ordered()
@@ -101,7 +101,7 @@ def test_the_process_dies_while_its_post_is_answered(world: World) -> None:
     assert "Adopted request" in run.log()
 
 
-def test_the_whole_worker_is_lost_while_its_post_is_answered(world: World) -> None:
+def test_the_whole_worker_is_lost_during_its_post(world: World) -> None:
     world.simulator.faults.add("late-answer", contains="worker-lost", seconds=60)
     run = world.start("deferred", "worker-lost")
     entry = run.wait_until_ordered()
@@ -169,7 +169,7 @@ def test_marked_while_it_is_deferred_is_cancelled(world: World, state: str) -> N
     require_cancelled(run, entry.request_id)
 
 
-def test_marked_failed_with_its_whole_run_it_is_cancelled(world: World) -> None:
+def test_a_task_marked_failed_with_its_whole_run_is_cancelled(world: World) -> None:
     run = world.start("deferred", "run-given-up", duration=LONG)
     entry = wait_in_a_triggerer(run)
     world.cluster.api.mark_run(run.dag_id, run.name, "failed")
@@ -193,7 +193,7 @@ def test_a_ledger_in_a_folder_outlives_the_run_that_was_deleted(world: World) ->
     assert "Re-attached to request" in again.log()
 
 
-def test_one_of_a_mapped_task_is_marked_failed_and_only_it_is_cancelled(world: World) -> None:
+def test_only_the_mapped_instance_that_is_marked_failed_is_cancelled(world: World) -> None:
     api = world.cluster.api
     run = world.start("twins", "one-twin", duration=LONG)
     instances = lambda: api.instances(run.dag_id, run.name, "generate")  # noqa: E731
@@ -236,7 +236,7 @@ def test_cleared_while_deferred_and_the_next_try_starts_slowly(world: World) -> 
     assert CANCEL not in billed.calls
 
 
-def test_a_triggerer_dies_with_what_waits_in_it(world: World) -> None:
+def test_a_triggerer_dies_with_its_triggers(world: World) -> None:
     run = world.start("deferred", "triggerer-dies", duration=LONG)
     wait_in_a_triggerer(run)
     name = triggerer_of(run)
@@ -275,7 +275,7 @@ def triggerer_of(run: Run) -> str:
     return str(job["unixname"]) if job else ""
 
 
-def test_twins_of_one_mapped_task_lose_both_answers(world: World) -> None:
+def test_two_instances_of_one_mapped_task_lose_both_responses(world: World) -> None:
     world.simulator.faults.add("reset-after", contains="twins", times=2)
     run = world.start("twins", "twins")
     assert run.wait_until_over() == "success", run.log()
@@ -286,7 +286,7 @@ def test_twins_of_one_mapped_task_lose_both_answers(world: World) -> None:
     assert landed == {entry.request_id for entry in orders}
 
 
-def test_what_died_before_the_post_is_sent_once_it_is_proven_absent(
+def test_a_submission_that_died_before_its_post_is_sent_when_its_absence_is_proven(
     world: World, paused: dict[str, Run]
 ) -> None:
     run = paused["after-intent"]
@@ -300,14 +300,14 @@ def test_what_died_before_the_post_is_sent_once_it_is_proven_absent(
     assert "Sending again is safe" in run.log()
 
 
-def test_what_a_replaced_worker_sent_is_found_and_not_sent_again(world: World, stalled: Run) -> None:
+def test_the_request_of_a_replaced_worker_is_found_and_not_sent_again(world: World, stalled: Run) -> None:
     """Both tries speak of one marker, and so of one request."""
     stalled.require_one_landed(timeout=240)
     assert len(stalled.orders()) == 1
     assert "Adopted request" in stalled.log()
 
 
-def test_the_scheduler_is_lost_with_its_workers_while_a_post_is_answered(world: World) -> None:
+def test_the_scheduler_is_lost_with_its_workers_during_a_post(world: World) -> None:
     """The last of all: it takes every other run's worker along."""
     world.simulator.faults.add("late-answer", contains="scheduler-lost", seconds=20)
     run = world.start("deferred", "scheduler-lost")

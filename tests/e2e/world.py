@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kling_airflow.simulator import Simulator
-    from kling_airflow.simulator.billing import LedgerEntry
+    from kling_airflow.simulator.queue.billing import LedgerEntry
 
 T = TypeVar("T")
 MODEL = "kling-v3-image-to-video"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.gmi import catalog
 from kling_airflow.models import IMAGE_TO_VIDEO
-from kling_airflow.simulator.catalog import MODELS
+from kling_airflow.simulator.queue.catalog import MODELS
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

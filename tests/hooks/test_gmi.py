@@ -93,7 +93,7 @@ def ceiling(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> float:
     return asyncio.run(read())
 
 
-def test_the_ceiling_of_calls_is_the_connections_or_the_configurations(
+def test_the_rate_limit_is_the_connections_or_the_configurations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert ceiling(monkeypatch) == 50
@@ -105,7 +105,7 @@ def test_the_ceiling_of_calls_is_the_connections_or_the_configurations(
 
 
 @pytest.mark.parametrize("value", [0, -1, "many", "nan", "inf", [], "0"])
-def test_a_ceiling_that_is_none_is_named(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_rate_limit_is_named(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidArgument, match=r"connection's `max_calls_per_second` is .*number above 0"):
         ceiling(monkeypatch, max_calls_per_second=value)
     monkeypatch.setenv("AIRFLOW__KLING__MAX_CALLS_PER_SECOND", "0")
@@ -113,7 +113,7 @@ def test_a_ceiling_that_is_none_is_named(value: Any, monkeypatch: pytest.MonkeyP
         ceiling(monkeypatch)
 
 
-def test_all_who_wait_in_a_loop_share_a_poller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_waiters_of_a_loop_share_a_poller(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "http://queue.example")
 
     async def read() -> bool:

@@ -41,7 +41,7 @@ def waiting(image: str, **fields: Any) -> Any:
     return operator(image, **({"wait_for_completion": True} | fields))
 
 
-class TestOneResult:
+class TestEveryPathReturnsTheSame:
     """The same clip, the same XComs and links, however the task came by its request."""
 
     @both_modes
@@ -140,23 +140,23 @@ class TestDeferring:
             (Unauthorized("k"), exceptions.Unauthorized),
         ],
     )
-    def test_what_ended_the_wait_is_raised(self, error: Any, kind: type[Exception]) -> None:
+    def test_the_error_that_ended_the_wait_is_raised(self, error: Any, kind: type[Exception]) -> None:
         with pytest.raises(kind) as caught:
             waiting("s3://b/a.png").execute_complete(context(), to_event(error))
         assert str(caught.value) == str(error)
 
     @pytest.mark.parametrize("event", [None, {}, "done", {"state": "paused"}, {"state": "done"}])
-    def test_an_event_that_can_not_be_read_is_an_error_that_a_retry_mends(self, event: Any) -> None:
+    def test_an_unreadable_event_is_an_error_that_a_retry_mends(self, event: Any) -> None:
         with pytest.raises(exceptions.Unreachable, match="alive in the queue") as caught:
             waiting("s3://b/a.png").execute_complete(context(), event)
         assert not isinstance(caught.value, AirflowFailException)
 
 
-class TestBuyingAgain:
+class TestResubmitting:
     """A failed generation costs nothing, so it may be bought again: counted, and after a pause."""
 
     @both_modes
-    def test_what_failed_for_a_passing_reason(
+    def test_a_passing_failure_is_submitted_again(
         self, queue: Simulator, rocket: str, mode: dict[str, Any]
     ) -> None:
         store, given = TaskStateStore(), context()
@@ -305,7 +305,7 @@ class TestBeingStopped:
     @pytest.mark.parametrize(
         "state", ["running", "queued", "up_for_retry", "restarting", "deferred", None, OSError("no answer")]
     )
-    def test_in_every_other_case_the_request_lives_and_the_next_try_has_it(
+    def test_in_every_other_state_the_request_stays_alive_for_the_next_try(
         self, queue: Simulator, rocket: str, states: dict[str, Any], state: Any
     ) -> None:
         states["answer"] = state
@@ -314,10 +314,10 @@ class TestBeingStopped:
         (entry,) = queue.ledger()
         assert entry.outcome == "queued"
         assert "alive in the queue; its clip is paid for when it succeeds." in str(error)
-        assert "The next try waits for it and buys nothing" in str(error)
+        assert "The next try waits for the request and buys nothing" in str(error)
         assert operator(rocket).execute(context(store)) == entry.request_id
 
-    def test_who_wants_no_cancel_gets_none(
+    def test_without_cancel_on_kill_nothing_is_cancelled(
         self, queue: Simulator, rocket: str, states: dict[str, Any]
     ) -> None:
         states["answer"] = "failed"
@@ -325,7 +325,7 @@ class TestBeingStopped:
         assert queue.ledger()[0].outcome == "queued"
         assert "goes on" in str(error)
 
-    def test_a_cancel_that_fails_is_told(self, queue: Simulator, rocket: str, states: dict[str, Any]) -> None:
+    def test_a_failed_cancel_is_reported(self, queue: Simulator, rocket: str, states: dict[str, Any]) -> None:
         states["answer"] = "failed"
         queue.faults.add("http-error", call="DELETE /requests/{id}", status=404, message="not found")
         assert "goes on" in str(self.stopped(queue, waiting(rocket, deferrable=False)))
@@ -360,7 +360,7 @@ class TestBeingStopped:
         assert entry.outcome == outcome
 
     @pytest.mark.parametrize(("durable", "words"), [(True, "looks for it before"), (False, "look in the")])
-    def test_while_it_looks_for_a_lost_answer(
+    def test_a_stop_while_a_lost_request_is_looked_for(
         self, queue: Simulator, rocket: str, states: dict[str, Any], durable: bool, words: str
     ) -> None:
         queue.faults.add("reset-before", call="POST /requests")
@@ -377,7 +377,7 @@ class TestTimingOut:
     @both_modes
     @pytest.mark.parametrize(
         ("cancel", "outcome", "words"),
-        [(False, "queued", "alive in the queue"), (True, "cancelled", "It was cancelled")],
+        [(False, "queued", "alive in the queue"), (True, "cancelled", "The request was cancelled")],
     )
     def test_the_request_is_cancelled_only_if_asked_to(
         self, queue: Simulator, rocket: str, cancel: bool, outcome: str, words: str, mode: dict[str, Any]
@@ -400,12 +400,12 @@ class TestTimingOut:
         assert clip["request_id"] == queue.ledger()[1].request_id
 
     @both_modes
-    def test_a_cancel_that_fails_is_told(self, queue: Simulator, rocket: str, mode: dict[str, Any]) -> None:
+    def test_a_failed_cancel_is_reported(self, queue: Simulator, rocket: str, mode: dict[str, Any]) -> None:
         queue.faults.add("stuck-queued")
         queue.faults.add("http-error", call="DELETE /requests/{id}", status=405, message="no")
         with pytest.raises(
             exceptions.GenerationTimeout,
-            match=r"alive in the queue; its clip .*\. Cancelling it failed",
+            match=r"alive in the queue; its clip .*\. Cancelling the request failed",
         ):
             finish(waiting(rocket, timeout=0.05, cancel_on_timeout=True, **mode), context())
 
@@ -440,7 +440,7 @@ class TestTimingOut:
 
 
 class TestAdopting:
-    def test_a_request_a_person_names_is_taken(self, queue: Simulator, rocket: str) -> None:
+    def test_a_named_request_is_adopted(self, queue: Simulator, rocket: str) -> None:
         request_id = operator(rocket).execute(context())
         store = TaskStateStore()
         made = operator(rocket, adopt_request_id=f" {request_id}\n")
@@ -449,7 +449,7 @@ class TestAdopting:
         assert posts(queue) == 1
 
     @pytest.mark.parametrize("nothing", [None, "", "None", " "])
-    def test_what_templates_make_of_none_is_none(self, queue: Simulator, rocket: str, nothing: Any) -> None:
+    def test_an_empty_template_adopts_nothing(self, queue: Simulator, rocket: str, nothing: Any) -> None:
         operator(rocket, adopt_request_id=nothing).execute(context())
         assert posts(queue) == 1
 
@@ -458,20 +458,20 @@ class TestAdopting:
             operator(rocket, adopt_request_id="no-such-request").execute(context())
         assert posts(queue) == 0
 
-    def test_one_that_only_the_list_shows(self, queue: Simulator, rocket: str) -> None:
+    def test_a_request_that_only_the_list_shows(self, queue: Simulator, rocket: str) -> None:
         queue.faults.add("hidden-by-id")
         request_id = operator(rocket).execute(context())
         assert operator(rocket, adopt_request_id=request_id).execute(context()) == request_id
         assert posts(queue) == 1
 
-    def test_one_of_another_model(self, queue: Simulator, rocket: str) -> None:
+    def test_a_request_of_another_model(self, queue: Simulator, rocket: str) -> None:
         from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 
         other = KlingTextToVideoOperator(task_id="submit", prompt="rise").execute(context())
         with pytest.raises(exceptions.InvalidArgument, match=r"text-to-video.*image-to-video"):
             operator(rocket, adopt_request_id=other).execute(context())
 
-    def test_one_that_conflicts(self, queue: Simulator, rocket: str) -> None:
+    def test_a_request_beside_the_one_the_order_has(self, queue: Simulator, rocket: str) -> None:
         store = TaskStateStore()
         mine = operator(rocket).execute(context(store))
         other = operator(rocket).execute(context())
@@ -479,7 +479,7 @@ class TestAdopting:
             operator(rocket, adopt_request_id=other).execute(context(store))
         assert operator(rocket, adopt_request_id=other, take=2).execute(context(store)) == other
 
-    def test_instead_of_a_submission_whose_answer_was_lost(
+    def test_in_place_of_a_lost_request(
         self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("kling_airflow.submission.recover.LOOKS", (0.0,))
@@ -490,7 +490,7 @@ class TestAdopting:
         other = operator(rocket).execute(context())
         assert operator(rocket, adopt_request_id=other).execute(context(store)) == other
 
-    def test_once_adopted_it_is_like_any_other(self, queue: Simulator, rocket: str) -> None:
+    def test_an_adopted_request_that_failed_is_submitted_again(self, queue: Simulator, rocket: str) -> None:
         queue.faults.add("failed-rate-limit")
         failed = operator(rocket).execute(context())
         store, made = TaskStateStore(), waiting(rocket, adopt_request_id=failed, deferrable=False)
@@ -509,10 +509,10 @@ def _late(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     return given
 
 
-class TestComingBack:
+class TestPausing:
     """A long "not now" gives the worker slot back; what was asked for stays bounded."""
 
-    def test_it_is_sat_out_in_the_triggerer(self, queue: Simulator, rocket: str) -> None:
+    def test_a_long_pause_is_spent_in_the_triggerer(self, queue: Simulator, rocket: str) -> None:
         queue.faults.add("rate-limited", call="POST /requests", retry_after=300)
         made, given = operator(rocket, submit_timeout=1000), context()
         deferred = deferral(lambda: made.execute(given))
@@ -540,19 +540,19 @@ class TestComingBack:
         assert queue.ledger() == []
 
     @pytest.mark.parametrize("fields", [{"durable": False}, {"deferrable": False}])
-    def test_else_on_the_worker(
+    def test_a_pause_that_must_not_defer_is_spent_on_the_worker(
         self, queue: Simulator, rocket: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slept: list[float] = []
         monkeypatch.setattr(
-            "kling_airflow.task.stop.Stopping.sleep", lambda _, seconds: slept.append(seconds)
+            "kling_airflow.task.stop.StopFlag.sleep", lambda _, seconds: slept.append(seconds)
         )
         queue.faults.add("rate-limited", call="POST /requests", retry_after=300)
         operator(rocket, **fields).execute(context())
         assert slept == [300]
         assert len(queue.ledger()) == 1
 
-    def test_a_lost_answer_is_looked_for_by_and_by(
+    def test_a_lost_request_is_looked_for_again_after_a_pause(
         self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("kling_airflow.submission.recover.LOOKS", (0.0,))

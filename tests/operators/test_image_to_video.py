@@ -14,11 +14,13 @@ from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.simulator import Simulator
 from kling_airflow.simulator.settings import Account
 from tests.airflow_context import TaskStateStore, connect, context
+from tests.tasks import ask, posts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+TURBO = "kling-3.0-turbo-i2v"
 POOR = Account(key="poor-key", name="poor", organization="org-poor", credit_usd=0.5)
 RICH = Account(key="rich-key", name="rich")
 
@@ -44,10 +46,6 @@ def hubble(frames: Path) -> str:
 
 def operator(image: str, **fields: Any) -> KlingImageToVideoOperator:
     return KlingImageToVideoOperator(**({"task_id": "submit", "image": image, "prompt": "rise"} | fields))
-
-
-def posts(simulator: Simulator) -> int:
-    return simulator.calls().get("POST /requests", 0)
 
 
 class TestSubmitting:
@@ -175,7 +173,7 @@ class TestOnce:
         "fault", ["reset-after", "deadline-exceeded-created", "bad-gateway-created", "without-request-id"]
     )
     @pytest.mark.parametrize("delivery", ["upload", "base64"])
-    def test_a_lost_answer_is_found_by_its_marker(
+    def test_a_lost_request_is_found_by_its_marker(
         self, simulator: Simulator, rocket: str, fault: str, delivery: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         simulator.faults.add(fault, call="POST /requests")
@@ -240,7 +238,7 @@ class TestOnce:
 class TestRemembering:
     """What was bought before is never spoken of as unspent, and never lost for what is wrong now."""
 
-    def test_a_frame_that_is_gone_does_not_read_as_unspent(
+    def test_a_missing_frame_does_not_read_as_no_money_spent(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
         from urllib.parse import urlsplit
@@ -260,7 +258,9 @@ class TestRemembering:
     def test_a_lower_limit_does_not_hide_what_was_bought(self, simulator: Simulator, rocket: str) -> None:
         store = TaskStateStore()
         request_id = operator(rocket).execute(context(store))
-        assert operator(rocket, max_cost_usd=0.1).execute(context(store)) == request_id
+        templated = operator(rocket, max_cost_usd="{{ limit }}")
+        templated.render_template_fields({"limit": 0.1})
+        assert templated.execute(context(store)) == request_id
 
     def test_a_url_that_can_not_be_read_this_time_is_the_same_order(
         self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
@@ -280,6 +280,90 @@ class TestRemembering:
         again = operator(f"{url}?signature=2", image_delivery="url").execute(context(store))
         assert again == request_id
         assert posts(simulator) == 1
+
+
+class TestKling3Turbo:
+    """Another model of the same operator, by its entry in the table of models."""
+
+    def test_end_to_end(self, simulator: Simulator, rocket: str) -> None:
+        made = operator(
+            rocket, model=TURBO, prompt=None, resolution="1080p", duration=5, max_cost_usd=0.7,
+            wait_for_completion=True, deferrable=False, poll_interval=0.01,
+        )  # fmt: skip
+        clip = made.execute(context())
+        (entry,) = simulator.ledger()
+        assert entry.amount_microusd == 700_000
+        assert (clip["request_id"], clip["model"], clip["cost_usd"]) == (entry.request_id, TURBO, 0.7)
+        assert (clip["duration"], clip["sound"]) == (5, False)
+        payload = ask(simulator, entry.request_id).payload
+        assert set(payload) == {"first_frame", "duration", "resolution"}
+        assert payload["resolution"] == "1080p"
+
+    def test_a_lost_request_is_found_by_its_marker(self, simulator: Simulator, rocket: str) -> None:
+        simulator.faults.add("reset-after", call="POST /requests")
+        request_id = operator(rocket, model=TURBO).execute(context())
+        assert [entry.request_id for entry in simulator.ledger()] == [request_id]
+
+    def test_another_model_is_another_order(self, simulator: Simulator, rocket: str) -> None:
+        store = TaskStateStore()
+        assert operator(rocket).execute(context(store)) != operator(rocket, model=TURBO).execute(
+            context(store)
+        )
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"sound": True}, ["`sound` is given", "it has image, prompt, duration, resolution"]),
+            ({"negative_prompt": "rain"}, ["`negative_prompt` is given", "it has image, prompt"]),
+            ({"image_tail": "s3://b/end.png"}, ["`image_tail` is given", "it has image, prompt"]),
+            ({"resolution": "4k"}, ["`resolution` is '4k'", "720p, 1080p"]),
+            ({"max_cost_usd": 0.5}, ["max_cost_usd", "0.5", "$0.56"]),
+        ],
+    )
+    def test_what_the_model_does_not_take_is_refused_when_the_dag_is_parsed(
+        self, fields: dict[str, Any], words: list[str]
+    ) -> None:
+        with pytest.raises(exceptions.InvalidArgument) as caught:
+            operator("s3://b/start.png", model=TURBO, **fields)
+        for word in [*words, "No money was spent"]:
+            assert word in str(caught.value)
+        assert "first_frame" not in str(caught.value)
+
+    def test_a_templated_model_is_checked_when_the_task_runs(self, simulator: Simulator, rocket: str) -> None:
+        made = operator(rocket, model="{{ model }}", sound="{{ sound }}")
+        made.render_template_fields({"model": TURBO, "sound": True})
+        with pytest.raises(exceptions.InvalidArgument, match=r"`sound` is given.*it has image"):
+            made.execute(context())
+        assert posts(simulator) == 0
+
+
+class TestWhenTheDagIsParsed:
+    """A literal mistake is an import error of the DAG, before any task runs."""
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"duration": 20}, ["duration", "20", "3 to 15"]),
+            ({"prompt": ""}, ["prompt", "empty"]),
+            ({"prompt": None}, ["`prompt` is missing"]),
+            ({"model": "kling-v9"}, ["'kling-v9'", "kling-3.0-turbo-i2v"]),
+            ({"resolution": "1080p"}, ["`resolution` is given", "it has image, image_tail, prompt"]),
+            ({"max_cost_usd": 0.5}, ["max_cost_usd", "0.5", "$0.84"]),
+            ({"execution_timeout": timedelta(seconds=60)}, ["execution_timeout", "60", "180"]),
+            ({"poll_interval": "soon"}, ["poll_interval", "'soon'"]),
+            ({"on_changed_request": "shrug"}, ["on_changed_request", "'shrug'"]),
+        ],
+    )
+    def test_a_literal_mistake(self, fields: dict[str, Any], words: list[str]) -> None:
+        with pytest.raises(exceptions.InvalidArgument) as caught:
+            operator("s3://b/start.png", **fields)
+        for word in words:
+            assert word in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["prompt", "model", "duration", "sound", "max_cost_usd", "resolution"])
+    def test_a_template_is_not_judged(self, name: str) -> None:
+        """Asserts that no error is raised: the value is known only when the task runs."""
+        operator("s3://b/start.png", **{name: "{{ params.value }}"})
 
 
 class TestRefusing:

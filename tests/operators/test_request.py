@@ -27,7 +27,7 @@ def request(model: str = TEXT_TO_VIDEO, payload: Any = RISE, **fields: Any) -> G
     return GMICloudRequestOperator(model=model, payload=payload, **(defaults | fields))
 
 
-def test_the_payload_goes_out_as_it_is(queue: Simulator) -> None:
+def test_the_payload_is_sent_unchanged(queue: Simulator) -> None:
     payload = {"prompt": "rise é \n", "negative_prompt": "", "duration": "15", "aspect_ratio": "1:1"}
     request_id = request(payload=payload).execute(context())
     assert ask(queue, request_id).payload == payload
@@ -93,14 +93,14 @@ class TestOnce:
     @pytest.mark.parametrize(
         "payload", [RISE, RISE | {"negative_prompt": None}, {"prompt": "rise", "duration": 5}]
     )
-    def test_a_lost_answer_is_adopted_where_the_ledger_can_claim_it(
+    def test_a_lost_request_is_adopted_if_the_ledger_can_claim_it(
         self, queue: Simulator, payload: dict[str, Any], tmp_path: Path
     ) -> None:
         queue.faults.add("reset-after", call="POST /requests")
         request_id = request(payload=payload, ledger=tmp_path.as_uri()).execute(context())
         assert [entry.request_id for entry in queue.ledger()] == [request_id]
 
-    def test_a_lost_answer_is_left_to_a_person_where_it_can_not(self, queue: Simulator) -> None:
+    def test_a_lost_request_is_left_to_a_person_if_the_ledger_can_not_claim(self, queue: Simulator) -> None:
         queue.faults.add("reset-after", call="POST /requests")
         with pytest.raises(
             exceptions.UnresolvedSubmission, match=r"may be another task's.*adopt_request_id"
@@ -152,12 +152,12 @@ class TestRefusing:
         request(check_payload=True, max_cost_usd="1.26").execute(context())
         assert posts(queue) == 1
 
-    def test_the_catalog_is_left_alone_otherwise(self, queue: Simulator) -> None:
+    def test_without_a_check_the_catalog_is_not_asked(self, queue: Simulator) -> None:
         request().execute(context())
         assert "GET /models/{id}" not in queue.calls()
 
     def test_a_limit_needs_a_price(self, queue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kling_airflow.simulator.catalog.Model.describe", _without_price)
+        monkeypatch.setattr("kling_airflow.simulator.queue.catalog.Model.describe", _without_price)
         with pytest.raises(
             exceptions.InvalidArgument,
             match="is not known: the catalog has none",

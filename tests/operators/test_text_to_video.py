@@ -53,7 +53,7 @@ def test_a_retry_returns_what_was_bought(queue: Simulator) -> None:
 
 
 @pytest.mark.usefixtures("deployment")
-def test_a_lost_answer_is_adopted_by_one_task_only(
+def test_a_request_with_a_lost_response_is_adopted_by_one_task_only(
     queue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a frame nothing marks a request; twins are told apart by who claims which."""

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import (
@@ -17,10 +20,20 @@ from airflow.sdk.exceptions import (
 
 from kling_airflow import exceptions
 from kling_airflow.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
+from kling_airflow.gmi.client import GMIClient
 from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
+from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect, context
 from tests.gmi.scripted import Step, answer, scripted
+from tests.media.pictures import ROCKET
+from tests.task_fixtures import queue as queue
+from tests.task_fixtures import stepping as stepping
+
+if TYPE_CHECKING:
+    from kling_airflow.simulator import Simulator
+
+FRAME = base64.b64encode(ROCKET.read_bytes()).decode()
 
 QUEUED = answer(200, '{"request_id": "a", "status": "queued"}')
 CLIP = {"media_urls": [{"id": "0", "url": "https://m/a.mp4"}]}
@@ -64,6 +77,36 @@ def test_it_defers_with_ids_and_a_deadline(execute: Any) -> None:
     assert deferred.value.timeout > timedelta(seconds=100)
 
 
+@pytest.mark.parametrize("model", ["kling-v3-text-to-video", "kling-3.0-turbo-i2v", "inworld-tts-1.5-max"])
+def test_it_waits_for_a_request_of_every_model(
+    queue: Simulator, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """On the worker and in the triggerer, which reads the list of that model."""
+    payload = {"prompt": "rise", "text": "rise", "first_frame": FRAME, "duration": "5"}
+    with GMIClient(queue.api_key, queue.base_url) as client:
+        names = {parameter["name"] for parameter in client.model(model)["parameters"]}
+        asked = {name: value for name, value in payload.items() if name in names}
+        request_id = client.submit(model, asked).request_id
+    made = sensor(request_id=request_id, model=model, deferrable=False)
+    clip = made.execute(context())
+    assert (clip["request_id"], clip["model"], clip["status"]) == (request_id, model, "success")
+    assert asyncio.run(fired(model, request_id)) == {"state": "done", "clip": clip}
+
+
+async def fired(model: str, request_id: str) -> Any:
+    """Return the event of the trigger that waits for a request."""
+    made = GMICloudRequestTrigger(
+        gmi_conn_id="gmi_cloud_default",
+        request_id=request_id,
+        model=model,
+        started_at=time.time(),
+        deadline=time.time() + 20,
+        poll_interval=0.01,
+    )
+    (event,) = [event.payload async for event in made.run()]
+    return event
+
+
 def test_a_clear_waits_anew(execute: Any) -> None:
     deadlines = []
     made = sensor(timeout=100)
@@ -85,7 +128,7 @@ def test_rescheduling_gives_the_slot_back(execute: Any) -> None:
         execute(sensor(deferrable=False, mode="reschedule"), QUEUED)
 
 
-def test_rescheduling_counts_from_the_first_look(execute: Any) -> None:
+def test_rescheduling_counts_from_the_first_poll(execute: Any) -> None:
     given = context()
     given["ti"].first_reschedule = datetime.now(UTC) - timedelta(hours=2)
     with pytest.raises(exceptions.RequestSensorTimeout):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import time
 from typing import Any
 
@@ -28,6 +29,8 @@ def base64_picture(**shape: Any) -> str:
 
 
 FRAME = base64_picture()
+GOOD = {"prompt": "p", "image": FRAME}
+"""A payload of `MODEL` that the queue accepts."""
 
 
 class Queue:
@@ -49,7 +52,7 @@ class Queue:
         return self.call("POST", "/requests", json={"model": model, "payload": payload}, **kwargs)
 
     def submit(self, model: str = MODEL, **payload: Any) -> str:
-        """Create a request that passes; return its id."""
+        """Create a request that the queue accepts; return its id."""
         if model == MODEL:
             payload = {"prompt": "a prompt", "image": FRAME} | payload
         answer = self.post(payload, model)
@@ -94,3 +97,14 @@ def message(answer: requests.Response) -> str:
     """The text of a refusal, in either of its shapes."""
     error = answer.json()["error"]
     return str(error["message"] if isinstance(error, dict) else error)
+
+
+def raw_read(base_url: str, key: str, path: str = "/models") -> bytes:
+    """Everything that a plain socket reads after it has sent a whole GET of the queue."""
+    with socket.create_connection(("127.0.0.1", int(base_url.rpartition(":")[2])), timeout=10) as connection:
+        head = f"GET {QUEUE}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+        connection.sendall(head.encode())
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+        return received

@@ -1,18 +1,17 @@
-"""One simulator for all tests that need nothing special, cleared before each; others start their own."""
+"""Fixtures: one simulator for all tests, reset before each; others with settings of their own."""
 
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from kling_airflow.simulator import ManualClock, Simulator
+from kling_airflow.simulator import Clock, ManualClock, Simulator
 from tests.simulator.client import Queue
+from tests.simulator.fixture_types import Slow, Started
 from tests.simulator.frame_server import serving
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 CLIPS = tempfile.TemporaryDirectory(prefix="kling-airflow-test-clips-")
 """One folder for the tiny clips of every simulator, so that each is rendered once."""
@@ -32,7 +31,7 @@ def shared_simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(shared_simulator: Simulator) -> Simulator:
-    """A quick simulator without faults or memories."""
+    """A fast simulator without requests and faults."""
     shared_simulator.reset()
     return shared_simulator
 
@@ -43,11 +42,11 @@ def queue(sim: Simulator) -> Queue:
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[..., tuple[Simulator, Queue]]]:
+def started() -> Iterator[Started]:
     """Starts a simulator with settings of its own."""
     running: list[Simulator] = []
 
-    def start(clock: Any = None, **settings: Any) -> tuple[Simulator, Queue]:
+    def start(clock: Clock | None = None, **settings: Any) -> tuple[Simulator, Queue]:
         simulator = Simulator(clock=clock, **(QUICK | settings)).start()
         running.append(simulator)
         return simulator, Queue(simulator.base_url, simulator.api_key)
@@ -66,8 +65,8 @@ def _slow_simulator() -> Iterator[tuple[Simulator, ManualClock]]:
 
 
 @pytest.fixture
-def slow(_slow_simulator: tuple[Simulator, ManualClock]) -> tuple[Simulator, Queue, ManualClock]:
-    """A simulator at the service's own pace, and the clock to move it with."""
+def slow(_slow_simulator: tuple[Simulator, ManualClock]) -> Slow:
+    """A simulator at the service's own speed, its client, and the clock that moves it."""
     simulator, clock = _slow_simulator
     simulator.reset()
     return simulator, Queue(simulator.base_url, simulator.api_key), clock
@@ -75,6 +74,6 @@ def slow(_slow_simulator: tuple[Simulator, ManualClock]) -> tuple[Simulator, Que
 
 @pytest.fixture(scope="session")
 def frame_server() -> Iterator[str]:
-    """The address of a web server with `/frame.png`, and what isn't one."""
+    """The address of a web server with `/frame.png` and with files that are no frames."""
     with serving() as address:
         yield address

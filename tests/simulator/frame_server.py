@@ -1,16 +1,13 @@
-"""Somebody else's web server, with frames on it."""
+"""A web server with frames, as a user's own server."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 
 from tests.simulator.client import picture
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class _Handler(BaseHTTPRequestHandler):

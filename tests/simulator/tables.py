@@ -1,6 +1,6 @@
-"""The tables of `docs/simulator.md`, made from what the code says.
+"""The tables of `docs/simulator.md`, made from the code.
 
-`python -m tests.simulator.tables` writes them; a test checks that they are up to date.
+`python -m tests.simulator.tables` writes the tables; a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from kling_airflow.simulator.cli import HELP
-from kling_airflow.simulator.faults.kinds import KINDS
+from kling_airflow.simulator.faults.table import FAULT_TYPES
 from kling_airflow.simulator.settings import Settings
 from tests.simulator.conformance.rows import table as rows
 
@@ -19,11 +19,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "simulator.md"
 def faults() -> str:
     """Every fault, where it strikes and its options."""
     lines = ["| name | strikes | what happens | options |", "| --- | --- | --- | --- |"]
-    for kind in KINDS.values():
-        usual = [kind.default_call] if kind.default_call else list(kind.calls)
-        calls = ", ".join(f"`{call}`" for call in usual) or "every connection"
-        options = ", ".join(f"`{name}={value!r}`" for name, value in kind.options.items())
-        lines.append(f"| `{kind.name}` | {calls} | {kind.about} | {options} |")
+    for fault_type in FAULT_TYPES.values():
+        calls = ", ".join(f"`{call}`" for call in fault_type.usual_calls) or "every connection"
+        options = ", ".join(f"`{name}={value!r}`" for name, value in fault_type.defaults.items())
+        lines.append(f"| `{fault_type.name}` | {calls} | {fault_type.about} | {options} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,32 +1,26 @@
-"""The simulator's own side: ledger, calls, faults over HTTP, metrics, reset, the page."""
+"""The simulator's own calls: ledger, counts, faults over HTTP, metrics, reset, the page."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from PIL import Image
 
-from kling_airflow.simulator import Account
-from tests.simulator.client import FRAME, MODEL, Queue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
+from kling_airflow.simulator import Account, Simulator
+from tests.simulator.client import FRAME, GOOD, MODEL, Queue
+from tests.simulator.fixture_types import Started
 
 
 def admin(sim: Simulator, method: str, path: str, **kwargs: Any) -> requests.Response:
     return requests.request(method, f"{sim.base_url}/_simulator{path}", timeout=10, **kwargs)
 
 
-def test_ledger_over_http_is_the_python_one(sim: Simulator, queue: Queue) -> None:
+def test_ledger_over_http_equals_the_python_one(sim: Simulator, queue: Queue) -> None:
     request_id = queue.submit(sound="on")
     queue.clip(queue.finished(request_id))
     (row,) = admin(sim, "GET", "/ledger").json()["requests"]
@@ -93,7 +87,7 @@ def test_faults_over_http(sim: Simulator, queue: Queue) -> None:
     assert queue.post({}).headers["retry-after"] == "3"
     content = admin(sim, "GET", "/faults").json()
     assert [(f["id"], f["struck"]) for f in content["faults"]] == [(fault["id"], 1)]
-    assert {"name", "strikes", "calls", "about", "options"} == set(content["kinds"][0])
+    assert {"name", "strikes", "calls", "about", "options", "fields"} == set(content["types"][0])
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 204
     assert admin(sim, "DELETE", f"/faults/{fault['id']}").status_code == 404
     assert queue.post({}).status_code == 400
@@ -105,7 +99,7 @@ def test_faults_over_http(sim: Simulator, queue: Queue) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b"{}", b'{"name": "no-such"}', b'{"name": 5}', b'{"name": "failed", "x": 1}']
 )
-def test_faults_that_can_not_be(sim: Simulator, body: bytes) -> None:
+def test_wrong_faults_are_refused(sim: Simulator, body: bytes) -> None:
     answer = admin(sim, "POST", "/faults", data=body)
     assert answer.status_code == 400
     assert answer.json()["error"]
@@ -116,9 +110,9 @@ def test_metrics(sim: Simulator, queue: Queue) -> None:
     queue.finished(queue.submit())
     sim.faults.add("capacity")
     sim.faults.add("reset-before", skip=1)
-    queue.post({"prompt": "p", "image": FRAME})
+    queue.post(GOOD)
     with pytest.raises(requests.ConnectionError):
-        queue.post({"prompt": "p", "image": FRAME})
+        queue.post(GOOD)
     answer = admin(sim, "GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.text.splitlines()
@@ -145,7 +139,7 @@ def test_overview_has_what_the_page_shows(sim: Simulator, queue: Queue) -> None:
     assert (newest["prompt"], newest["status"], newest["amount_usd"]) == ("done", "success", 0.84)
     assert requests.get(sim.base_url + newest["clip"], timeout=5).headers["content-type"] == "video/mp4"
     assert requests.get(sim.base_url + newest["thumbnail"], timeout=5).status_code == 200
-    assert (older["clip"], older["ordered"]) == (None, ["stuck in: queued"])
+    assert (older["clip"], older["ordered"]) == (None, ["stuck-queued"])
     assert (shown["charged_usd"], shown["held_usd"]) == (0.84, 0.84)
     assert len(older["frames"]) == 2
     assert len(admin(sim, "GET", "/overview", params={"limit": 1}).json()["requests"]) == 1
@@ -162,13 +156,13 @@ def test_frames_for_the_page(sim: Simulator, queue: Queue, frame_server: str) ->
     assert admin(sim, "GET", f"/frames/{inline}/middle").status_code == 404
 
 
-def test_page_needs_nothing_from_elsewhere(sim: Simulator) -> None:
+def test_page_loads_nothing_from_other_hosts(sim: Simulator) -> None:
     answer = admin(sim, "GET", "/")
     assert answer.headers["content-type"].startswith("text/html")
     page = answer.text.replace("http://www.w3.org/2000/svg", "")
     assert "http://" not in page
     assert "https://" not in page
-    assert "innerHTML" not in page, "prompts are other people's text"
+    assert "innerHTML" not in page, "a prompt must never become HTML"
 
 
 def test_openapi_has_examples(sim: Simulator) -> None:

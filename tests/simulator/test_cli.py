@@ -1,4 +1,4 @@
-"""`kling-airflow simulator` as a process, and what it reads from its flags and its file."""
+"""`kling-airflow simulator` as a process, its flags and its settings file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 
 from kling_airflow.simulator.cli import add_arguments
-from kling_airflow.simulator.settings import Settings, load
+from kling_airflow.simulator.config_file import load
+from kling_airflow.simulator.settings import Settings
 from tests.simulator.client import FRAME, Queue, base64_picture
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "kling_airflow", "simulator"]
 TOML = """
@@ -46,16 +44,16 @@ lag = 5
 """
 
 
-def _hear_ctrl_c() -> None:
-    """Undo what a shell does to background jobs: whoever started the tests may have it ignored."""
+def _handle_ctrl_c() -> None:
+    """Handle Ctrl-C: the shell that started the tests may have set it to be ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """The process, and the lines it has printed once it is ready."""
+    """The process, and the lines that it has printed when it is ready."""
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c
+        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True, preexec_fn=_handle_ctrl_c
     )
     assert process.stdout is not None
     lines = []
@@ -85,7 +83,7 @@ def test_prints_address_key_and_connection_and_stops_on_ctrl_c() -> None:
         assert process.wait(10) == 130
 
 
-def test_says_what_happens_and_why(capfd: pytest.CaptureFixture[str]) -> None:
+def test_prints_what_happens_and_why(capfd: pytest.CaptureFixture[str]) -> None:
     with running("--speed", "5000", "--render", "fast") as (_, lines):
         base_url = next(match.group(0) for line in lines if (match := re.search(r"http://[\d.:]+", line)))
         queue = Queue(base_url, "gmi-simulator-key")
@@ -98,7 +96,7 @@ def test_says_what_happens_and_why(capfd: pytest.CaptureFixture[str]) -> None:
     assert "A frame is unusable: 100x100, each side must be at least 300 pixels" in said
 
 
-def test_quiet_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with running("--speed", "5000", "--render", "fast", "--quiet") as (_, lines):
         base_url = next(match.group(0) for line in lines if (match := re.search(r"http://[\d.:]+", line)))
         Queue(base_url, "gmi-simulator-key").submit("inworld-tts-1.5-max", text="t")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import itertools
 import math
 import time
 from array import array
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -16,21 +19,17 @@ import requests
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 from kling_airflow.simulator import Simulator
-from kling_airflow.simulator.frames import check
-from kling_airflow.simulator.render import Job, render, size_of
-from kling_airflow.simulator.render_pool import RenderPool, Scene
+from kling_airflow.simulator.media.frames import check
+from kling_airflow.simulator.media.render import Job, render, size_of
+from kling_airflow.simulator.media.render_pool import RenderPool, Scene
 from tests.simulator.client import Queue, picture
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 SAME, DIFFERENT = 5.0, 25.0
-"""Mean absolute error a channel, of 255: what a viewer takes for the same picture, and for another."""
+"""Mean error of a channel, of 255. Below SAME two pictures look the same, above DIFFERENT they do not."""
 
 
 def scene(width: int, height: int, turn: int) -> Image.Image:
-    """A picture with edges, shades and colors; `turn` makes it another."""
+    """A picture with edges, shades and colors; each `turn` has another picture."""
     shade = Image.radial_gradient("L").resize((width, height))
     picture = ImageOps.colorize(shade, *[("navy", "gold"), ("maroon", "palegreen")][turn])
     draw = ImageDraw.Draw(picture)
@@ -49,8 +48,8 @@ def encoded(picture: Image.Image, **options: Any) -> str:
 
 
 def pictures(clip: bytes) -> list[Image.Image]:
-    with av.open(io.BytesIO(clip)) as container:
-        return [frame.to_image() for frame in container.decode(video=0)]
+    with av.open(io.BytesIO(clip), "r") as container:
+        return [frame.to_image() for frame in container.decode(video=0)]  # type: ignore[no-untyped-call]
 
 
 def error(one: Image.Image, other: Image.Image) -> float:
@@ -119,11 +118,13 @@ def test_start_frame_becomes_the_end_frame(clip: bytes) -> None:
 
 def test_clip_is_made_for_the_web(clip: bytes) -> None:
     assert clip.index(b"moov") < clip.index(b"mdat"), "faststart"
-    with av.open(io.BytesIO(clip)) as container:
+    with av.open(io.BytesIO(clip), "r") as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert (video.width, video.height, video.frames) == (1280, 720, 73)
         assert audio.codec_context.name == "aac"
+        assert audio.duration is not None
+        assert audio.time_base is not None
         assert abs(float(audio.duration * audio.time_base) - 73 / 24) < 0.05
         samples = array("f")
         for frame in container.decode(audio=0):
@@ -146,7 +147,7 @@ def test_same_frames_are_rendered_once(queue: Queue, payload: dict[str, str], cl
     assert time.monotonic() - begin < 1
 
 
-def test_start_frame_moves_gently(tmp_path: Path) -> None:
+def test_start_frame_is_zoomed_slowly(tmp_path: Path) -> None:
     start = scene(640, 360, 0)
     shown = pictures(rendered(tmp_path, start, size=(640, 360)))
     assert error(shown[0], start) < SAME
@@ -172,7 +173,7 @@ def test_size_follows_the_frame(given: tuple[int, int], made: tuple[int, int]) -
 
 
 def test_frame_is_shown_upright(tmp_path: Path) -> None:
-    """EXIF says how a frame is to be seen; both the clip's shape and its picture follow."""
+    """The clip's shape and its picture follow the EXIF orientation of the frame."""
     upright = scene(360, 640, 0)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -192,7 +193,7 @@ def test_colors_are_those_of_the_frame(tmp_path: Path, color: tuple[int, int, in
     assert max(abs(got - wanted) for got, wanted in zip(mean, color, strict=True)) < 4
 
 
-def test_clips_are_kept_by_all_that_shows_in_them(tmp_path: Path) -> None:
+def test_clips_are_kept_by_everything_that_shows_in_them(tmp_path: Path) -> None:
     pool = RenderPool(1, fast=False, folder=tmp_path)
     frame, other = (check(picture(color=color)) for color in ("red", "blue"))
     scenes = [
@@ -206,8 +207,8 @@ def test_clips_are_kept_by_all_that_shows_in_them(tmp_path: Path) -> None:
         Scene(None, None, 5, False, "other words"),
         Scene(None, None, 5, False, "words", "1:1"),
     ]
-    assert len({pool._key(scene) for scene in scenes}) == len(scenes)
-    assert pool._key(scenes[0]) == pool._key(Scene(check(frame.data), None, 5, False, "words"))
+    assert len({pool.key_of(scene) for scene in scenes}) == len(scenes)
+    assert pool.key_of(scenes[0]) == pool.key_of(Scene(check(frame.data), None, 5, False, "words"))
     pool.close()
 
 
@@ -219,11 +220,28 @@ def test_transparent_frame_stands_on_white(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "size"), [("16:9", (1280, 720)), ("9:16", (720, 1280)), ("1:1", (720, 720))]
 )
-def test_words_alone_take_the_shape_asked_for(shape: str, size: tuple[int, int]) -> None:
+def test_clip_without_frames_has_the_shape_asked_for(shape: str, size: tuple[int, int]) -> None:
     assert Scene(None, None, 5, False, "words", shape).size == size
 
 
-def test_words_alone_make_a_picture_of_their_own(tmp_path: Path) -> None:
+def test_each_prompt_without_frames_makes_another_picture(tmp_path: Path) -> None:
     one = pictures(rendered(tmp_path, None, size=(320, 180), words="dusk"))
     other = pictures(rendered(tmp_path, None, size=(320, 180), words="dawn"))
     assert error(one[0], other[0]) > SAME
+
+
+def test_two_pools_with_one_folder_render_the_same_clip(tmp_path: Path) -> None:
+    """Each renderer writes a file of its own, so neither pool reads half of the other's clip."""
+    frame = check(picture())
+
+    async def clips() -> list[bytes]:
+        pools = [RenderPool(1, fast=False, folder=tmp_path) for _ in range(2)]
+        made = await asyncio.gather(*(pool.render(Scene(frame, None, 3, False, "words")) for pool in pools))
+        data = [media.clip.read_bytes() for media in made]
+        for pool in pools:
+            pool.close()
+        return data
+
+    for clip in asyncio.run(clips()):
+        assert len(pictures(clip)) == 73
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".jpg", ".mp4"]

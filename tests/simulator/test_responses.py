@@ -1,20 +1,18 @@
-"""Range headers, whatever they say."""
+"""Range headers of every kind."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.responses import StreamingResponse
 
-from kling_airflow.simulator.refusal import Refusal
-from kling_airflow.simulator.responses import byte_range, file_response
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from kling_airflow.simulator.http.responses import byte_range, file_response
+from kling_airflow.simulator.queue.refusal import Refusal
 
 SIZE = st.integers(1, 10_000)
 NUMBER = st.integers(0, 20_000)
@@ -34,7 +32,7 @@ def test_from_to(size: int, first: int, last: int) -> None:
 
 
 @given(size=SIZE, first=NUMBER)
-def test_from_there_on(size: int, first: int) -> None:
+def test_from_a_byte_to_the_end(size: int, first: int) -> None:
     if first >= size:
         with pytest.raises(Refusal):
             byte_range(f"bytes={first}-", size)
@@ -43,7 +41,7 @@ def test_from_there_on(size: int, first: int) -> None:
 
 
 @given(size=SIZE, number=st.integers(1, 20_000))
-def test_the_last_so_many(size: int, number: int) -> None:
+def test_the_last_bytes(size: int, number: int) -> None:
     assert byte_range(f"bytes=-{number}", size) == (max(0, size - number), size - 1)
 
 
@@ -64,6 +62,7 @@ def test_parts_are_the_file_s(tmp_path_factory: pytest.TempPathFactory, begin: i
     async def read() -> bytes:
         response = file_response(path, "video/mp4", f"bytes={begin}-{begin + length - 1}", head=False)
         assert int(response.headers["content-length"]) == len(whole[begin : begin + length])
-        return b"".join([part async for part in response.body_iterator])
+        assert isinstance(response, StreamingResponse)
+        return b"".join([bytes(part) async for part in response.body_iterator if not isinstance(part, str)])
 
     assert asyncio.run(read()) == whole[begin : begin + length]

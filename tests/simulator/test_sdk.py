@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import importlib
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.simulator.client import FRAME, MODEL, Queue
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kling_airflow.simulator import Simulator
+from kling_airflow.simulator import Simulator
+from tests.simulator.client import GOOD, MODEL, Queue
 
 
 @pytest.fixture
 def manager(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The SDK's video manager, logged in; nothing of it is changed but the address in its configuration."""
-    monkeypatch.setenv("HOME", str(tmp_path))  # it keeps its refresh token there
+    monkeypatch.setenv("HOME", str(tmp_path))  # the SDK keeps its refresh token there
     for module in ("_iam_client", "_video_client"):
         loaded = importlib.import_module(f"gmicloud._internal._client.{module}")
         monkeypatch.setattr(loaded, "IAM_SERVICE_BASE_URL", f"{sim.base_url}/api/v1")
-    from gmicloud import Client
+    from gmicloud import Client  # type: ignore[import-untyped]
 
     return Client(email="ann@example.com", password=sim.api_key).video_manager
 
 
 def submission(**payload: Any) -> Any:
-    from gmicloud._internal._models import SubmitRequestRequest
+    from gmicloud._internal._models import SubmitRequestRequest  # type: ignore[import-untyped]
 
-    return SubmitRequestRequest(model=MODEL, payload={"prompt": "p", "image": FRAME} | payload)
+    return SubmitRequestRequest(model=MODEL, payload=GOOD | payload)
 
 
 def finished(manager: Any, request_id: str) -> Any:
@@ -85,8 +82,8 @@ def test_sdk_renews_its_session(manager: Any) -> None:
 
 def test_sdk_with_an_api_key(sim: Simulator) -> None:
     """The same calls below `/apikey`, with a key for a token, as the video API's page documents them."""
-    from gmicloud._internal._client._iam_client import IAMClient
-    from gmicloud._internal._client._video_client import VideoClient
+    from gmicloud._internal._client._iam_client import IAMClient  # type: ignore[import-untyped]
+    from gmicloud._internal._client._video_client import VideoClient  # type: ignore[import-untyped]
 
     iam = IAMClient("gmisdk", "ann@example.com", "password")
     iam._access_token = sim.api_key

@@ -1,23 +1,46 @@
-"""The context manager: ready when entered, gone when left."""
+"""`Simulator` as a context manager: it is ready when entered, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import json
 import socket
-import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
 from kling_airflow.simulator import ManualClock, Settings, Simulator
 from tests.simulator.client import Queue
 
-if TYPE_CHECKING:
-    from pathlib import Path
+Renderers = Callable[[], list[psutil.Process]]
+RENDERER = "kling_airflow.simulator.media.render"
+
+
+def children() -> list[psutil.Process]:
+    """The renderer processes that run, of every simulator of this process."""
+    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if RENDERER in child.cmdline()]
+
+
+@pytest.fixture
+def renderers() -> Renderers:
+    """Returns the renderer processes that were started during the test and run."""
+    before = children()
+    return lambda: [child for child in children() if child not in before]
+
+
+def wait_until(condition: Callable[[], bool], within: float = 5) -> None:
+    """Wait for a condition, at most `within` seconds."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.01)
 
 
 def test_ready_when_entered_and_gone_when_left() -> None:
@@ -28,21 +51,19 @@ def test_ready_when_entered_and_gone_when_left() -> None:
         requests.get(address, timeout=2)
 
 
-def test_leaves_no_thread_process_or_folder_behind() -> None:
+def test_leaves_no_thread_process_or_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renderers: Renderers
+) -> None:
     before = set(threading.enumerate())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Simulator(speed=10_000, render="fast") as simulator:
         queue = Queue(simulator.base_url, simulator.api_key)
         queue.finished(queue.submit())
-        service = simulator._running()[1]
-        folder, processes = service.generator.pool._folder, list(service.generator.pool._processes)
-        assert folder.exists()
-        assert [process.poll() for process in processes] == [None]
-    assert not folder.exists()
-    assert all(process.poll() is not None for process in processes)
-    deadline = time.monotonic() + 5
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert set(threading.enumerate()) <= before
+        assert len(list(tmp_path.glob("gmi-simulator-*"))) == 1
+        assert len(renderers()) == 1
+    assert list(tmp_path.glob("gmi-simulator-*")) == []
+    assert renderers() == []
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_stops_with_a_connection_open_and_a_generation_running() -> None:
@@ -56,8 +77,7 @@ def test_stops_with_a_connection_open_and_a_generation_running() -> None:
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    while simulator.calls().get("GET /models", 0) == 0:
-        time.sleep(0.01)
+    wait_until(lambda: simulator.calls().get("GET /models", 0) > 0)
     begin = time.monotonic()
     simulator.stop()
     assert time.monotonic() - begin < 5
@@ -117,26 +137,24 @@ def test_several_at_once_have_nothing_in_common() -> None:
         assert other.ledger() == []
 
 
-def test_clips_can_be_kept_between_runs(tmp_path: Path) -> None:
+def test_clips_can_be_kept_between_runs(tmp_path: Path, renderers: Renderers) -> None:
     sizes = []
     for _ in range(2):
         with Simulator(speed=10_000, render="fast", media_dir=tmp_path) as simulator:
             queue = Queue(simulator.base_url, simulator.api_key)
             sizes.append(len(queue.clip(queue.finished(queue.submit())).content))
-            pool = simulator._running()[1].generator.pool
-            sizes.append(len(pool._processes))
+            sizes.append(len(renderers()))
     assert sizes[0] == sizes[2]
     assert (sizes[1], sizes[3]) == (1, 0), "the second run rendered nothing"
 
 
-def test_a_dead_renderer_is_replaced() -> None:
+def test_a_dead_renderer_is_replaced(renderers: Renderers) -> None:
     with Simulator(speed=10_000, render="fast") as simulator:
         queue = Queue(simulator.base_url, simulator.api_key)
         queue.finished(queue.submit())
-        (process,) = simulator._running()[1].generator.pool._processes
-        assert isinstance(process, subprocess.Popen)
+        (process,) = renderers()
         process.kill()
-        process.wait()
+        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
         assert queue.finished(queue.submit(duration="7"))["status"] == "success"
 
 
@@ -157,8 +175,7 @@ def test_submission_waits_for_the_manual_clock() -> None:
             target=lambda: answers.append(queue.submit("kling-v3-text-to-video", prompt="p")), daemon=True
         )
         thread.start()
-        while simulator.calls().get("POST /requests", 0) == 0:
-            time.sleep(0.01)
+        wait_until(lambda: simulator.calls().get("POST /requests", 0) > 0)
         thread.join(0.1)
         assert answers == []
         clock.advance(3)

@@ -1,4 +1,4 @@
-"""The tables in the docs are those the code and the conformance tests make."""
+"""The tables in the docs are up to date with the code and the conformance tests."""
 
 from __future__ import annotations
 

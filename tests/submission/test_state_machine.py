@@ -267,7 +267,7 @@ class SubmitOnce(RuleBasedStateMachine):
         :param sleeps: after so many pauses; None for in the middle of a POST, and at the first pause.
         """
         self.sleeps_left, self.ends_in_the_post = sleeps or 0, sleeps is None
-        with patch.object(task_wait, "task_is_over", lambda ti: by_its_user):
+        with patch.object(task_wait, "ended_by_user", lambda ti: by_its_user):
             self.run_try(may_cancel=by_its_user, wait_for_completion=wait, deferrable=deferrable and not wait)
         self.sleeps_left, self.ends_in_the_post = None, False
 

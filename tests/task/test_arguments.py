@@ -23,7 +23,7 @@ def test_seconds(value: Any, expected: float) -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, None, "", "None", timedelta(seconds=-1)])
-def test_what_is_no_length_of_time(value: Any) -> None:
+def test_a_wrong_length_of_time_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="`timeout` is"):
         seconds("timeout", value)
 
@@ -36,7 +36,7 @@ def test_dollars(value: Any, expected: float | None) -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, "$1"])
-def test_what_is_no_amount(value: Any) -> None:
+def test_a_wrong_amount_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="`max_cost_usd` is"):
         amount_or_none("max_cost_usd", value)
 
@@ -48,7 +48,7 @@ def test_whole_numbers(number: int) -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, None, 0, 1.5, "two"])
-def test_what_is_no_whole_number(value: Any) -> None:
+def test_a_wrong_whole_number_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="`take` is"):
         whole_number("take", value, least=1)
 

@@ -50,7 +50,7 @@ class TestInAnotherTry:
         assert operator(rocket, on_changed_request="fail").execute(context(store)) == first
         assert posts(queue) == 1
 
-    def test_what_was_never_sent_does_not_count(
+    def test_a_request_that_was_never_sent_does_not_count(
         self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = TaskStateStore()
@@ -61,7 +61,7 @@ class TestInAnotherTry:
         assert len(queue.ledger()) == 1
 
     @pytest.mark.parametrize("on_changed_request", ["submit", "fail"])
-    def test_what_has_failed_does_not_count(
+    def test_a_failed_request_does_not_count(
         self, queue: Simulator, rocket: str, told: list[str], on_changed_request: str
     ) -> None:
         """It isn't billed, and another prompt is just what its error asks for."""
@@ -74,7 +74,7 @@ class TestInAnotherTry:
         assert posts(queue) == 2
         assert not any(BESIDES in line for line in told)
 
-    def test_where_the_queue_is_out_of_reach_a_retry_asks_again(
+    def test_if_the_queue_is_unreachable_a_retry_asks_again(
         self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = TaskStateStore()
@@ -84,7 +84,7 @@ class TestInAnotherTry:
             operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
         assert posts(queue) == 1
 
-    def test_who_only_wants_to_be_told_is_not_held_up(
+    def test_if_the_queue_is_unreachable_the_warning_is_logged_all_the_same(
         self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch, told: list[str]
     ) -> None:
         store = TaskStateStore()
@@ -94,7 +94,7 @@ class TestInAnotherTry:
         assert posts(queue) == 2
         assert any(BESIDES in line and first in line for line in told)
 
-    def test_a_cancelled_one_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
+    def test_a_cancelled_request_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
         """Whether a cancelled request is billed nobody knows."""
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
@@ -108,7 +108,7 @@ class TestInAnotherTry:
             operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
         assert posts(queue) == 2
 
-    def test_what_can_not_be_asked_counts(self, queue: Simulator, rocket: str) -> None:
+    def test_a_request_whose_state_is_unknown_counts(self, queue: Simulator, rocket: str) -> None:
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
         queue.faults.add("http-error", call="GET /requests/{id}", status=403, message="no")
@@ -116,7 +116,7 @@ class TestInAnotherTry:
             operator(rocket, prompt="fall", on_changed_request="fail").execute(context(store))
         assert posts(queue) == 1
 
-    def test_one_more_clip_is_told_once(self, queue: Simulator, rocket: str, told: list[str]) -> None:
+    def test_a_second_clip_is_logged_once(self, queue: Simulator, rocket: str, told: list[str]) -> None:
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
         assert not any(BESIDES in line for line in told)
@@ -128,7 +128,7 @@ class TestInAnotherTry:
         assert len([line for line in told if BESIDES in line]) == 1, "a retry of the same buys nothing"
 
 
-class TestWhileAnAnswerIsLookedFor:
+class TestAfterAPause:
     """Templates are rendered anew after each pause; one that tells the time asks for another clip."""
 
     @pytest.fixture
@@ -142,7 +142,7 @@ class TestWhileAnAnswerIsLookedFor:
         store = TaskStateStore()
         return store, deferral(lambda: operator(rocket).execute(context(store)))
 
-    def test_what_has_become_another_order_is_not_sent(
+    def test_a_changed_order_is_not_sent(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         store, deferred = lost
@@ -154,7 +154,7 @@ class TestWhileAnAnswerIsLookedFor:
         found = operator(rocket).execute(context(store))
         assert [entry.request_id for entry in queue.ledger()] == [found]
 
-    def test_nor_is_another_take(
+    def test_a_changed_take_is_not_sent(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         store, deferred = lost
@@ -162,7 +162,7 @@ class TestWhileAnAnswerIsLookedFor:
             resume(operator(rocket, take=2), context(store), deferred)
         assert posts(queue) == 1
 
-    def test_a_record_that_is_gone_is_not_taken_for_nothing_bought(
+    def test_a_missing_record_sends_nothing(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         _, deferred = lost
@@ -182,7 +182,7 @@ class TestWhileAnAnswerIsLookedFor:
         assert posts(queue) == 1
         assert not any(BESIDES in line for line in told), "nothing is bought besides"
 
-    def test_the_same_order_is_looked_for_on(
+    def test_the_same_order_finds_the_lost_request(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         store, deferred = lost
@@ -190,14 +190,14 @@ class TestWhileAnAnswerIsLookedFor:
         found = resume(operator(rocket), context(store), deferred)
         assert [entry.request_id for entry in queue.ledger()] == [found]
 
-    def test_where_the_queue_said_not_now_nothing_is_in_doubt(self, queue: Simulator, rocket: str) -> None:
+    def test_after_a_refusal_nothing_is_in_doubt(self, queue: Simulator, rocket: str) -> None:
         queue.faults.add("rate-limited", call="POST /requests", retry_after=120)
         store = TaskStateStore()
         deferred = deferral(lambda: operator(rocket).execute(context(store)))
         resume(operator(rocket, prompt="fall"), context(store), deferred)
         assert len(queue.ledger()) == 1
 
-    def test_a_pause_of_an_older_release_says_nothing_of_it(
+    def test_a_pause_of_an_older_release_is_resumed(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         """Upgrading must not fail a task that waits: it goes on as it would have."""
@@ -207,7 +207,7 @@ class TestWhileAnAnswerIsLookedFor:
         del deferred.kwargs["in_doubt"]
         assert resume(operator(rocket), context(store), deferred)
 
-    def test_a_pause_of_a_later_release_is_come_back_from(
+    def test_a_pause_of_a_later_release_is_resumed(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         """Nor must undoing the upgrade."""
@@ -231,7 +231,7 @@ class TestWhileAnAnswerIsLookedFor:
         with pytest.raises(exceptions.UnresolvedSubmission, match="rendered differently"):
             resume(operator(rocket, prompt="fall"), context(store), deferred)
 
-    def test_adopting_is_allowed_where_another_order_is_not(
+    def test_adopting_is_allowed_although_another_order_is_refused(
         self, queue: Simulator, rocket: str, lost: tuple[TaskStateStore, TaskDeferred]
     ) -> None:
         store, _ = lost

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
-from kling_airflow.task.state import ENDED, cancel_if_over, is_over, task_is_over
+from kling_airflow.task.state import ENDED, cancel_if_ended, ended_by_user, has_ended
 from tests.airflow_context import connect
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def test_the_four_states_are_airflow_s() -> None:
 
 @pytest.mark.parametrize("state", sorted(ENDED))
 def test_an_ended_task(state: str) -> None:
-    assert is_over({"run": {"submit": state}}, "run", "submit", -1)
-    assert is_over({"run": {"submit": TaskInstanceState(state)}}, "run", "submit", -1)
-    assert is_over({"run": {"submit_0": state}}, "run", "submit", 0)
+    assert has_ended({"run": {"submit": state}}, "run", "submit", -1)
+    assert has_ended({"run": {"submit": TaskInstanceState(state)}}, "run", "submit", -1)
+    assert has_ended({"run": {"submit_0": state}}, "run", "submit", 0)
 
 
 @pytest.mark.parametrize("state", [*ALIVE, None, "", "FAILED?"])
-def test_every_other_state_is_not_the_end(state: Any) -> None:
-    assert not is_over({"run": {"submit": state}}, "run", "submit", -1)
+def test_every_other_state_is_no_end(state: Any) -> None:
+    assert not has_ended({"run": {"submit": state}}, "run", "submit", -1)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_every_other_state_is_not_the_end(state: Any) -> None:
         ({"run": {"submit_10": "failed"}}, 1),
     ],
 )
-def test_another_s_end_is_not_ours(states: Any, map_index: int) -> None:
-    assert not is_over(states, "run", "submit", map_index)
+def test_the_end_of_another_task_instance_does_not_count(states: Any, map_index: int) -> None:
+    assert not has_ended(states, "run", "submit", map_index)
 
 
 @given(st.integers(min_value=-1, max_value=30), st.integers(min_value=-1, max_value=30))
-def test_a_mapped_instance_is_told_by_its_index(ours: int, ended: int) -> None:
+def test_a_mapped_instance_is_identified_by_its_index(ours: int, ended: int) -> None:
     name = "submit" if ended < 0 else f"submit_{ended}"
-    assert is_over({"run": {name: "failed"}}, "run", "submit", ours) is (ours == ended)
+    assert has_ended({"run": {name: "failed"}}, "run", "submit", ours) is (ours == ended)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_airflow_is_asked_for_just_this_instance(
     airflow_says: Any, map_index: int | None, name: str, asked_for: int | None
 ) -> None:
     asked = airflow_says({"run": {name: "failed"}})
-    assert task_is_over(ti(map_index))
+    assert ended_by_user(ti(map_index))
     assert asked == [{"dag_id": "dag", "task_ids": ["submit"], "run_ids": ["run"], "map_index": asked_for}]
 
 
@@ -102,18 +102,18 @@ def test_airflow_is_asked_for_just_this_instance(
     "answer",
     [OSError("gone"), RuntimeError("no supervisor"), TypeError(), None, [], {"run": None}, {"run": "failed"}],
 )
-def test_who_can_not_be_asked_has_not_ended_it(airflow_says: Any, answer: Any) -> None:
+def test_if_airflow_can_not_be_asked_no_user_has_ended_the_task(airflow_says: Any, answer: Any) -> None:
     airflow_says(answer)
-    assert not task_is_over(ti())
+    assert not ended_by_user(ti())
 
 
 def test_without_a_supervisor_there_is_no_end() -> None:
     """As in ``dag.test()`` or a script: the real call, with nobody to answer."""
-    assert not task_is_over(ti())
+    assert not ended_by_user(ti())
 
 
 def test_a_task_instance_without_ids_has_not_ended() -> None:
-    assert not task_is_over(None)
+    assert not ended_by_user(None)
 
 
 class Log:
@@ -145,12 +145,12 @@ class TestCancelling:
             return client.submit("kling-v3-text-to-video", {"prompt": "rise"}).request_id
 
     @pytest.mark.parametrize("map_index", [-1, 3])
-    def test_what_a_user_ended(
+    def test_a_task_that_a_user_ended(
         self, running: Simulator, request_id: str, airflow_says: Any, map_index: int
     ) -> None:
         airflow_says({"run": {"submit": "failed", "submit_3": "success"}})
         log = Log()
-        asyncio.run(cancel_if_over(ti(map_index), "gmi_cloud_default", request_id, log))
+        asyncio.run(cancel_if_ended(ti(map_index), "gmi_cloud_default", request_id, log))
         assert [entry.outcome for entry in running.ledger()] == ["cancelled"]
         assert log.lines == [f"Request {request_id} was cancelled: its task was ended."]
 
@@ -158,15 +158,15 @@ class TestCancelling:
     def test_nothing_else(self, running: Simulator, request_id: str, airflow_says: Any, answer: Any) -> None:
         airflow_says(answer)
         log = Log()
-        asyncio.run(cancel_if_over(ti(), "nowhere: not even looked up", request_id, log))
+        asyncio.run(cancel_if_ended(ti(), "nowhere: not even looked up", request_id, log))
         assert [entry.outcome for entry in running.ledger()] == ["queued"]
         assert log.lines == [f"Request {request_id} stays alive: no user has ended the task."]
 
-    def test_a_cancel_that_fails_is_told(
+    def test_a_failed_cancel_is_reported(
         self, running: Simulator, request_id: str, airflow_says: Any
     ) -> None:
         airflow_says({"run": {"submit": "failed"}})
         running.faults.add("http-error", call="DELETE /requests/{id}", status=405, message="no")
         log = Log()
-        asyncio.run(cancel_if_over(ti(), "gmi_cloud_default", request_id, log))
+        asyncio.run(cancel_if_ended(ti(), "gmi_cloud_default", request_id, log))
         assert log.lines == [f"Request {request_id} could not be cancelled: its task was ended."]

@@ -1,4 +1,4 @@
-"""Sleeping that heeds the wish to end, from a real signal handler."""
+"""The stop flag, set by a real signal handler, and the errors of a task that was stopped."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def test_a_sleep_lasts_as_long_as_it_should() -> None:
 
 
 def test_a_signal_ends_a_long_sleep() -> None:
-    stopping, began = StopFlag(), time.monotonic()
+    stop, began = StopFlag(), time.monotonic()
     with (
-        signalled(signal.SIGTERM, stopping.ask, lambda: time.monotonic() - began > 0.05),
+        signalled(signal.SIGTERM, stop.set, lambda: time.monotonic() - began > 0.05),
         pytest.raises(Stopped),
     ):
-        stopping.sleep(600)
+        stop.sleep(600)
     assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 600])
-def test_who_was_told_to_end_sleeps_no_more(seconds: float) -> None:
-    stopping = StopFlag()
-    stopping.check()
-    stopping.ask()
+def test_a_set_flag_ends_every_sleep(seconds: float) -> None:
+    stop = StopFlag()
+    stop.check()
+    stop.set()
     with pytest.raises(Stopped):
-        stopping.sleep(seconds)
+        stop.sleep(seconds)
     with pytest.raises(Stopped):
-        stopping.check()
+        stop.check()
 
 
 FAILED = GenerationFailed("Request r failed.", retryable=True, request_id="r")
@@ -48,14 +48,22 @@ FAILED = GenerationFailed("Request r failed.", retryable=True, request_id="r")
     ("error", "money", "words"),
     [
         (TaskStopped.while_submitting(durable=True), Money.UNKNOWN, "looks for it before it sends"),
-        (TaskStopped.while_submitting(durable=False), Money.UNKNOWN, "remembers nothing"),
-        (TaskStopped.while_waiting("r", over=False, cancelled=False), Money.HELD, "next try waits for it"),
-        (TaskStopped.while_waiting("r", over=True, cancelled=False), Money.HELD, "Clear the task to wait"),
-        (TaskStopped.while_waiting("r", over=True, cancelled=True), Money.CANCELLED, "submit anew"),
-        (TaskStopped.between_two(FAILED), Money.NOT_BILLED, "next try submits anew"),
+        (TaskStopped.while_submitting(durable=False), Money.UNKNOWN, "keeps no record"),
+        (
+            TaskStopped.while_waiting("r", ended=False, cancelled=False),
+            Money.HELD,
+            "next try waits for the request",
+        ),
+        (
+            TaskStopped.while_waiting("r", ended=True, cancelled=False),
+            Money.HELD,
+            "Clear the task to wait",
+        ),
+        (TaskStopped.while_waiting("r", ended=True, cancelled=True), Money.CANCELLED, "submit anew"),
+        (TaskStopped.before_resubmission(FAILED), Money.NOT_BILLED, "next try submits anew"),
     ],
 )
-def test_each_says_what_happened_what_it_costs_and_what_to_do(
+def test_each_error_says_what_happened_what_it_costs_and_what_to_do(
     error: TaskStopped, money: Money, words: str
 ) -> None:
     assert money.value in str(error)

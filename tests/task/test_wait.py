@@ -1,4 +1,4 @@
-"""Looking on from the worker: passing errors, and the queue's own pace."""
+"""The wait on the worker: passing errors, and ``Retry-After``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.polling.decision import Wait
 from kling_airflow.task.stop import StopFlag
-from kling_airflow.task.wait import watch
-from tests.airflow_context import context
+from kling_airflow.task.wait import WorkerWait
 from tests.gmi.scripted import Step, answer, reset, scripted
 
 if TYPE_CHECKING:
@@ -37,34 +36,25 @@ class Log:
     warning = error = info
 
 
-def look(*steps: Step, log: Log | None = None, **fields: Any) -> Request:
+def wait_for_clip(*steps: Step, log: Log | None = None, **fields: Any) -> Request:
     now = time.time()
     wait = Wait(**({"request_id": "a", "started_at": now, "deadline": now + 20} | fields))
     with scripted(*steps) as server, GMIClient("k", server.url, retries=Retries(attempts=1)) as client:
-        return watch(
-            wait,
-            client,
-            log or Log(),
-            interval=0.01,
-            stopping=StopFlag(),
-            context=context(),
-            cancel_on_kill=True,
-            cancel_on_timeout=False,
-            defer=None,
-        )
+        worker_wait = WorkerWait(wait, client, log or Log(), poll_interval=0.01)
+        return worker_wait.until_done(StopFlag(), defer=None)
 
 
-def test_passing_errors_are_waited_out_and_told() -> None:
+def test_passing_errors_are_waited_out_and_logged() -> None:
     log = Log()
     steps = (QUEUED, answer(502, "<html>"), reset, answer(404, "{}"), answer(429), DONE)
-    assert look(*steps, log=log).outcome.video_url == "https://m/a.mp4"
+    assert wait_for_clip(*steps, log=log).outcome.video_url == "https://m/a.mp4"
     assert log.lines[0] == "Request a is queued."
     assert sum("Waiting on." in line for line in log.lines) == 4
 
 
-def test_the_queue_says_how_long_to_stay_away() -> None:
+def test_retry_after_delays_the_next_poll() -> None:
     began = time.monotonic()
-    look(answer(429, Retry_After="1"), DONE)
+    wait_for_clip(answer(429, Retry_After="1"), DONE)
     assert time.monotonic() - began >= 1
 
 
@@ -77,11 +67,11 @@ def test_the_queue_says_how_long_to_stay_away() -> None:
         ([QUEUED], {"deadline": 0.0}, GenerationTimeout),
     ],
 )
-def test_what_ends_it(steps: list[Step], fields: dict[str, Any], kind: type[GMIError]) -> None:
+def test_what_ends_a_wait(steps: list[Step], fields: dict[str, Any], kind: type[GMIError]) -> None:
     with pytest.raises(kind):
-        look(*steps, **fields)
+        wait_for_clip(*steps, **fields)
 
 
-def test_a_good_answer_starts_the_silence_anew() -> None:
+def test_a_good_response_restarts_the_time_without_a_response() -> None:
     with pytest.raises(Unreachable, match="for 0 s"):
-        look(QUEUED, answer(502), started_at=time.time() - 1000, unreachable_after=0.2)
+        wait_for_clip(QUEUED, answer(502), started_at=time.time() - 1000, unreachable_after=0.2)

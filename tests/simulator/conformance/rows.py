@@ -1,13 +1,15 @@
-"""The rows of the wire contract, each with its standing and the test that holds the simulator to it."""
+"""The rows of the wire contract, each with its standing and the test of the simulator.
+
+doc = the vendor documents it, seen = two or more users observed it, once = one user observed it,
+assumed = no user has recorded it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Literal, TypeVar
 
 F = TypeVar("F", bound="Callable[..., None]")
 Standing = Literal["doc", "doc, seen", "seen", "once", "assumed"]
@@ -26,7 +28,7 @@ ROWS: list[Row] = []
 
 
 def row(text: str, standing: Standing) -> Callable[[F], F]:
-    """Mark a test as the one that holds the simulator to a row of the contract."""
+    """Mark a test as the test of a row of the contract."""
 
     def mark(test: F) -> F:
         section = test.__module__.rpartition("test_")[2]

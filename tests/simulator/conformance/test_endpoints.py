@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import requests
 
-from tests.simulator.client import FRAME, MODEL, QUEUE, Queue, message
+from kling_airflow.simulator import Account, ManualClock, Simulator
+from tests.simulator.client import GOOD, MODEL, QUEUE, Queue, message
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import ManualClock, Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-    Slow = tuple[Simulator, Queue, ManualClock]
+from tests.simulator.fixture_types import Slow, Started
 
 
 @row("The queue's root is `/api/v1/ie/requestqueue/apikey` below the base URL", "doc")
@@ -33,7 +25,7 @@ def test_paths_are_case_sensitive(queue: Queue, path: str) -> None:
 @row("Model ids are case-sensitive", "seen")
 def test_model_ids_are_case_sensitive(queue: Queue) -> None:
     assert queue.call("GET", f"/models/{MODEL.upper()}").status_code == 404
-    assert queue.post({"prompt": "p", "image": FRAME}, MODEL.capitalize()).status_code == 404
+    assert queue.post(GOOD, MODEL.capitalize()).status_code == 404
 
 
 @row("`Authorization: Bearer <key>`", "doc")
@@ -63,8 +55,6 @@ def test_organization_header(sim: Simulator) -> None:
 
 @row("A key of several organizations works for each of them, as the header says", "doc")
 def test_key_of_several_organizations(started: Started) -> None:
-    from kling_airflow.simulator import Account
-
     accounts = [Account(key="k", name=name, organization=name) for name in ("one", "two")]
     simulator, queue = started(accounts=accounts)
     two = Queue(simulator.base_url, "k", **{"X-Organization-ID": "two"})
@@ -159,8 +149,6 @@ def test_list_needs_model(started: Started) -> None:
 
 @row("How far the list lags behind is an option (`list_lag_seconds`)", "assumed")
 def test_list_lags(started: Started) -> None:
-    from kling_airflow.simulator import ManualClock
-
     clock = ManualClock()
     _, queue = started(clock=clock, speed=1, submit_seconds=0, generation_seconds=10, list_lag_seconds=30)
     request_id = queue.submit()
@@ -234,15 +222,15 @@ def test_delete_cancels(slow: Slow) -> None:
     assert [(e.outcome, e.billed) for e in simulator.ledger()] == [("cancelled", False)]
 
 
-@row("What is over can't be cancelled", "assumed")
-def test_delete_of_what_is_over(queue: Queue) -> None:
+@row("A request that has ended can't be cancelled", "assumed")
+def test_delete_of_an_ended_request(queue: Queue) -> None:
     request_id = queue.submit()
     queue.finished(request_id)
     assert queue.call("DELETE", f"/requests/{request_id}").status_code == 409
     assert queue.get(request_id)["status"] == "success"
 
 
-@row("Whether DELETE is there at all is an option (`cancel`): 404 or 405", "assumed")
+@row("Whether DELETE exists is an option (`cancel`): 404 or 405", "assumed")
 @pytest.mark.parametrize("code", [404, 405])
 def test_delete_is_refused(started: Started, code: int) -> None:
     _, queue = started(cancel=str(code))

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, ReadTimeout
 from requests.exceptions import ConnectionError as Disconnected
 
-from kling_airflow.simulator import Account
-from tests.simulator.client import FRAME, MODEL, Queue, message
+from kling_airflow.simulator import Account, Simulator
+from tests.simulator.client import GOOD, MODEL, Queue, message, picture
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-
-GOOD = {"prompt": "p", "image": FRAME}
+from tests.simulator.fixture_types import Started
 
 
 @row('An error\'s body is `{"error": "<string>"}`', "seen")
@@ -94,7 +86,7 @@ def test_404_by_id(queue: Queue, request_id: str) -> None:
     assert queue.call("GET", f"/requests/{request_id}").status_code == 404
 
 
-@row("405 for a method that is not there", "assumed")
+@row("405 for a method that does not exist", "assumed")
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/requests"), ("DELETE", "/requests"), ("POST", "/models")]
 )
@@ -218,8 +210,6 @@ def test_2xx_cut_off(sim: Simulator, queue: Queue) -> None:
 
 @row("Reconciling: a lost request is found in the list by its marker", "seen")
 def test_lost_request_is_in_the_list(sim: Simulator, queue: Queue) -> None:
-    from tests.simulator.client import picture
-
     marker = queue.upload(picture(), "png", "image/png")
     sim.faults.add("reset-after", contains=marker)
     queue.submit()
@@ -231,7 +221,7 @@ def test_lost_request_is_in_the_list(sim: Simulator, queue: Queue) -> None:
     assert queue.finished(found[0]["request_id"])["status"] == "success"
 
 
-@row("Many at once: nobody's answer is another's", "seen")
+@row("Concurrent submissions: each gets its own answer", "seen")
 def test_concurrent_submissions(sim: Simulator, queue: Queue) -> None:
     def submit(number: int) -> tuple[str, Any]:
         own = Queue(sim.base_url, sim.api_key)

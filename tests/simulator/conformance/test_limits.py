@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kling_airflow.simulator import Account, ManualClock
-from tests.simulator.client import FRAME, MODEL, Queue
+from tests.simulator.client import GOOD, MODEL, Queue
 from tests.simulator.conformance.rows import row
+from tests.simulator.fixture_types import Slow, Started
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-    Slow = tuple[Simulator, Queue, ManualClock]
-
-GOOD = {"prompt": "p", "image": FRAME}
 TWO = [
     Account(key="key-a", name="a", organization="org-a", user="ann", credit_usd=1.0),
     Account(key="key-a2", name="a2", organization="org-a", user="abe"),
@@ -58,8 +48,9 @@ def test_reads_are_not_limited(started: Started) -> None:
     _, queue = started(accounts=[Account(key="k", requests_per_hour=1)])
     request_id = queue.submit()
     for _ in range(5):
-        queue.get(request_id)
-        queue.list(model_id=MODEL)
+        assert queue.call("GET", f"/requests/{request_id}").status_code == 200
+        assert queue.call("GET", "/requests", params={"model_id": MODEL}).status_code == 200
+    assert queue.post(GOOD).status_code == 429
 
 
 @row("A clip takes minutes: about 165 s for 5 s", "seen")

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.simulator.client import FRAME, MODEL, Queue, base64_picture, message, picture
+from kling_airflow.simulator import Account, Simulator
+from tests.simulator.client import FRAME, GOOD, MODEL, Queue, base64_picture, message, picture
 from tests.simulator.conformance.rows import row
+from tests.simulator.fixture_types import Started
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-
+TURBO = "kling-3.0-turbo-i2v"
 REJECTED = "Generation rejected; please review the prompt and parameters then retry"
 
 
 def refused(queue: Queue, **payload: Any) -> str:
     """The text of the 400 that a payload gets."""
-    answer = queue.post({"prompt": "p", "image": FRAME} | payload)
+    answer = queue.post(GOOD | payload)
     assert answer.status_code == 400, answer.text
     return message(answer)
 
@@ -200,24 +196,20 @@ def test_price(sim: Simulator, queue: Queue, payload: dict[str, str], usd: float
 
 @row("Held when the request is created", "seen")
 def test_credit_is_held(started: Started) -> None:
-    from kling_airflow.simulator import Account
-
     _, queue = started(accounts=[Account(key="k", credit_usd=1.68)], generation_seconds=1e9)
     queue.submit()
     queue.submit()
-    assert queue.post({"prompt": "p", "image": FRAME}).status_code == 402
+    assert queue.post(GOOD).status_code == 402
 
 
 @row("Failed requests are not billed", "seen")
 def test_failed_is_not_billed(started: Started) -> None:
-    from kling_airflow.simulator import Account
-
     simulator, queue = started(accounts=[Account(key="k", credit_usd=1.0)])
     simulator.fail_next("no")
     queue.finished(queue.submit())
     assert simulator.ledger()[0].amount_usd == 0
     queue.finished(queue.submit())
-    assert queue.post({"prompt": "p", "image": FRAME}).status_code == 402
+    assert queue.post(GOOD).status_code == 402
     assert sum(entry.amount_microusd for entry in simulator.ledger()) == 840_000
 
 
@@ -225,16 +217,80 @@ def test_failed_is_not_billed(started: Started) -> None:
 def test_text_to_video(queue: Queue) -> None:
     request_id = queue.submit("kling-v3-text-to-video", prompt="p", aspect_ratio="9:16")
     assert queue.finished(request_id)["status"] == "success"
-    answer = queue.post({"prompt": "p", "image": FRAME}, "kling-v3-text-to-video")
+    answer = queue.post(GOOD, "kling-v3-text-to-video")
     assert message(answer) == "invalid payload parameters: image (Unknown parameter)"
 
 
 @row("... `kling-3.0-turbo-i2v`: `first_frame`, `resolution`", "doc")
 def test_turbo(queue: Queue) -> None:
-    model = "kling-3.0-turbo-i2v"
-    assert queue.submit(model, prompt="p", first_frame=FRAME, resolution="1080p")
-    assert "first_frame (Required" in message(queue.post({"prompt": "p", "image": FRAME}, model))
-    assert message(queue.post({"prompt": "p", "first_frame": "bm8="}, model)) == REJECTED
+    assert queue.submit(TURBO, prompt="p", first_frame=FRAME, resolution="1080p")
+    assert "first_frame (Required" in message(queue.post(GOOD, TURBO))
+    assert message(queue.post({"prompt": "p", "first_frame": "bm8="}, TURBO)) == REJECTED
+
+
+@row("... its `prompt` is optional, up to 2500 characters", "doc")
+def test_turbo_without_a_prompt(queue: Queue) -> None:
+    assert queue.finished(queue.submit(TURBO, first_frame=FRAME))["status"] == "success"
+    answer = queue.post({"first_frame": FRAME, "prompt": "x" * 2501}, TURBO)
+    assert (answer.status_code, message(answer)) == (
+        400,
+        "invalid payload parameters: prompt (Value must be at most 2500 characters)",
+    )
+
+
+@row("... its `resolution` is 720p (default) or 1080p", "doc")
+@pytest.mark.parametrize("wrong", ["480p", "4k", "1080", 1080, True, ["720p"]])
+def test_turbo_resolution(queue: Queue, wrong: Any) -> None:
+    answer = queue.post({"first_frame": FRAME, "resolution": wrong}, TURBO)
+    assert (answer.status_code, message(answer)) == (
+        400,
+        "invalid payload parameters: resolution (Value must be one of: 720p, 1080p)",
+    )
+
+
+@row('... its `duration` is an enum of the strings "3" to "15"', "assumed")
+@pytest.mark.parametrize("wrong", ["2", "16", "5s", 2, 16, 5.0])
+def test_turbo_duration(queue: Queue, wrong: Any) -> None:
+    for seconds in ("3", "15"):
+        queue.submit(TURBO, first_frame=FRAME, duration=seconds)
+    answer = queue.post({"first_frame": FRAME, "duration": wrong}, TURBO)
+    assert answer.status_code == 400
+    assert "duration (Value must be one of: 3, 4, 5" in message(answer)
+
+
+@row("... it has no sound, no end frame and no other frame key", "assumed")
+@pytest.mark.parametrize("key", ["sound", "image_tail", "end_frame", "aspect_ratio"])
+def test_turbo_has_no_other_keys(queue: Queue, key: str) -> None:
+    answer = queue.post({"first_frame": FRAME, key: "on"}, TURBO)
+    assert (answer.status_code, message(answer)) == (
+        400,
+        f"invalid payload parameters: {key} (Unknown parameter)",
+    )
+
+
+@row("... its price: $0.112 a second at 720p, $0.14 at 1080p", "doc")
+@pytest.mark.parametrize(
+    ("payload", "usd"),
+    [
+        ({}, 0.56),
+        ({"resolution": "720p", "duration": "3"}, 0.336),
+        ({"resolution": "1080p"}, 0.70),
+        ({"resolution": "1080p", "duration": "15"}, 2.10),
+    ],
+)
+def test_turbo_price(sim: Simulator, queue: Queue, payload: dict[str, str], usd: float) -> None:
+    queue.submit(TURBO, first_frame=FRAME, **payload)
+    assert sim.ledger()[0].amount_usd == usd
+
+
+@row("... the catalogue shows its price", "doc")
+def test_turbo_price_in_the_catalogue(queue: Queue) -> None:
+    described = queue.call("GET", f"/models/{TURBO}").json()
+    assert (described["price_info"]["price"], described["price_info"]["unit"]) == (112_000, "second")
+    assert described["pricing_details"] == "$0.112 per second, $0.14 at 1080p"
+    parameters = {parameter["name"]: parameter for parameter in described["parameters"]}
+    assert [name for name in parameters if parameters[name]["required"]] == ["first_frame"]
+    assert parameters["resolution"]["options"] == ["720p", "1080p"]
 
 
 @row("... `kling-v3-omni`: `image_list`", "doc")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.simulator.client import FRAME, MODEL, Queue, message
+from kling_airflow.simulator import ManualClock, Simulator
+from tests.simulator.client import FRAME, GOOD, MODEL, Queue, message
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import ManualClock, Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-    Slow = tuple[Simulator, Queue, ManualClock]
+from tests.simulator.fixture_types import Slow, Started
 
 KEYS = [
     "request_id", "org_id", "user_id", "model", "status", "is_public", "payload", "outcome",
@@ -235,7 +229,7 @@ def test_listed_but_404_by_id(sim: Simulator, queue: Queue) -> None:
 @pytest.mark.parametrize("code", [400, 403])
 def test_backend_error_leaves_a_failed_record(sim: Simulator, queue: Queue, code: int) -> None:
     sim.faults.add("backend-error", code=code)
-    answer = queue.post({"prompt": "p", "image": FRAME})
+    answer = queue.post(GOOD)
     text = f"Backend error ({code}). Please try again."
     assert (answer.status_code, answer.json()) == (500, {"error": text})
     (record,) = queue.list(model_id=MODEL)["requests"]
@@ -253,8 +247,6 @@ def test_unreachable_frame_refused(started: Started) -> None:
 
 @row("... or `failed` about ten minutes later with `Failed to download media`", "seen")
 def test_unreachable_frame_late(started: Started) -> None:
-    from kling_airflow.simulator import ManualClock
-
     clock = ManualClock()
     simulator, queue = started(
         clock=clock, unreachable_frames="late", speed=1, submit_seconds=0, generation_seconds=1

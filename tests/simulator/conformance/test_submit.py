@@ -5,28 +5,22 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
-from kling_airflow.simulator import Account
-from tests.simulator.client import FRAME, MODEL, Queue, message
+from kling_airflow.simulator import Account, Simulator
+from tests.simulator.client import GOOD, MODEL, Queue, message
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
+from tests.simulator.fixture_types import Started
 
 SPEECH = "inworld-tts-1.5-max"
 
 
 @row("HTTP 200 with `request_id, model, status, created_at, updated_at, queued_at`", "doc")
 def test_answer_of_a_submission(queue: Queue) -> None:
-    answer = queue.post({"prompt": "p", "image": FRAME})
+    answer = queue.post(GOOD)
     assert answer.status_code == 200
     body = answer.json()
     assert list(body) == ["request_id", "model", "status", "created_at", "updated_at", "queued_at"]
@@ -41,14 +35,14 @@ def test_request_id_is_a_uuid4(queue: Queue) -> None:
 
 @row("The status of the answer is `queued` or `dispatched`", "doc")
 def test_status_of_a_submission(queue: Queue) -> None:
-    statuses = {queue.post({"prompt": "p", "image": FRAME}).json()["status"] for _ in range(40)}
+    statuses = {queue.post(GOOD).json()["status"] for _ in range(40)}
     assert statuses == {"queued", "dispatched"}
 
 
 @row("Times are integer Unix seconds", "doc")
 def test_times_are_integer_seconds(queue: Queue) -> None:
     before = int(time.time())
-    body = queue.post({"prompt": "p", "image": FRAME}).json()
+    body = queue.post(GOOD).json()
     record = queue.finished(body["request_id"])
     for answer in (body, record):
         for key in ("created_at", "updated_at", "queued_at"):
@@ -68,7 +62,7 @@ def test_synchronous_model(sim: Simulator, queue: Queue) -> None:
     assert [(e.outcome, e.amount_usd) for e in sim.ledger()] == [("success", 0.01)]
 
 
-@row("The POST of a Kling model takes its time", "seen")
+@row("The POST of a Kling model takes seconds", "seen")
 def test_post_takes_long(started: Started) -> None:
     _, queue = started(speed=10, submit_seconds=3)
     begin = time.monotonic()
@@ -86,7 +80,7 @@ def test_unknown_model_before_payload(queue: Queue) -> None:
 def test_payload_before_entitlement(started: Started) -> None:
     _, queue = started(accounts=[Account(key="k", models=("kling-v3-text-to-video",))])
     assert queue.post({}).status_code == 400
-    answer = queue.post({"prompt": "p", "image": FRAME})
+    answer = queue.post(GOOD)
     assert answer.status_code == 404
     assert "you do not have access" in message(answer)
 
@@ -94,7 +88,7 @@ def test_payload_before_entitlement(started: Started) -> None:
 @row("The entitlement is looked at (404) before the credit (402), which comes last", "seen")
 def test_credit_comes_last(started: Started) -> None:
     _, queue = started(accounts=[Account(key="k", models=("kling-v3-text-to-video",), credit_usd=0)])
-    assert queue.post({"prompt": "p", "image": FRAME}).status_code == 404
+    assert queue.post(GOOD).status_code == 404
     assert queue.post({"prompt": "p"}, "kling-v3-text-to-video").status_code == 402
 
 
@@ -120,7 +114,7 @@ def test_malformed_body_is_400(sim: Simulator, queue: Queue, body: bytes) -> Non
     assert sim.ledger() == []
 
 
-@row("What was sent is echoed, even text that is no text", "assumed")
+@row("The payload is echoed, also text that is not valid Unicode", "assumed")
 @pytest.mark.parametrize("odd", ["\ud800", "a\u0000b", "\U0001f680", "\u2028</script>"])
 def test_odd_text_is_echoed(queue: Queue, odd: str) -> None:
     request_id = queue.submit("kling-v3-text-to-video", prompt=odd)
@@ -149,7 +143,7 @@ def test_no_idempotency(sim: Simulator, queue: Queue) -> None:
         queue.call(
             "POST",
             "/requests",
-            json={"model": MODEL, "payload": {"prompt": "p", "image": FRAME}},
+            json={"model": MODEL, "payload": GOOD},
             headers={"Idempotency-Key": "same"},
         )
     one, other = sim.ledger()

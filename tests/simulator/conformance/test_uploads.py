@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
+from kling_airflow.simulator import Simulator
 from tests.simulator.client import Queue, message, picture
 from tests.simulator.conformance.rows import row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kling_airflow.simulator import ManualClock, Simulator
-
-    Started = Callable[..., tuple[Simulator, Queue]]
-    Slow = tuple[Simulator, Queue, ManualClock]
+from tests.simulator.fixture_types import Slow, Started
 
 TYPES = {
     "png": "image/png",
@@ -36,8 +30,13 @@ def sign(queue: Queue, file_type: Any = "png") -> dict[str, str]:
 
 
 def put(
-    url: str, data: bytes = b"bytes", content_type: str | None = "image/png", **headers: str
+    url: str,
+    data: bytes = b"bytes",
+    *,
+    content_type: str | None = "image/png",
+    headers: dict[str, str] | None = None,
 ) -> requests.Response:
+    headers = dict(headers or {})
     if content_type is not None:
         headers["Content-Type"] = content_type
     return requests.put(url, data=data, headers=headers, timeout=5)
@@ -108,7 +107,7 @@ def test_signature_is_bound(queue: Queue) -> None:
 def test_key_is_refused_by_the_store(sim: Simulator, queue: Queue) -> None:
     bearer = {"Authorization": f"Bearer {sim.api_key}"}
     signed = sign(queue)
-    assert put(signed["upload_url"], **bearer).status_code == 400
+    assert put(signed["upload_url"], headers=bearer).status_code == 400
     assert put(signed["upload_url"]).status_code == 200
     assert requests.get(signed["public_url"], headers=bearer, timeout=5).status_code == 401
 

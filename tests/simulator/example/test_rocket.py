@@ -1,17 +1,15 @@
-"""The example of the docs: somebody's DAG, tested without spending."""
+"""The example of the docs: a user's DAG, tested without spending."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from kling_airflow.simulator import Simulator
 
 # --8<-- [start:tests]
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from kling_airflow.simulator import Simulator
 
 
 @pytest.fixture

@@ -1,24 +1,17 @@
-"""Faults over real sockets, where the conformance tests leave off: combined, aimed, and in the list."""
+"""The effects of faults over real sockets: combined, for chosen calls, and in the list."""
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from requests.exceptions import ConnectionError as Disconnected
 from requests.exceptions import ReadTimeout
 
-from tests.simulator.client import FRAME, MODEL, Queue
-
-if TYPE_CHECKING:
-    from kling_airflow.simulator import ManualClock, Simulator
-
-    Slow = tuple[Simulator, Queue, ManualClock]
-
-GOOD = {"prompt": "p", "image": FRAME}
+from kling_airflow.simulator import Simulator
+from tests.simulator.client import GOOD, MODEL, Queue, raw_read
+from tests.simulator.fixture_types import Slow
 
 
 def test_late_and_then_reset(sim: Simulator, queue: Queue) -> None:
@@ -55,26 +48,26 @@ def test_refusal_stays_a_refusal(sim: Simulator, queue: Queue, fault: str) -> No
     assert sim.ledger() == []
 
 
-def test_aimed_at_one_of_many(sim: Simulator, queue: Queue) -> None:
+def test_strikes_the_payload_that_contains_a_text(sim: Simulator, queue: Queue) -> None:
     sim.faults.add("capacity", contains="second prompt")
     codes = [queue.post(GOOD | {"prompt": f"{n} prompt"}).status_code for n in ("first", "second", "third")]
     assert codes == [200, 503, 200]
 
 
-def test_aimed_at_a_model(sim: Simulator, queue: Queue) -> None:
+def test_strikes_one_model(sim: Simulator, queue: Queue) -> None:
     sim.faults.add("capacity", model="kling-v3-text-to-video", times=1)
     assert queue.post(GOOD).status_code == 200
     assert queue.post({"prompt": "p"}, "kling-v3-text-to-video").status_code == 503
 
 
-def test_aimed_at_a_request(sim: Simulator, queue: Queue) -> None:
+def test_strikes_one_request(sim: Simulator, queue: Queue) -> None:
     one, other = queue.submit(), queue.submit()
     sim.faults.add("http-error", call="GET /requests/{id}", request_id=one, status=503, message="later")
     assert queue.call("GET", f"/requests/{one}").status_code == 503
     assert queue.call("GET", f"/requests/{other}").status_code == 200
 
 
-def test_fate_of_a_request_that_exists(slow: Slow) -> None:
+def test_life_of_a_request_that_exists(slow: Slow) -> None:
     simulator, queue, clock = slow
     doomed, spared = queue.submit(), queue.submit()
     simulator.faults.add("failed", request_id=doomed, reason="the vendor broke down", after=0)
@@ -85,7 +78,7 @@ def test_fate_of_a_request_that_exists(slow: Slow) -> None:
     assert [entry.billed for entry in simulator.ledger()] == [False, True]
 
 
-def test_fate_of_a_request_that_is_over_changes_nothing(sim: Simulator, queue: Queue) -> None:
+def test_a_request_that_has_ended_is_not_changed(sim: Simulator, queue: Queue) -> None:
     request_id = queue.submit()
     record = queue.finished(request_id)
     sim.faults.add("failed", request_id=request_id, after=0)
@@ -128,7 +121,7 @@ def test_reads_can_break_too(sim: Simulator, queue: Queue, fault: str) -> None:
     assert queue.get(request_id)
 
 
-def test_frame_the_service_fetches_from_us_can_be_lost(sim: Simulator, queue: Queue) -> None:
+def test_uploaded_frame_can_be_gone(sim: Simulator, queue: Queue) -> None:
     url = queue.upload(b"\x89PNG", "png", "image/png")
     sim.faults.add("media-gone", call="GET upload")
     assert requests.get(url, timeout=5).status_code == 404
@@ -143,95 +136,20 @@ def test_upload_url_expired(sim: Simulator, queue: Queue) -> None:
     assert requests.put(signed["upload_url"], data=b"x", headers=headers, timeout=5).status_code == 200
 
 
-def raw_read(sim: Simulator) -> bytes:
-    """What a plain socket reads after it has sent a whole call."""
-    address = ("127.0.0.1", int(sim.base_url.rpartition(":")[2]))
-    with socket.create_connection(address, timeout=5) as connection:
-        connection.sendall(
-            b"GET /api/v1/ie/requestqueue/apikey/models HTTP/1.1\r\nHost: x\r\n"
-            b"Authorization: Bearer " + sim.api_key.encode() + b"\r\n\r\n"
-        )
-        received = b""
-        while part := connection.recv(65536):
-            received += part
-        return received
-
-
 @pytest.mark.parametrize("fault", ["reset-unread", "reset-before", "reset-after"])
 def test_resets_are_resets_on_the_socket(sim: Simulator, fault: str) -> None:
     sim.faults.add(fault, call="GET /models")
     with pytest.raises(ConnectionResetError):
-        raw_read(sim)
+        raw_read(sim.base_url, sim.api_key)
 
 
 def test_late_and_not_created_is_a_closed_connection(sim: Simulator) -> None:
     sim.faults.add("late-not-created", call="GET /models", seconds=0.05)
-    assert raw_read(sim) == b""
+    assert raw_read(sim.base_url, sim.api_key) == b""
 
 
 def test_cut_off_is_closed_below_its_content_length(sim: Simulator) -> None:
     sim.faults.add("cut-off", call="GET /models", share=0.5)
-    head, _, body = raw_read(sim).partition(b"\r\n\r\n")
+    head, _, body = raw_read(sim.base_url, sim.api_key).partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     assert len(body) == length // 2
-
-
-class TestList:
-    """The list, as it must not mislead anyone."""
-
-    @pytest.fixture
-    def ids(self, queue: Queue) -> list[str]:
-        ids = [queue.submit(prompt=f"prompt {n}") for n in range(3)]
-        queue.submit("kling-v3-text-to-video", prompt="another model")
-        for request_id in ids:
-            queue.finished(request_id)
-        return ids[::-1]
-
-    def rows(self, queue: Queue, **query: Any) -> list[Any]:
-        return list(queue.list(model_id=MODEL, **query)["requests"])
-
-    def test_empty(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-empty")
-        assert queue.list(model_id=MODEL) == {"requests": [], "total": 0, "has_more": False}
-
-    def test_without_has_more(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-has-more")
-        assert set(queue.list(model_id=MODEL)) == {"requests"}
-
-    def test_ignores_limit(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        assert len(self.rows(queue, limit=1)) == 1
-        sim.faults.add("list-ignores-limit")
-        assert [row["request_id"] for row in self.rows(queue, limit=1)] == ids
-
-    def test_ignores_offset(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-ignores-offset")
-        assert [row["request_id"] for row in self.rows(queue, offset=2)] == ids
-
-    def test_mixes_models(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-mixed-models")
-        assert {row["model"] for row in self.rows(queue)} == {MODEL, "kling-v3-text-to-video"}
-
-    def test_without_outcomes(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-outcomes")
-        assert {(row["status"], row["outcome"]) for row in self.rows(queue)} == {("success", None)}
-
-    def test_without_payloads(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-no-payloads")
-        assert [row["payload"] for row in self.rows(queue)] == [{}] * 3
-        assert queue.get(ids[0])["payload"]["prompt"] == "prompt 2"
-
-    def test_padded(self, sim: Simulator, queue: Queue, ids: list[str]) -> None:
-        sim.faults.add("list-padded", bytes=50_000)
-        assert len(queue.call("GET", "/requests", params={"model_id": MODEL}).content) > 150_000
-
-    def test_lags(self, slow: Slow) -> None:
-        simulator, queue, clock = slow
-        fault = simulator.faults.add("list-lag", lag=30)
-        queue.submit()
-        assert self.rows(queue) == []
-        clock.advance(31)
-        assert len(self.rows(queue)) == 1
-        queue.submit()
-        assert len(self.rows(queue)) == 1
-        simulator.faults.remove(fault)
-        assert len(self.rows(queue)) == 2

@@ -1,0 +1,3 @@
+"""Input frames and rendered clips."""
+
+from __future__ import annotations
