@@ -128,6 +128,22 @@ class GMICloudHook(BaseHook):
         return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
 
+def default_connection(submitted_with: str | None) -> str:
+    """Return the id of the connection to use if none is named.
+
+    :param submitted_with: the connection that submitted the request, if that is known; it is used if the
+        default connection is not defined.
+    """
+    default = GMICloudHook.default_conn_name
+    if submitted_with in (None, default):
+        return default
+    try:
+        BaseHook.get_connection(default)
+    except AirflowNotFoundException:
+        return submitted_with
+    return default
+
+
 def _undefined(conn_id: str) -> Unauthorized:
     return Unauthorized(
         f"The connection `{conn_id}` is not defined.",

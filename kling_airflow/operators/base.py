@@ -9,12 +9,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.task.clip_fields import completed
-from kling_airflow.task.operator import KlingTask
+from kling_airflow.task.handed_on import HandedOn
+from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
 from kling_airflow.task.resubmission import raise_unless_resubmitted
@@ -32,6 +34,7 @@ class GenerationOperator(KlingTask):
     """Submit one order, once, however often the task runs; wait for it if asked to.
 
     :param gmi_conn_id: the queue's connection; templated.
+    :param label: your name of the shot; the clip carries it, so that a file can be named after it; templated.
     :param take: which take of the same order, 1 for the first; templated.
     :param adopt_request_id: a request that you know to be this order's; the task takes it instead of buying
         one; templated.
@@ -39,7 +42,8 @@ class GenerationOperator(KlingTask):
     :param ledger: the address of a ledger in an object store (``s3://...``), used instead of Airflow's task
         state store; None for ``[kling] ledger``, and if that isn't set, the task state store; templated.
     :param wait_for_completion: return the clip, not the request id.
-    :param deferrable: wait in the triggerer, holding no worker slot.
+    :param deferrable: wait in the triggerer, holding no worker slot. None for ``[operators]
+        default_deferrable`` if that is set, else True.
     :param poll_interval: seconds between two polls of the request.
     :param timeout: seconds to wait for one request.
     :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
@@ -60,7 +64,15 @@ class GenerationOperator(KlingTask):
     :param cancel_on_timeout: cancel the request when the wait times out.
     """
 
-    template_fields: Sequence[str] = ("gmi_conn_id", "take", "adopt_request_id", "on_unresolved", "ledger")
+    template_fields: Sequence[str] = (
+        "gmi_conn_id",
+        "clip_label",
+        "take",
+        "adopt_request_id",
+        "on_unresolved",
+        "ledger",
+    )
+    hands_on_request = True
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#dcfce7"
 
@@ -68,12 +80,13 @@ class GenerationOperator(KlingTask):
         self,
         *,
         gmi_conn_id: str = GMICloudHook.default_conn_name,
+        label: str | None = None,
         take: int | str = 1,
         adopt_request_id: str | None = None,
         durable: bool = True,
         ledger: str | None = None,
         wait_for_completion: bool = False,
-        deferrable: bool = True,
+        deferrable: bool | None = None,
         poll_interval: float | timedelta = 10.0,
         timeout: float | timedelta = 3600.0,
         unreachable_after: float | timedelta = 1800.0,
@@ -90,12 +103,13 @@ class GenerationOperator(KlingTask):
     ) -> None:
         super().__init__(**kwargs)
         self.gmi_conn_id = gmi_conn_id
+        self.clip_label = label
         self.take = take
         self.adopt_request_id = adopt_request_id
         self.durable = durable
         self.ledger = ledger
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.deferrable = waits_in_triggerer(deferrable)
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.unreachable_after = unreachable_after
@@ -161,7 +175,7 @@ class GenerationOperator(KlingTask):
         with airflow_errors():
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
-            push_request(context, submitted.request_id, client.protocol.base_url)
+            push_request(context, self._handed_on(submitted.request_id), client.protocol.base_url)
             if self.wait_for_completion:
                 return self._wait_for_clip(context, submitted)
             raise_if_ended(self._stop, submitted.request_id, client, context, self._options)
@@ -222,6 +236,15 @@ class GenerationOperator(KlingTask):
             kwargs={"until": until, "earlier": earlier} | ({"in_doubt": in_doubt} if in_doubt else {}),
         )
 
+    def _handed_on(self, request_id: str) -> HandedOn:
+        return HandedOn(
+            request_id=request_id,
+            model=self._model(),
+            gmi_conn_id=self.gmi_conn_id,
+            label=text_or_none(self.clip_label),
+            task_id=self.task_id,
+        )
+
     @property
     def _options(self) -> GenerationOptions:
         """Return the arguments as they are meant; wrong ones are refused before anything is spent."""
@@ -264,7 +287,10 @@ class GenerationOperator(KlingTask):
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
-        clip = completed(clip, self._asked(), lambda: self._price_usd(self._hook.get_conn()), self.log)
+        handed_on = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)}
+        clip = completed(
+            clip, self._asked() | handed_on, lambda: self._price_usd(self._hook.get_conn()), self.log
+        )
         push_clip(context, clip["video_url"])
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip

@@ -62,7 +62,7 @@ class Wait:
             return None if now < self.deadline else self._timed_out(f"it is `{seen.status_text}`")
         if isinstance(seen, Unauthorized | InvalidArgument):
             return seen
-        if isinstance(seen, NotFound) and now >= self._tolerated_until():
+        if isinstance(seen, NotFound) and (now >= self._tolerated_until() or self._never_submitted(now)):
             return seen
         since = self.started_at if last_answer_at is None else last_answer_at
         if not isinstance(seen, NotFound) and now - since >= self.unreachable_after:
@@ -72,6 +72,10 @@ class Wait:
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
         """Return the seconds until the next look: the interval, but never past the deadline."""
         return max(0.0, min(max(interval, retry_after or 0.0), self.deadline - now))
+
+    def _never_submitted(self, now: float) -> bool:
+        """Return whether the wait ends at its deadline, and its submission isn't known to have happened."""
+        return self.submitted_at is None and now >= self.deadline
 
     def _tolerated_until(self) -> float:
         return (self.submitted_at if self.submitted_at is not None else self.started_at) + NOT_FOUND_GRACE

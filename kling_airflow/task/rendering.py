@@ -29,12 +29,12 @@ class DataIsNoTemplate(BaseOperator):
     that it is: Airflow would read ``"Go"``, quotes included, as a Python literal and lose the quotes.
     """
 
-    _given: Mapping[str, Any] = {}
+    _arguments: Mapping[str, Any] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments as they were given, before a constructor changes them."""
         made = super().__new__(cls)
-        object.__setattr__(made, "_given", kwargs)
+        object.__setattr__(made, "_arguments", kwargs)
         return made
 
     def render_template(
@@ -78,12 +78,20 @@ class DataIsNoTemplate(BaseOperator):
         among them: what is rendered must not depend on what the data says.
         """
         # Airflow puts the operator that was mapped into the DAG, and not the task of one map index.
-        mapped = getattr(getattr(self, "dag", None), "task_dict", {}).get(self.task_id)
+        mapped = tasks_of_dag(self).get(self.task_id)
         if getattr(mapped, "expand_input", None) is None:
             return list(fields)
-        data = _data(self._given, mapped, _map_index(context))
+        data = _data(self._arguments, mapped, _map_index(context))
         marked = _marked(list(data.values()), jinja_env)
-        return [name for name in fields if name not in data and (name in self._given or not marked)]
+        return [name for name in fields if name not in data and (name in self._arguments or not marked)]
+
+
+def tasks_of_dag(task: BaseOperator) -> Mapping[str, Any]:
+    """Return the tasks of a task's DAG by their ids, mapped operators among them; none without a DAG."""
+    try:
+        return task.dag.task_dict
+    except RuntimeError:  # Airflow's answer for a task without a DAG
+        return {}
 
 
 def _rendered(template: jinja2.Template, context: Context) -> Any:

@@ -103,6 +103,8 @@ class WorkerWait:
         self.client = client
         self.log = log
         self.poll_interval = poll_interval
+        self.last_error: KlingError | None = None
+        """What the last poll met; None if the queue answered about the request."""
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
 
@@ -116,6 +118,7 @@ class WorkerWait:
             seen = self.client.get(self.wait.request_id)
         except KlingError as error:
             seen = error
+        self.last_error = seen if isinstance(seen, KlingError) else None
         now = time.time()
         end = self.wait.decide(seen, now=now, last_answer_at=self._last_response_at)
         if isinstance(end, KlingError):
