@@ -1,7 +1,7 @@
-"""How soon a clip that is done is a task that has succeeded, at what cost, in a real Airflow on Postgres.
+"""Seconds from the end of a request to the success of its task, and the cost, in a real Airflow on Postgres.
 
-Requests are waited for deferred, in one triggerer; again so, with the triggerer killed half way; and with
-``mode="reschedule"``, on workers.
+The tasks wait deferred in one triggerer; deferred with a triggerer that is killed half way; and on workers
+with ``mode="reschedule"``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ COLUMNS = [
 
 
 def measure(options: argparse.Namespace, folder: Path) -> tuple[list[list[Any]], list[str]]:
-    """Run every way in one cluster; return the table's rows and notes."""
+    """Measure every way in one cluster; return the table's rows and notes."""
     blocks: list[float] = []
     with Simulator(render="fast", speed=1e-3, submit_seconds=0.0) as simulator:
         ways = {"deferred": options.waiting, "killed": options.killed, "rescheduled": options.rescheduled}
@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[list[Any]],
 
 
 def blocks_of(cluster: Cluster) -> list[float]:
-    """Return the seconds of each block of its event loop that the triggerer has counted since its start."""
+    """Return the seconds of each block of the event loop in the triggerer's log."""
     return [float(found) for found in BLOCKED.findall(_text(cluster.home / "triggerer-a.log"))]
 
 
@@ -93,9 +93,9 @@ def _row(
     options: argparse.Namespace,
     blocks: list[float],
 ) -> list[Any]:
-    """Start a run, let the requests end once all wait, and return what was measured.
+    """Start a run, let the requests end when all tasks wait, and return the figures.
 
-    :param blocks: is told of the blocks of a triggerer that is killed: its log begins anew.
+    :param blocks: receives the blocks of a triggerer that is killed, because its log is overwritten.
     """
     api, run, database = cluster.api, f"bench-{way}", Database(cluster.database.url)
     until(lambda: _there(api, way), 180)
@@ -103,10 +103,10 @@ def _row(
     before, began, slots = cpu_of(cluster), time.time(), Slots(database, way)
     api.start(way, run, {})
     slots.start()
-    if way == "rescheduled":  # while some of them sleep, others look
-        until(lambda: database.started(way) == len(requests), options.patience)
+    if way == "rescheduled":  # some tasks sleep while others look
+        until(lambda: database.started(way) == len(requests), options.longest)
     else:
-        until(lambda: database.count(way, "deferred") >= 0.9 * len(requests), options.patience)
+        until(lambda: database.count(way, "deferred") >= 0.9 * len(requests), options.longest)
     started = time.time() - began
     ends = queue.begin(simulator, requests, options.first, options.last)
     calls = sum(simulator.calls().values())
@@ -117,7 +117,7 @@ def _row(
         blocks += blocks_of(cluster)
         triggerer.kill()
         triggerer.start()
-    until(lambda: api.run_state(way, run) in {"success", "failed"}, options.last + options.patience)
+    until(lambda: api.run_state(way, run) in {"success", "failed"}, options.last + options.longest)
     slots.stop()
     spent = cpu_of(cluster) - before
     done = database.ends(way)
@@ -132,10 +132,10 @@ def _row(
 
 
 class Slots(threading.Thread):
-    """Adds up for how long a run's tasks hold workers' slots, by a look four times a second.
+    """Seconds for which a run's tasks hold worker slots, measured four times a second.
 
-    :param database: where Airflow keeps their states.
-    :param dag_id: whose tasks.
+    :param database: the database with the tasks' states.
+    :param dag_id: the DAG of the tasks.
     """
 
     def __init__(self, database: Database, dag_id: str) -> None:
@@ -146,7 +146,7 @@ class Slots(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until stopped."""
+        """Read the states until stopped."""
         last = time.monotonic()
         while not self._over.wait(0.25):
             running, now = self._database.count(self._dag_id, "running"), time.monotonic()
@@ -154,13 +154,13 @@ class Slots(threading.Thread):
             last = now
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop reading the states."""
         self._over.set()
         self.join()
 
 
 class Database:
-    """What Airflow has written down of a run.
+    """Reads the task instances of a run.
 
     :param url: as SQLAlchemy takes it.
     """
@@ -176,12 +176,12 @@ class Database:
         return int(self._rows(query, dag_id, state)[0][0])
 
     def started(self, dag_id: str) -> int:
-        """Return how many mapped sensors have looked at least once."""
+        """Return how many mapped sensors have started at least once."""
         query = "select count(*) from task_instance where dag_id = :d and start_date is not null"
         return int(self._rows(query, dag_id)[0][0])
 
     def ends(self, dag_id: str) -> dict[int, float]:
-        """Return when each that has succeeded ended, by map index, in Unix seconds."""
+        """Return the ends of the sensors that have succeeded, by map index, in Unix seconds."""
         query = (
             "select map_index, extract(epoch from end_date) from task_instance"
             " where dag_id = :d and state = 'success'"
@@ -197,7 +197,7 @@ class Database:
 
 
 def events(logs: Path, ends: dict[str, float]) -> dict[str, float]:
-    """Return how long after its end each request's trigger had its event, out of the task logs."""
+    """Return the seconds between each request's end and its trigger's event, read from the task logs."""
     found: dict[str, float] = {}
     for file in logs.rglob("*.log*"):
         for line in _text(file).splitlines():
@@ -209,8 +209,8 @@ def events(logs: Path, ends: dict[str, float]) -> dict[str, float]:
 
 
 def cpu_of(cluster: Cluster) -> float:
-    """Return the seconds of CPU that the scheduler and everything it has started have used."""
-    running = cluster.scheduler._process  # noqa: SLF001 -- a benchmark may reach in
+    """Return the CPU seconds of the scheduler and of every process that it has started."""
+    running = cluster.scheduler._process  # noqa: SLF001 -- the cluster has no public process
     assert running is not None
     scheduler, total = psutil.Process(running.pid), 0.0
     for process in [scheduler, *scheduler.children(recursive=True)]:
@@ -220,9 +220,9 @@ def cpu_of(cluster: Cluster) -> float:
 
 
 def until(holds: Any, seconds: float) -> None:
-    """Wait until something holds.
+    """Wait until a condition holds.
 
-    :raises SystemExit: when it doesn't.
+    :raises SystemExit: if it does not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not holds():
@@ -235,13 +235,13 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_triggerer", description=__doc__)
     parser.add_argument("--waiting", type=int, default=300, help="deferred sensors (default 300)")
-    parser.add_argument("--killed", type=int, default=60, help="deferred ones, triggerer killed (default 60)")
+    parser.add_argument("--killed", type=int, default=60, help="the same, triggerer killed (default 60)")
     parser.add_argument("--rescheduled", type=int, default=50, help="rescheduled sensors (default 50)")
     parser.add_argument("--interval", type=float, default=10.0)
     parser.add_argument("--first", type=float, default=15.0, help="seconds until the first clip is done")
     parser.add_argument("--last", type=float, default=120.0, help="seconds until the last clip is done")
     parser.add_argument("--parallelism", type=int, default=4, help="tasks at a time")
-    parser.add_argument("--patience", type=float, default=1800.0)
+    parser.add_argument("--longest", type=float, default=1800.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kling-bench-") as folder:
         rows, notes = measure(options, Path(folder))
@@ -267,7 +267,7 @@ def _seconds(text: str) -> float:
 
 
 def _part(values: list[float], part: float) -> float | None:
-    """Return the value that so large a part of sorted ones doesn't exceed."""
+    """Return a quantile of sorted values; None without values."""
     return values[min(len(values) - 1, int(len(values) * part))] if values else None
 
 

@@ -1,4 +1,4 @@
-"""What waiting for thousands of requests costs the triggerer's process, in five ways, against one queue."""
+"""Cost of waiting for thousands of requests in the triggerer's process, in five ways, against one queue."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COLUMNS = [
     "lag p50 s", "p99 s", "max s", "missed", "late",
 ]  # fmt: skip
 Cost = dict[str, tuple[int, float]]
-"""By way: calls, and seconds of CPU."""
+"""By way: calls and CPU seconds."""
 HERE = Path(__file__).parent.parent
 
 
 @dataclass
 class Peak:
-    """The most that a process was seen to use."""
+    """Highest memory and number of sockets of a process."""
 
     process: psutil.Process
     resident: int = 0
@@ -42,7 +42,7 @@ class Peak:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def watch(self) -> None:
-        """Look ten times a second until stopped."""
+        """Read both ten times a second until stopped."""
         while not self._stop.wait(0.1):
             try:
                 self.resident = max(self.resident, self.process.memory_info().rss)
@@ -51,32 +51,32 @@ class Peak:
                 return
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop reading."""
         self._stop.set()
 
 
 def measure(way: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one row: a queue and a waiting process, each pinned to a core of its own where there are two."""
+    """Measure one row: a queue and a waiting process, each on its own core if there are two."""
     first, last = options.interval, options.window - options.interval - 3
     with _spawn("benchmarks.waiting.queue", str(count), str(first), str(last), core=1) as queue:
-        about = _hear(queue)
+        about = _read(queue)
         address = {"BENCH_URL": about["base_url"], "BENCH_KEY": about["key"]}
         connection = {"conn_type": "gmi_cloud", "host": about["base_url"], "password": about["key"]}
         extra = {"extra": {"max_calls_per_second": 10_000}}
         address["AIRFLOW_CONN_BENCH"] = json.dumps(connection | extra)
         with _spawn("benchmarks.waiting.row", core=0, environment=address) as row:
             plan = {"way": way, "ids": about["ids"], "model": about["model"], "interval": options.interval}
-            _tell(row, json.dumps(plan | {"window": options.window, "ramp": options.interval}))
+            _write(row, json.dumps(plan | {"window": options.window, "ramp": options.interval}))
             assert _line(row) == "ready"
             before_calls = _calls(queue)
             process = psutil.Process(row.pid)
             before, peak = process.memory_info().rss, Peak(process)
-            _tell(queue, "begin")
-            ends: dict[str, float] = _hear(queue)
+            _write(queue, "begin")
+            ends: dict[str, float] = _read(queue)
             watcher = threading.Thread(target=peak.watch, daemon=True)
             watcher.start()
-            _tell(row, "go")
-            result = _hear(row)
+            _write(row, "go")
+            result = _read(row)
             peak.stop()
             watcher.join()
         calls = _calls(queue) - before_calls
@@ -126,18 +126,18 @@ def main() -> None:
         rows,
         notes=[
             "Calls: HTTP calls the queue got. CPU: of the waiting process; the queue runs on another core.",
-            "Block: the longest time between two looks of the event loop at what has happened.",
+            "Block: the longest time between two calls of the event loop's selector.",
             "Lag: from the end in the queue to the event.",
             "Late: noticed more than an interval and 1 s after the end. Missed: not noticed in the window.",
-            f"Triggers start over the first {options.interval:g} s, a turn each second; no ceiling of calls.",
+            f"Triggers start over the first {options.interval:g} s, a turn each second; no rate limit.",
             *_ratios(runs),
-            f"Others kept the machine {busy:.0f} % busy before; load at the end: {os.getloadavg()[0]:.1f}.",
+            f"CPU in use before the run: {busy:.0f} %; load at the end: {os.getloadavg()[0]:.1f}.",
         ],
     )
 
 
 def _ratios(runs: list[tuple[int, Cost]]) -> list[str]:
-    """Say of each run how many times less ours takes than the usual trigger, where both were measured."""
+    """Return how many times less ours costs than the usual trigger, for each run that measured both."""
     return [
         f"At {count:,} ours makes {usual[0] / ours[0]:.0f} times fewer calls than a session per poll,"
         f" and takes {usual[1] / ours[1]:.1f} times less CPU."
@@ -156,8 +156,8 @@ def _row(count: int, way: str, got: dict[str, Any]) -> list[Any]:
 
 
 def _calls(queue: subprocess.Popen[str]) -> int:
-    _tell(queue, "calls")
-    return sum(number for name, number in _hear(queue).items() if name.startswith("GET "))
+    _write(queue, "calls")
+    return sum(number for name, number in _read(queue).items() if name.startswith("GET "))
 
 
 def _spawn(
@@ -184,11 +184,11 @@ def _line(process: subprocess.Popen[str]) -> str:
     return line.strip()
 
 
-def _hear(process: subprocess.Popen[str]) -> Any:
+def _read(process: subprocess.Popen[str]) -> Any:
     return json.loads(_line(process))
 
 
-def _tell(process: subprocess.Popen[str], line: str) -> None:
+def _write(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None
     process.stdin.write(f"{line}\n")
     process.stdin.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from kling_airflow.errors import InvalidArgument
 _YES = ("true", "on", "yes", "1")
 _NO = ("false", "off", "no", "0")
 _NOTHING = ("", "none", "null")
+_RENDERED_FROM_NOTHING = ("none", "null", "nan", "undefined")
 
 
 def is_literal(value: object) -> bool:
@@ -38,21 +39,46 @@ def seconds(field: str, value: object) -> float:
 
     :raises InvalidArgument: for anything else, and for a negative one.
     """
-    number = amount_or_none(field, value.total_seconds() if isinstance(value, timedelta) else value)
-    if number is None:
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number of seconds.")
-    return number
+    return amount(field, value.total_seconds() if isinstance(value, timedelta) else value)
 
 
-def amount_or_none(field: str, value: object) -> float | None:
-    """Read a number that is 0 or more, its text, or None and what templates make of it.
+def amount(field: str, value: object) -> float:
+    """Read a number that is 0 or more, or its text.
 
-    :raises InvalidArgument: for anything else.
+    :raises InvalidArgument: for anything else, and for what an empty template renders: "", "None" ...
     """
     number = number_or_none(field, value)
-    if number is not None and number < 0:
+    if number is None:
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number, 0 or more.")
+    if number < 0:
         raise InvalidArgument(f"`{field}` is {value!r}; it must be 0 or more.")
     return number
+
+
+def refuse_empty_template(field: str, value: object, written: object) -> None:
+    """Refuse a text that a template renders if it finds no value: "None", "null", "nan" or "undefined".
+
+    :param written: the argument as it stands in the DAG, before templates are rendered.
+    """
+    if isinstance(value, str) and value.strip().lower() in _RENDERED_FROM_NOTHING:
+        template = f": its template {written!r} found no value" if value != written else ""
+        raise InvalidArgument(f"`{field}` is {value!r}{template}; it must be a text.")
+
+
+def refuse_empty_templates(field: str, value: object, written: object) -> None:
+    """Refuse, anywhere in a value, a template that found no value; a literal "None" is the user's own.
+
+    :param field: the argument, and then the place in it, for the error.
+    :param written: the argument as it stands in the DAG, before templates are rendered.
+    """
+    if isinstance(value, Mapping) and isinstance(written, Mapping):
+        for name in value.keys() & written.keys():
+            refuse_empty_templates(f"{field}.{name}", value[name], written[name])
+    elif isinstance(value, list | tuple) and isinstance(written, list | tuple):
+        for index, (rendered, template) in enumerate(zip(value, written, strict=False)):
+            refuse_empty_templates(f"{field}.{index}", rendered, template)
+    elif value != written:
+        refuse_empty_template(field, value, written)
 
 
 def one_of(field: str, value: object, words: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ def queue(stepping: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """A queue whose requests move on each time they are read, and the connection to it."""
     stepping.reset()
     connect(monkeypatch, stepping.base_url, stepping.api_key)
-    monkeypatch.setattr("kling_airflow.submission.submit._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("kling_airflow.submission.submit.FIRST_BACKOFF", 0.01)
     return stepping
 
 

@@ -1,1 +1,1 @@
-"""The parts of ``bench_waiting``: the queue's process, the ways to wait, and one measured row."""
+"""The parts of ``bench_waiting``: the queue's process, the ways to wait, and the measured process."""

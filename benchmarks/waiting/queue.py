@@ -1,6 +1,6 @@
 """The simulator in a process of its own, with requests whose ends are spread over a window.
 
-Talks JSON lines: says where it listens, waits for a line, lets the time begin, and answers ``calls``.
+It talks JSON lines: it prints its address, waits for the line ``begin``, and prints its calls on ``calls``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from kling_airflow.simulator import Simulator
 from kling_airflow.simulator.queue.lifecycle import Status, Timeline
 
 MODEL = "kling-v3-text-to-video"
-"""Takes no frame, so that thousands are made in seconds; the queue answers alike for every model."""
+"""This model takes no frame, so thousands of requests are made in seconds. All models have the same list."""
 PROMPT = "A lighthouse on a cliff in a storm, seen from a drone that circles it, cinematic, at dusk. " * 6
 
 
 def create(simulator: Simulator, count: int) -> list[Any]:
-    """Create the requests the way a POST does, HTTP aside; return them."""
+    """Create the requests as a POST does, but without HTTP; return them."""
     body = json.dumps(
         {"model": MODEL, "payload": {"prompt": PROMPT, "duration": "5", "sound": "off"}}
     ).encode()
@@ -30,16 +30,17 @@ def create(simulator: Simulator, count: int) -> list[Any]:
     async def submit(service: Any) -> list[Any]:
         return [await service.submit(account, body) for _ in range(count)]
 
-    loop, service = simulator._running()  # noqa: SLF001 -- a benchmark may reach in
+    loop, service = simulator._running()  # noqa: SLF001 -- no public way creates thousands
     requests = asyncio.run_coroutine_threadsafe(submit(service), loop).result(600)
     simulator.wait_rendered(600)
     return requests
 
 
 def begin(simulator: Simulator, requests: list[Any], first: float, last: float) -> dict[str, float]:
-    """Let every request begin now and end at a moment of its own; return those moments, Unix seconds.
+    """Let every request begin now and end at a random moment; return the ends by request id, in Unix seconds.
 
-    :param first: seconds from now at which the earliest ends; `last` alike.
+    :param first: seconds from now until the first end.
+    :param last: seconds from now until the last end.
     """
     chance = random.Random(7)
 
@@ -61,7 +62,7 @@ def begin(simulator: Simulator, requests: list[Any], first: float, last: float) 
 def main() -> None:
     """Serve until the input ends."""
     count, first, last = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-    # So slow that nothing ends before the time begins.
+    # So slow that no request ends before `begin`.
     with Simulator(render="fast", speed=1e-3, submit_seconds=0.0) as simulator:
         requests = create(simulator, count)
         _say(

@@ -1,4 +1,4 @@
-"""One row of the table: a process that waits for all the requests in one way, and measures itself."""
+"""One row of the table: a process that waits for all requests in one way, and measures itself."""
 
 from __future__ import annotations
 
@@ -14,40 +14,39 @@ from typing import Any, TextIO
 from benchmarks.waiting.ways import Make, way
 
 TURN = 1.0
-"""Seconds between two turns of the triggerer's loop, each of which starts the triggers that are new."""
+"""Seconds between two turns of the triggerer's loop. Each turn starts the new triggers."""
 WARM_UP = 1.0
 
 
-class Watched(selectors.DefaultSelector):
-    """The event loop's selector, which sees how long the loop takes between two looks at what has happened.
+class MeasuredSelector(selectors.DefaultSelector):
+    """The event loop's selector; it measures how long the loop takes between two calls of the selector.
 
-    A clock that ticks, as Airflow's own watch over its loop, would wake the process more often than what is
-    measured here does.
+    A timer, which Airflow uses for the same purpose, would wake the process more often than the waits do.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def reset(self) -> None:
+        """Start measuring."""
         self.longest = 0.0
-        """Seconds of the longest block, by a clock on the wall: what other processes do is in it."""
-        self._looked = time.perf_counter()
+        """Seconds of the longest block, in real time: time that other processes took is included."""
+        self._selected_at = time.perf_counter()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for what happens next."""
+        """Wait for the next event."""
         now = time.perf_counter()
-        self.longest = max(self.longest, now - self._looked)
-        happened = super().select(timeout)
-        self._looked = time.perf_counter()
-        if timeout is not None and not happened:  # overslept: its threads did not let it wake
-            self.longest = max(self.longest, self._looked - now - max(0.0, timeout))
-        return happened
+        self.longest = max(self.longest, now - self._selected_at)
+        events = super().select(timeout)
+        self._selected_at = time.perf_counter()
+        if timeout is not None and not events:  # woken too late: threads held the interpreter
+            self.longest = max(self.longest, self._selected_at - now - max(0.0, timeout))
+        return events
 
 
 async def warm_up(make: Make, request_id: str) -> None:
-    """Run one trigger for a moment: what a process pays once is no cost of waiting, in any of the ways."""
+    """Run one trigger for a moment, so that costs which a process pays once are not measured."""
 
     async def one() -> None:
         async for _ in make(request_id).run():
@@ -60,7 +59,7 @@ async def warm_up(make: Make, request_id: str) -> None:
 
 
 def log_as_a_triggerer_does() -> None:
-    """Write log lines as the process of the triggers does, to nowhere: they are a part of what it costs."""
+    """Write log lines to `/dev/null` as the triggerer does: they are a part of the cost."""
     from airflow.sdk.log import configure_logging
 
     nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
@@ -68,9 +67,9 @@ def log_as_a_triggerer_does() -> None:
 
 
 async def wait_for_all(make: Make, ids: list[str], ramp: float, until: float) -> dict[str, float]:
-    """Start triggers for all requests over the ramp, in turns as a triggerer does; return when each ended.
+    """Start triggers for all requests, in turns as a triggerer does; return when each one fired.
 
-    :param ramp: seconds.
+    :param ramp: seconds over which the triggers are started.
     :param until: when to stop, Unix seconds.
     """
     seen: dict[str, float] = {}
@@ -94,28 +93,28 @@ async def wait_for_all(make: Make, ids: list[str], ramp: float, until: float) ->
     return seen
 
 
-async def measure(plan: dict[str, Any], answers: TextIO, watched: Watched) -> dict[str, Any]:
-    """Warm up, say when ready, wait for the word, run; return what was measured."""
+async def measure(plan: dict[str, Any], output: TextIO, selector: MeasuredSelector) -> dict[str, Any]:
+    """Warm up, print `ready`, wait for a line, run; return the figures."""
     make = way(plan["way"], plan["interval"], plan["window"], plan["model"])
     await warm_up(make, plan["ids"][0])
     gc.collect()
-    print("ready", file=answers)
+    print("ready", file=output)
     await asyncio.to_thread(sys.stdin.readline)
-    watched.forget()
+    selector.reset()
     cpu = time.process_time()
     seen = await wait_for_all(make, plan["ids"], plan["ramp"], time.time() + plan["window"])
-    return {"seen": seen, "cpu": time.process_time() - cpu, "block": watched.longest}
+    return {"seen": seen, "cpu": time.process_time() - cpu, "block": selector.longest}
 
 
 def main() -> None:
-    """Read the plan from the input, measure, print what was measured."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    """Read the plan from the input, measure, print the figures."""
+    output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     log_as_a_triggerer_does()
     plan: dict[str, Any] = json.loads(sys.stdin.readline())
-    watched = Watched()
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
-        print(json.dumps(runner.run(measure(plan, answers, watched))), file=answers)
+    selector = MeasuredSelector()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        print(json.dumps(runner.run(measure(plan, output, selector))), file=output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ROOT = "/api/v1/ie/requestqueue/apikey/requests/"
 
 
 class _ById(BaseTrigger):
-    """What the ways of the peers have in common: a read by id, then a sleep."""
+    """What the other ways have in common: a read by id, then a sleep."""
 
     def __init__(self, request_id: str, interval: float) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class _ById(BaseTrigger):
         self.headers = {"Authorization": f"Bearer {os.environ['BENCH_KEY']}"}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow would keep."""
+        """Return what Airflow would store."""
         return f"{__name__}.{type(self).__name__}", {"request_id": self.request_id, "interval": self.interval}
 
     @abstractmethod
@@ -34,7 +34,7 @@ class _ById(BaseTrigger):
         """Return the record."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until the request is terminal."""
+        """Read until the request is terminal."""
         while (await self.look())["status"] not in ("success", "failed", "cancelled"):  # noqa: ASYNC110
             await asyncio.sleep(self.interval)
         yield TriggerEvent({"status": "success"})
@@ -81,7 +81,7 @@ class InThread(_ById):
 
 
 class Bare(_ById):
-    """The floor: GETs on one session with nothing else."""
+    """The minimum: only GETs on one session."""
 
     session: Any = None
 
@@ -103,11 +103,11 @@ def ours(interval: float, window: float, model: str, *, share: bool) -> Make:
 
     :param share: whether list calls are used.
     """
-    from kling_airflow.polling.list_scan import Habit
+    from kling_airflow.polling.list_scan import ListUsage
     from kling_airflow.triggers.request import GMICloudRequestTrigger
 
     if not share:
-        Habit.worth_reading = lambda *_: False  # type: ignore[method-assign]
+        ListUsage.is_worth_reading = lambda *_: False  # type: ignore[method-assign]
 
     def make(request_id: str) -> BaseTrigger:
         now = time.time()

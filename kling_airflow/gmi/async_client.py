@@ -1,4 +1,4 @@
-"""The queue's calls over aiohttp, for the triggerer: the same protocol, another transport."""
+"""A client of the request queue over aiohttp, for the triggerer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from yarl import URL
 from kling_airflow.errors import GMIError
 from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
+from kling_airflow.gmi.failures import Lost, lost, read_json, refusal, too_large
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Lost, Response, lost, read_json, refusal, too_large
+from kling_airflow.gmi.response import Response
 from kling_airflow.gmi.retries import Retries
 
 T = TypeVar("T")
@@ -30,10 +31,10 @@ class AsyncGMIClient:
     The calls, their arguments and their errors are those of :class:`~kling_airflow.gmi.client.GMIClient`.
 
     :param api_key: the key.
-    :param base_url: the service; the real one by default.
+    :param base_url: address of the service; by default that of GMI Cloud.
     :param organization_id: for a key of several organizations.
     :param retries: how calls that change nothing are repeated.
-    :param connections: how many connections are open at once.
+    :param connections: how many connections are open at once, at most.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class AsyncGMIClient:
         self.protocol = Protocol(api_key, base_url, organization_id)
         self.retries = retries or Retries()
         self._connections = connections
-        self._kept: aiohttp.ClientSession | None = None
+        self._open_session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str | None] = {}
 
     async def __aenter__(self) -> Self:
@@ -58,13 +59,18 @@ class AsyncGMIClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the kept connections."""
-        if self._kept is not None:
-            await self._kept.close()
-            self._kept = None
+        """Close the open connections."""
+        if self._open_session is not None:
+            await self._open_session.close()
+            self._open_session = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether no connection is open."""
+        return self._open_session is None
 
     async def send(self, call: Call) -> Response:
-        """Make one call, once, and return what came back; reading it is the caller's."""
+        """Make one call, once, and return the response unread."""
         return await self._send(call, self._session)
 
     async def submit(self, model: str, payload: Mapping[str, Any]) -> Request:
@@ -74,12 +80,12 @@ class AsyncGMIClient:
             return self.protocol.read_submit(call, await self._send(call, session))
 
     async def get(self, request_id: str) -> Request:
-        """Return a request as it stands."""
-        return await self._ask(self.protocol.get(request_id), self.protocol.read_get)
+        """Return a request in its current state."""
+        return await self._read_with_retries(self.protocol.get(request_id), self.protocol.read_get)
 
     async def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Page:
         """Return one page of a model's requests, newest first."""
-        return await self._ask(
+        return await self._read_with_retries(
             self.protocol.list_page(model, limit=limit, offset=offset), self.protocol.read_list_page
         )
 
@@ -98,24 +104,24 @@ class AsyncGMIClient:
                 return
 
     async def cancel(self, request_id: str) -> bool:
-        """Ask the queue to cancel a request; return whether it said yes. Never an error."""
+        """Ask the queue to cancel a request; return whether the queue agreed. A failure is never an error."""
         try:
-            answer = await self._send(self.protocol.cancel(request_id), self._session)
+            response = await self._send(self.protocol.cancel(request_id), self._session)
         except GMIError:
             return False
-        return 200 <= answer.status < 300
+        return 200 <= response.status < 300
 
     async def check(self) -> None:
-        """Ask whether the queue takes this key."""
-        await self._ask(self.protocol.check(), read_json)
+        """Ask whether the queue accepts this key."""
+        await self._read_with_retries(self.protocol.check(), read_json)
 
     async def models(self) -> list[str]:
         """Return the ids of the models in the catalog."""
-        return await self._ask(self.protocol.models(), self.protocol.read_models)
+        return await self._read_with_retries(self.protocol.models(), self.protocol.read_models)
 
     async def model(self, model: str) -> dict[str, Any]:
         """Return the catalog's description of a model: parameters and price."""
-        return await self._ask(self.protocol.model(model), self.protocol.read_model)
+        return await self._read_with_retries(self.protocol.model(model), self.protocol.read_model)
 
     async def upload(self, data: bytes, file_type: str) -> str:
         """Store a frame with the queue and return its public URL, unique per upload."""
@@ -124,14 +130,14 @@ class AsyncGMIClient:
         async def store() -> str:
             upload = self.protocol.read_upload_url(call, await self._send(call, self._session))
             put = self.protocol.put(upload, file_type, data)
-            answer = await self._send(put, self._session)
-            if not 200 <= answer.status < 300:
-                raise refusal(put, answer)
+            response = await self._send(put, self._session)
+            if not 200 <= response.status < 300:
+                raise refusal(put, response)
             return upload.public_url
 
         return await AsyncRetrying(**self.retries.settings())(store)
 
-    async def _ask(self, call: Call, read: Callable[[Call, Response], T]) -> T:
+    async def _read_with_retries(self, call: Call, read: Callable[[Call, Response], T]) -> T:
         async def once() -> T:
             return read(call, await self._send(call, self._session))
 
@@ -139,12 +145,12 @@ class AsyncGMIClient:
 
     @property
     def _session(self) -> aiohttp.ClientSession:
-        if self._kept is None:
-            self._kept = _session(connections=self._connections)
-        return self._kept
+        if self._open_session is None:
+            self._open_session = _session(connections=self._connections)
+        return self._open_session
 
     def _proxy(self, url: str) -> str | None:
-        """Ask the environment once for each server: a poll asks the same one all day."""
+        """Return the proxy for a URL; the environment is read once for each server."""
         server = "/".join(url.split("/", 3)[:3])
         if server not in self._proxies:
             self._proxies[server] = network.proxy_for(url)
@@ -155,7 +161,7 @@ class AsyncGMIClient:
         try:
             async with session.request(
                 call.method,
-                URL(call.url, encoded=True),  # a presigned URL breaks when it is quoted anew
+                URL(call.url, encoded=True),  # quoting a presigned URL again would break its signature
                 params=call.params,
                 data=call.body,
                 headers=self.protocol.headers(call),
@@ -166,13 +172,13 @@ class AsyncGMIClient:
                 allow_redirects=False,
             ) as response:
                 body = await _read(call, response)
-                return self.protocol.answer(response.status, response.headers, body)
+                return self.protocol.response(response.status, response.headers, body)
         except (aiohttp.ClientError, OSError) as error:
-            raise lost(call, _how(error), _why(error)) from None
+            raise lost(call, _lost_when(error), _reason(error)) from None
 
 
 def _session(*, connections: int, force_close: bool = False) -> aiohttp.ClientSession:
-    # No cookies: a load balancer's would pin every poll to one of its servers.
+    # No cookies: with the cookie of a load balancer every poll would go to one server.
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, force_close=force_close, ssl=network.ssl_context()),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -188,12 +194,12 @@ async def _read(call: Call, response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _how(error: Exception) -> Lost:
+def _lost_when(error: Exception) -> Lost:
     return Lost.BEFORE_SENDING if isinstance(error, _NEVER_SENT) else Lost.AFTER_SENDING
 
 
-def _why(error: Exception) -> str:
-    """Name the cause without the URL, which can be signed."""
+def _reason(error: Exception) -> str:
+    """Return the cause without the URL, which can be signed."""
     if isinstance(error, asyncio.TimeoutError):
         return "timed out"
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -1,4 +1,4 @@
-"""One HTTP call to the queue, before it is made: what it sends, how long it may take, what its loss means."""
+"""One HTTP call to the queue, before it is made: what is sent, in which time, and what a lost call means."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class CallKind(Enum):
     """What a lost or refused call of this kind means."""
 
     READ = "read"
-    """Changes nothing: may be repeated at will."""
+    """Changes nothing, so it may be repeated."""
     UPLOAD = "upload"
-    """Stores a frame, costs nothing: may be repeated at will."""
+    """Stores a frame and costs nothing, so it may be repeated."""
     SUBMIT = "submit"
-    """Spends money: sent once, and repeated only where the queue surely did not take it."""
+    """Spends money. It is sent once, and again only if the queue is certain not to have accepted it."""
     CANCEL = "cancel"
-    """Best effort: undocumented, its failure is never an error (once)."""
+    """Is not documented by the vendor (recorded by one user), so its failure is never an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long a call may take, in seconds.
 
-    :param connect: until the connection stands.
-    :param read: between two pieces of the answer.
-    :param total: for everything together.
+    :param connect: until the connection is open.
+    :param read: between two pieces of the response.
+    :param total: for the whole call.
     """
 
     connect: float = 10.0
@@ -39,18 +39,18 @@ class Timeouts:
 
 DEFAULT_TIMEOUTS: Final = Timeouts()
 SUBMIT_TIMEOUTS: Final = Timeouts(connect=10.0, read=180.0, total=180.0)
-"""A submission calls the upstream vendor before it answers; clients allow 60-180 s (seen)."""
+"""The queue calls the upstream vendor before it responds to a submission; known clients allow 60 to 180 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One HTTP call, before it is made.
 
-    :param kind: what its loss means.
-    :param subject: what it is about, for messages: never a secret.
-    :param request_id: the request it is about, whose clip is at stake; None for everything else.
-    :param keyed: whether the API key goes with it.
-    :param max_bytes: the largest answer that is read.
+    :param kind: what a lost call of this kind means.
+    :param subject: what the call is about, for messages: never a secret.
+    :param request_id: the request that the call is about; None if it is about no single request.
+    :param sends_key: whether the API key is sent with the call.
+    :param max_bytes: the largest response body that is read.
     """
 
     kind: CallKind
@@ -61,7 +61,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
-    keyed: bool = True
+    sends_key: bool = True
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_bytes: int = 64 * _MEGABYTE
 
@@ -70,8 +70,10 @@ class Call:
 class Upload:
     """Where a frame can be put, and where it can be read afterwards.
 
-    :param upload_url: presigned, expires after about 15 minutes (seen). A secret: never logged or kept.
-    :param public_url: stable, public, unique per upload (seen).
+    Several users have observed what is said here; the vendor does not document it.
+
+    :param upload_url: presigned, expires after about 15 minutes. A secret: it is never logged or stored.
+    :param public_url: stable, public, and unique for each upload.
     """
 
     upload_url: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Whether a payload fits what the catalog (``GET /models/{id}``) says of its model. Prices: ``prices.py``."""
+"""Checks a payload against the catalog's description of its model (``GET /models/{id}``)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kling_airflow.errors import InvalidArgument
 
 
 def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-    """Hold a payload against the catalog's schema.
+    """Check a payload against the catalog's schema.
 
     :param description: the catalog's entry.
-    :raises InvalidArgument: naming each key that doesn't fit, its value, and what would.
+    :raises InvalidArgument: it names each key that does not fit, its value, and the values that fit.
     """
     parameters = _parameters(description)
     problems = [f"`{name}` is not a parameter" for name in payload if parameters and name not in parameters]
@@ -24,7 +24,7 @@ def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]
 
 def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[str]:
     value = payload.get(name)
-    if value is None:  # null is as good as absent
+    if value is None:  # the queue treats null as absent
         if parameter.get("required"):
             yield f"`{name}` is missing"
         return
@@ -35,21 +35,21 @@ def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any
         and str(value) not in {str(_option(option)) for option in options}
     ):
         yield f"`{name}` is {value!r}, not one of {', '.join(str(_option(option)) for option in options)}"
-    least, most = parameter.get("min_value"), parameter.get("max_value")
+    minimum, maximum = parameter.get("min_value"), parameter.get("max_value")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if isinstance(least, int | float) and value < least:
-            yield f"`{name}` is {value}, and the least is {least:g}"
-        if isinstance(most, int | float) and value > most:
-            yield f"`{name}` is {value}, and the most is {most:g}"
+        if isinstance(minimum, int | float) and value < minimum:
+            yield f"`{name}` is {value}, and the minimum is {minimum:g}"
+        if isinstance(maximum, int | float) and value > maximum:
+            yield f"`{name}` is {value}, and the maximum is {maximum:g}"
 
 
 def _option(option: Any) -> Any:
-    """Read an option: a value, or an object that holds one."""
+    """Read an option: a value, or an object that holds the value."""
     return option.get("value", option.get("name")) if isinstance(option, Mapping) else option
 
 
 def _parameters(description: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the parameters by name; none where the catalog describes none that can be read."""
+    """Return the parameters by name; an empty dict if the catalog describes no readable parameter."""
     listed = description.get("parameters")
     return {
         str(parameter["name"]): parameter

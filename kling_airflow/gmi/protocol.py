@@ -1,6 +1,6 @@
-"""The queue's calls without their I/O: builds each one, reads each answer, says what a failure means.
+"""The queue's calls without their I/O: this module builds each call and reads each response.
 
-Both clients are transports for this module. They hand it what came back, or how the call was lost.
+Both clients are transports for this module.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from urllib.parse import quote, urlsplit
 from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
 from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
+from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Response, read_json, unreadable, without_request_id
+from kling_airflow.gmi.response import Response
 
 DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
 QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
 USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
-"""Rows of a list call (once)."""
+"""Rows of a list call, as one user recorded them."""
 
 UPLOAD_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
-"""The Content-Type that is part of an upload's signature, literally (seen)."""
+"""The Content-Type that is part of an upload's signature. `image/jpg` is what several users observed."""
 
 
 class Protocol:
-    """Builds the calls of one connection and reads their answers.
+    """Builds the calls of one connection and reads their responses.
 
-    :param api_key: the key; sent as a bearer token (doc), never shown.
-    :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may be on it.
-    :param organization_id: for a key of several organizations (doc).
+    :param api_key: the key; sent as a bearer token, never shown.
+    :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may follow it.
+    :param organization_id: for a key of several organizations.
     :raises Unauthorized: if there is no usable key.
-    :raises InvalidArgument: if the base URL isn't one.
+    :raises InvalidArgument: if the base URL can't be used.
     """
 
     def __init__(self, api_key: str, base_url: str | None = None, organization_id: str | None = None) -> None:
@@ -47,101 +48,101 @@ class Protocol:
 
     @property
     def identity(self) -> tuple[str, str | None, str]:
-        """What makes two connections the same one: base URL, organization and a digest of the key."""
+        """Base URL, organization and a digest of the key: waits with the same identity share one poller."""
         return self.base_url, self.organization_id, hashlib.sha256(self._key.encode()).hexdigest()
 
     def headers(self, call: Call) -> dict[str, str]:
-        """Return the headers to send, the key among them where the call takes it."""
+        """Return the headers to send, with the key if the call sends it."""
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **call.headers}
-        if call.keyed:
+        if call.sends_key:
             headers["Authorization"] = f"Bearer {self._key}"
             if self.organization_id:
                 headers["X-Organization-ID"] = self.organization_id
         return headers
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
-        """Return what came back, the key blotted out should an error quote it."""
+    def response(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
+        """Return the response; if an error quotes the key, the key is replaced with `***`."""
         if status >= 400:
             body = body.replace(self._key.encode(), b"***")
         return Response(status, {name.lower(): value for name, value in headers.items()}, body)
 
-    # The calls. Each is named after what it does; its reader stands beside it.
+    # The calls. The reader of a call's response follows it.
 
     def submit(self, model: str, payload: Mapping[str, Any]) -> Call:
-        """``POST /requests`` (doc)."""
+        """``POST /requests``, documented by the vendor."""
         body = {"model": model, "payload": dict(payload)}
         return self._json(
             CallKind.SUBMIT, "POST", "/requests", body, subject=f"model {model}", timeouts=SUBMIT_TIMEOUTS
         )
 
-    def read_submit(self, call: Call, answer: Response) -> Request:
-        """Return the new request, its echo aside.
+    def read_submit(self, call: Call, response: Response) -> Request:
+        """Return the new request; a response to a submission has no echo of the payload.
 
         :raises GMIError: as :func:`refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
         """
-        request = Request.read(read_json(call, answer))
+        request = Request.read(read_json(call, response))
         if request is None:
-            raise without_request_id(answer)
+            raise without_request_id(response)
         return request
 
     def get(self, request_id: str) -> Call:
-        """``GET /requests/{request_id}`` (doc)."""
+        """``GET /requests/{request_id}``, documented by the vendor."""
         if not isinstance(request_id, str) or not request_id.strip():
             raise InvalidArgument(f"`request_id` is {request_id!r}; it must be the id of a request")
         return self._about(request_id.strip(), CallKind.READ, "GET")
 
-    def read_get(self, call: Call, answer: Response) -> Request:
-        """Return the request as it stands."""
-        request = Request.read(read_json(call, answer))
+    def read_get(self, call: Call, response: Response) -> Request:
+        """Return the request in its current state."""
+        request = Request.read(read_json(call, response))
         if request is None:
-            raise unreadable(call, answer, "has no request id")
+            raise unreadable(call, response, "has no request id")
         return request
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
-        """``GET /requests?model_id=...``, newest first (model_id doc; limit and offset once)."""
+        """``GET /requests?model_id=...``, newest first. Only one user recorded `limit` and `offset`."""
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
-    def read_list_page(self, call: Call, answer: Response, *, only: Container[str] | None = None) -> Page:
+    def read_list_page(self, call: Call, response: Response, *, only: Container[str] | None = None) -> Page:
         """Return the page, `only` as in :meth:`Page.read`."""
-        data = read_json(call, answer)
+        data = read_json(call, response)
         if not isinstance(data, Mapping) or not isinstance(data.get("requests"), list | None):
-            raise unreadable(call, answer, "has no list `requests`")
-        return Page.read(data, served_at=answer.served_at, only=only)
+            raise unreadable(call, response, "has no list `requests`")
+        return Page.read(data, served_at=response.served_at, only=only)
 
     def cancel(self, request_id: str) -> Call:
-        """``DELETE /requests/{id}`` (once, undocumented)."""
+        """``DELETE /requests/{id}``, not documented by the vendor."""
         return self._about(request_id, CallKind.CANCEL, "DELETE")
 
     def check(self) -> Call:
-        """``GET /requests`` without a query: 200, or 401/403 (seen)."""
+        """``GET /requests`` without a query: users observed 200, or 401 and 403."""
         return self._call(CallKind.READ, "GET", "/requests", subject="the connection")
 
     def models(self) -> Call:
-        """``GET /models`` (doc)."""
+        """``GET /models``, documented by the vendor."""
         return self._call(CallKind.READ, "GET", "/models", subject="models")
 
-    def read_models(self, call: Call, answer: Response) -> list[str]:
+    def read_models(self, call: Call, response: Response) -> list[str]:
         """Return the models' ids."""
-        data = read_json(call, answer)
+        data = read_json(call, response)
         ids = data.get("model_ids") if isinstance(data, Mapping) else None
         if not isinstance(ids, list):
-            raise unreadable(call, answer, "has no list `model_ids`")
+            raise unreadable(call, response, "has no list `model_ids`")
         return [str(model) for model in ids]
 
     def model(self, model: str) -> Call:
-        """``GET /models/{id}``: the parameters' schema and the price (doc)."""
+        """``GET /models/{id}``: the parameters' schema and the price, documented by the vendor."""
         return self._call(CallKind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
 
-    def read_model(self, call: Call, answer: Response) -> dict[str, Any]:
-        """Return the model's description as the queue gives it."""
-        data = read_json(call, answer)
+    def read_model(self, call: Call, response: Response) -> dict[str, Any]:
+        """Return the model's description as the catalog has it."""
+        data = read_json(call, response)
         if not isinstance(data, dict):
-            raise unreadable(call, answer, "is no description of a model")
+            raise unreadable(call, response, "is no description of a model")
         return data
 
     def upload_url(self, file_type: str) -> Call:
-        """``POST /upload-url`` (seen).
+        """``POST /upload-url``, used by several users, not documented.
 
         :param file_type: ``png``, ``jpeg`` or ``jpg``.
         """
@@ -154,17 +155,17 @@ class Protocol:
             CallKind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame"
         )
 
-    def read_upload_url(self, call: Call, answer: Response) -> Upload:
+    def read_upload_url(self, call: Call, response: Response) -> Upload:
         """Return the pair of URLs."""
-        data = read_json(call, answer)
+        data = read_json(call, response)
         if isinstance(data, Mapping):
             upload, public = data.get("upload_url"), data.get("public_url")
             if isinstance(upload, str) and isinstance(public, str) and upload and public:
                 return Upload(upload, public)
-        raise unreadable(call, answer, "names no upload_url and public_url")
+        raise unreadable(call, response, "names no upload_url and public_url")
 
     def put(self, upload: Upload, file_type: str, data: bytes) -> Call:
-        """``PUT`` of the frame to its presigned URL; the key never goes there (seen)."""
+        """``PUT`` of the frame to its presigned URL. The key is never sent to that address."""
         return Call(
             CallKind.UPLOAD,
             "PUT",
@@ -172,7 +173,7 @@ class Protocol:
             subject=f"upload of a {file_type} frame",
             headers={"Content-Type": UPLOAD_TYPES[file_type]},
             body=data,
-            keyed=False,
+            sends_key=False,
         )
 
     def _about(self, request_id: str, kind: CallKind, method: str) -> Call:
@@ -213,7 +214,7 @@ def _usable_key(api_key: object) -> str:
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise Unauthorized(
-            "The API key in the connection has characters that no key has (spaces, line breaks)."
+            "The API key in the connection has characters that an API key can't have (spaces, line breaks)."
         )
     return key
 

@@ -1,4 +1,4 @@
-"""What the queue answers, read by name: a request, its status, its outcome."""
+"""What the queue returns, read by name: a request, its status, its outcome, a page of the list."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kling_airflow.prices import price_usd
 
 
 class Status(StrEnum):
-    """The statuses of the queue (doc: the SDK's enum), and one for whatever it may think of next."""
+    """The statuses of the vendor's SDK, and `unknown` for every other value."""
 
     terminal: bool
-    """Whether the request will not change any more."""
+    """Whether the request has ended."""
 
     def __new__(cls, value: str) -> Self:
-        """Know from the start what is terminal: a poll asks it of thousands of rows."""
+        """Compute `terminal` once: a poll reads it for thousands of rows."""
         made = str.__new__(cls, value)
         made._value_ = value
         made.terminal = value in {"success", "failed", "cancelled"}
@@ -36,7 +36,7 @@ class Status(StrEnum):
 
     @classmethod
     def read(cls, value: object) -> Status:
-        """Return the status a record names, whatever its case; an unknown one counts as pending."""
+        """Return the status that a record names, in any case of letters; an unknown one counts as pending."""
         return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
 
 
@@ -45,11 +45,11 @@ _STATUSES = {str(status): status for status in Status}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a terminal request left behind.
+    """What a terminal request has produced.
 
-    :param video_url: where the clip can be fetched; None where the queue named no media.
-    :param thumbnail_url: a still of the clip; None where there is none.
-    :param error: why it failed; None where the queue gave no reason.
+    :param video_url: where the clip can be fetched; None if the queue named no media.
+    :param thumbnail_url: a still image of the clip; None if the queue named none.
+    :param error: why the request failed; None if the queue gave no reason.
     """
 
     video_url: str | None = None
@@ -62,12 +62,12 @@ class Request:
     """One entry of the queue.
 
     :param request_id: the queue's id (uuid4).
-    :param model: the model's id; "" where the record doesn't say.
-    :param status: where it stands.
-    :param status_text: the status as the queue spelled it.
-    :param payload: the echo of what was asked; may be empty (once).
+    :param model: the model's id; "" if the record does not say.
+    :param status: the status.
+    :param status_text: the status as the queue spells it.
+    :param payload: the queue's echo of what was asked. One user saw it empty.
     :param outcome: empty until the request is terminal.
-    :param created_at: Unix seconds; None where the record doesn't say. So are the other two times.
+    :param created_at: Unix seconds; None if the record does not say. The other two times alike.
     """
 
     request_id: str
@@ -82,9 +82,9 @@ class Request:
 
     @classmethod
     def read(cls, data: object) -> Request | None:
-        """Return the request in a JSON value; None where there is no readable request id.
+        """Return the request in a JSON value; None if there is no readable request id.
 
-        :param data: a record of ``GET /requests/{id}``, a row of the list, or the answer to a submission.
+        :param data: a record of ``GET /requests/{id}``, a row of the list, or the response to a submission.
         """
         if not isinstance(data, dict) or (request_id := _request_id(data)) is None:
             return None
@@ -103,25 +103,25 @@ class Request:
 
     @property
     def stamp(self) -> int:
-        """The latest time in the record, in Unix seconds; 0 where it says none."""
+        """The latest time in the record, in Unix seconds; 0 if the record has no time."""
         return max(self.created_at or 0, self.updated_at or 0)
 
     @property
     def duration(self) -> int | None:
-        """Seconds that were asked for; None where the echo doesn't say."""
+        """Clip length that was asked for, in seconds; None if the echo does not say."""
         try:
             seconds = int(self.payload["duration"])
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        return seconds if 0 < seconds < _LONGEST_CLIP else None
+        return seconds if 0 < seconds < _MAX_CLIP_SECONDS else None
 
     @property
     def sound(self) -> bool | None:
-        """Whether an audio track was asked for; None where the echo doesn't say."""
+        """Whether sound was asked for; None if the echo does not say."""
         return {"on": True, "off": False}.get(str(self.payload.get("sound", "")).lower())
 
     def clip(self) -> Clip:
-        """Return the clip that the request made, or is to make; ``cost_usd`` is the list price."""
+        """Return the clip that the request has made, or will make; ``cost_usd`` is the list price."""
         return Clip(
             request_id=self.request_id,
             model=self.model,
@@ -140,12 +140,12 @@ class Request:
 class Page:
     """One page of the list, newest first.
 
-    :param requests: its readable rows, or those of them that were asked for.
-    :param rows: how many rows it had, readable or not.
-    :param total: how many there are in all; None where the queue doesn't say.
-    :param has_more: whether there are older ones; None where the queue doesn't say.
-    :param served_at: the queue's own clock when it answered, in Unix seconds; None where it doesn't say.
-    :param unread: the latest times in the other rows, by their ids, in Unix seconds.
+    :param requests: its readable rows; with `only`, the readable rows that were asked for.
+    :param rows: how many rows the page has, readable or not.
+    :param total: how many requests there are in all; None if the queue does not say.
+    :param has_more: whether there are older requests; None if the queue does not say.
+    :param served_at: the queue's own clock when it sent the page, in Unix seconds; None if it does not say.
+    :param unread: the latest times of the rows that were not asked for, by request id, in Unix seconds.
     """
 
     requests: tuple[Request, ...]
@@ -159,9 +159,9 @@ class Page:
     def read(
         cls, data: Mapping[str, Any], *, served_at: float | None, only: Container[str] | None = None
     ) -> Page:
-        """Return the page in a JSON object; rows without a readable id are counted but left out.
+        """Return the page in a JSON object. Rows without a readable id are counted and left out.
 
-        :param only: ids of the requests to read: of thousands of rows a poll needs few. None reads all.
+        :param only: ids of the requests to read: a poll needs few of thousands of rows. None reads all rows.
         """
         rows = data.get("requests") or []
         requests, unread = [], {}
@@ -182,9 +182,9 @@ class Page:
         )
 
     def continues(self, offset: int, limit: int) -> bool:
-        """Return whether there are older requests behind this page, as far as the queue lets us know.
+        """Return whether older requests follow this page, as far as the queue says.
 
-        :param offset: how many rows have been read, this page's counted.
+        :param offset: how many rows have been read, those of this page included.
         :param limit: how many rows were asked for.
         """
         if self.rows == 0:
@@ -196,18 +196,18 @@ class Page:
         return self.rows >= limit
 
 
-_NOTHING: Final = Outcome()
+_NO_OUTCOME: Final = Outcome()
 _NUMBERS: Final = (int, float)
-_LONGEST_CLIP: Final = 100_000
-"""Seconds; an echo that says more says nothing."""
-_NO_DATE: Final = 253_402_300_800
-"""The year 10000 in Unix seconds; what claims to be later, milliseconds too, is no time that can be told."""
+_MAX_CLIP_SECONDS: Final = 100_000
+"""An echo with a longer duration is not believed."""
+_YEAR_10000: Final = 253_402_300_800
+"""In Unix seconds. A later value, such as one in milliseconds, is not read as a time."""
 
 
 def _outcome(data: dict[str, Any]) -> Outcome:
     raw, error = data.get("outcome"), _reason(data)
     if not raw or not isinstance(raw, dict):
-        return Outcome(error=error) if error else _NOTHING  # as for most rows of a list
+        return Outcome(error=error) if error else _NO_OUTCOME  # one shared object for most rows of a list
     return Outcome(
         video_url=_first_media(raw.get("media_urls")) or _url(raw.get("video_url")),
         thumbnail_url=_url(raw.get("thumbnail_image_url")),
@@ -216,7 +216,7 @@ def _outcome(data: dict[str, Any]) -> Outcome:
 
 
 def _first_media(media: object) -> str | None:
-    """``media_urls`` holds objects with a ``url`` (doc), with siblings plain strings (seen)."""
+    """Read ``media_urls``: objects with a ``url`` by the documentation; other models return plain strings."""
     if isinstance(media, list):
         for item in media:
             if url := _url(item.get("url") if isinstance(item, dict) else item):
@@ -231,7 +231,7 @@ def _url(value: object) -> str | None:
 
 
 def _reason(data: dict[str, Any]) -> str | None:
-    """Look for the reason beside the outcome; before these comes its own, behind them its message (seen)."""
+    """Read the reason beside the outcome: it counts after `outcome.error` and before `outcome.message`."""
     return (
         error_text(data.get("error"))
         or error_text(data.get("error_message"))
@@ -240,22 +240,22 @@ def _reason(data: dict[str, Any]) -> str | None:
 
 
 def error_text(value: object) -> str | None:
-    """Return the words of an error: a string, or an object with ``message`` and ``details`` (seen)."""
+    """Return the text of an error: a string, or an object with ``message`` and ``details``."""
     if not value:
         return None
     if isinstance(value, dict):
         parts = [value.get("message"), value.get("details")]
-        return ": ".join(filter(None, map(_words, parts))) or _words(value.get("code")) or None
+        return ": ".join(filter(None, map(_text, parts))) or _text(value.get("code")) or None
     if isinstance(value, str):
         return value.strip() or None
     return None
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     try:
         return str(value) if value else ""
     except RecursionError:
-        return ""  # so deeply nested that nobody has written it for people
+        return ""  # nested too deeply to be a message
 
 
 def _request_id(data: object) -> str | None:
@@ -268,7 +268,7 @@ def _stamp(row: dict[str, Any]) -> int:
 
 
 def _seconds(value: object) -> int | None:
-    if isinstance(value, _NUMBERS) and 1 <= value < _NO_DATE and not isinstance(value, bool):
+    if isinstance(value, _NUMBERS) and 1 <= value < _YEAR_10000 and not isinstance(value, bool):
         return int(value)
     return None
 

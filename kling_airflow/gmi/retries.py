@@ -1,4 +1,4 @@
-"""How often, and when, a call that changes nothing is asked again: the same for both clients."""
+"""When a call that changes nothing is repeated, and how often: the same for both clients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """Exponential backoff with full jitter; ``Retry-After`` is a floor.
+    """Exponential backoff with jitter; the pause is never shorter than ``Retry-After``.
 
-    :param attempts: calls in all, the first one counted.
-    :param base: seconds of the first wait, before jitter.
-    :param longest: seconds of the longest wait. A longer ``Retry-After`` isn't sat out here: the
-        error is raised with it, and the caller decides.
+    :param attempts: number of calls at most, the first one included.
+    :param base: seconds of the first pause, before jitter.
+    :param longest: seconds of the longest pause. If ``Retry-After`` is longer, the error is raised with it at
+        once, and the caller decides.
     """
 
     attempts: int = 5
@@ -33,11 +33,11 @@ class Retries:
         return {
             "stop": stop_after_attempt(self.attempts),
             "wait": self._wait,
-            "retry": retry_if_exception(self._passing),
+            "retry": retry_if_exception(self._may_be_repeated),
             "reraise": True,
         }
 
-    def _passing(self, error: BaseException) -> bool:
+    def _may_be_repeated(self, error: BaseException) -> bool:
         if isinstance(error, ResponseTooLarge) or not isinstance(error, Unreachable):
             return False
         return (error.retry_after or 0.0) <= self.longest

@@ -77,7 +77,9 @@ class GMICloudHook(BaseHook):
         with airflow_errors():
             connection, extra = await self._async_connection()
             client = AsyncGMIClient(**_settings(connection, extra))
-            return poller_of(client, ceiling=_max_calls_per_second(extra), meter=AirflowMetrics())
+            return poller_of(
+                client, max_calls_per_second=_max_calls_per_second(extra), metrics=AirflowMetrics()
+            )
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the queue whether it takes the key; never raises."""

@@ -35,7 +35,7 @@ def ledger_of(context: Mapping[str, Any], key: TaskKey, *, durable: bool, ledger
     if not durable:
         return MemoryLedger()
     uri = text_or_none(ledger) or configured_ledger()
-    return TaskStateLedger(context) if uri is None else _object_store_ledger(context, key, uri)
+    return TaskStateLedger(context, key) if uri is None else _object_store_ledger(context, key, uri)
 
 
 def configured_ledger() -> str | None:

@@ -1,4 +1,4 @@
-"""Any picture made an upright RGB one, in the sRGB colors that screens and the queue expect."""
+"""Decodes a picture, turns it upright, and converts its colors to sRGB, which the queue expects."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Only formats that are plain pixels: Pillow would hand an EPS to Ghostscript.
+# Formats of pixels only: Pillow hands EPS files to Ghostscript, which runs programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 _ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
+_SIDEWAYS = (5, 6, 7, 8)
 _GRAY_DEPTHS = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
-# Draft decoding keeps twice the pixels that are needed; the fine resampling does the rest.
+# A JPEG is decoded with at least twice the pixels needed, because the resampling after it looks better.
 _DRAFT_GAP = 2.0
 
 
 def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
-    """Read a picture's header; nothing is decoded yet.
+    """Read a picture's header without decoding it.
 
     :param data: the whole file.
-    :param max_pixels: more are refused.
+    :param max_pixels: pictures with more pixels are refused.
     :raises InvalidFrame: not a picture in a format that is read here, or too many pixels.
     """
     try:
         picture = open_image(data, _known_formats())
     except Exception as error:
         raise InvalidFrame(
-            f"The source is not a picture that can be read ({len(data):,} bytes, {in_short(error)}). "
-            f"Formats: {', '.join(_FORMATS)}."
+            f"The source is not a picture that can be read ({len(data):,} bytes, {in_short(error)})",
+            todo=f"Use a picture of one of these formats: {', '.join(_FORMATS)}.",
         ) from error
     check_pixels(*picture.size, max_pixels)
     return picture
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Return width and height as a viewer sees them, EXIF orientation applied; decodes nothing."""
+    """Return width and height with the EXIF orientation applied, without decoding."""
     width, height = picture.size
     # A TIFF's size is given upright by Pillow already.
-    if picture.format != "TIFF" and _orientation(picture) in _TURNED:
+    if picture.format != "TIFF" and _orientation(picture) in _SIDEWAYS:
         return height, width
     return width, height
 
@@ -55,14 +55,14 @@ def load_upright(picture: Image.Image, *, scale: float = 1.0) -> Image.Image:
     """Decode the first image of a file, turn it upright, and bring it to 8 bits a channel.
 
     :param picture: what ``open_picture`` returned.
-    :param scale: how much of its size will be needed; a JPEG is then decoded smaller, which is several
-        times faster. The result may be larger than that, never smaller.
+    :param scale: the share of the picture's width that is needed, 0 to 1. A JPEG is decoded at a reduced
+        size, which is several times faster. The result may be larger than that, never smaller.
     :return: an image of mode L, LA, RGB, RGBA, CMYK or LAB that still carries its color profile.
-    :raises InvalidFrame: the file is broken.
+    :raises InvalidFrame: the file is damaged.
     """
     if picture.format in ("JPEG", "MPO"):
-        wanted = [max(1, math.ceil(side * min(1.0, scale * _DRAFT_GAP))) for side in picture.size]
-        picture.draft(None, (wanted[0], wanted[1]))
+        needed = [max(1, math.ceil(side * min(1.0, scale * _DRAFT_GAP))) for side in picture.size]
+        picture.draft(None, (needed[0], needed[1]))
     try:
         picture.load()
     except MemoryError:
@@ -73,7 +73,7 @@ def load_upright(picture: Image.Image, *, scale: float = 1.0) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Return an RGB image: color profile applied, transparent parts over ``background``.
+    """Return the image in sRGB: the color profile applied, transparent parts over ``background``.
 
     :param image: as ``load_upright`` gives it, of any size.
     :param background: red, green, blue, 0 to 255.
@@ -101,7 +101,7 @@ def _orientation(picture: Image.Image) -> int:
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
     except Exception:
-        log.warning("The EXIF block is unreadable; the picture is taken as upright.")
+        log.warning("The EXIF block can't be read; the picture is taken as upright.")
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -122,7 +122,7 @@ def _turned(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to one that resamples well and that ``to_srgb`` knows."""
+    """Convert any of Pillow's modes to one that resamples well and that ``to_srgb`` reads."""
     if image.mode in _GRAY_DEPTHS:
         return _scaled_gray(image)
     has_alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
@@ -134,10 +134,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _scaled_gray(image: Image.Image) -> Image.Image:
-    """Map deep grays onto 0 to 255 by the range their kind has, rather than clipping them.
+    """Scale 16- and 32-bit grays to 0 to 255 instead of clipping them.
 
-    16-bit values have a known range. Of 32-bit integers and floats only the usual ones are known
-    (16-bit values; 0 to 1); any other picture is stretched from its own darkest to its brightest.
+    The range is 0 to 65535 for 16-bit values and for 32-bit integers within it, and 0 to 1 for floats
+    within it. Any other picture is stretched from its darkest to its brightest pixel.
     """
     floats = image.convert("I").convert("F") if image.mode.startswith("I;") else image.convert("F")
     extrema = floats.getextrema()
@@ -171,7 +171,7 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _transformed(image: Image.Image, source: object) -> Image.Image:
     from PIL import ImageCms
 
-    made = ImageCms.profileToProfile(
+    converted = ImageCms.profileToProfile(
         image,
         source,  # type: ignore[arg-type]
         ImageCms.createProfile("sRGB"),
@@ -179,6 +179,6 @@ def _transformed(image: Image.Image, source: object) -> Image.Image:
         outputMode="RGB",
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
-    if made is None:
-        raise ImageCms.PyCMSError("no transformation was made")
-    return made
+    if converted is None:
+        raise ImageCms.PyCMSError("Little CMS made no conversion")
+    return converted

@@ -1,4 +1,4 @@
-"""Whether bytes are a frame that the queue takes, and what they measure."""
+"""Checks that a file is a frame that the queue takes, and measures it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image
-
-__all__ = ["MAX_FRAME_BYTES", "MAX_PIXELS", "FrameInfo", "check_frame", "check_pixels", "open_image"]
 
 _FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}  # MPO: what many phones call .jpg
 
@@ -39,18 +37,18 @@ class FrameInfo:
 
 
 def check_frame(data: bytes) -> FrameInfo:
-    """Return what a frame measures, or say which of the queue's limits it breaks.
+    """Return what a frame measures; refuse a frame that breaks one of the queue's documented limits.
 
-    Decodes it once, so that a file cut short is found before a clip is paid for.
+    The frame is decoded once, so that a damaged file is found before a clip is paid for.
 
     :param data: a whole JPEG or PNG file.
     :raises InvalidFrame: not a readable JPEG or PNG, over 10 MB, a side under 300 px, or a shape
-        outside 1:2.5 to 2.5:1 (all doc).
+        outside 1:2.5 to 2.5:1.
     """
     if len(data) > MAX_FRAME_BYTES:
         raise InvalidFrame(
-            f"The frame has {len(data):,} bytes; the limit is {MAX_FRAME_BYTES:,}. "
-            "PrepareFrameOperator makes it fit."
+            f"The frame has {len(data):,} bytes; the limit is {MAX_FRAME_BYTES:,}.",
+            todo="Let `PrepareFrameOperator` make a smaller file of it.",
         )
     try:
         with open_image(data, ("JPEG", "PNG")) as image:
@@ -63,29 +61,31 @@ def check_frame(data: bytes) -> FrameInfo:
     except Exception as error:
         raise InvalidFrame(
             f"The frame is not a readable .jpg or .png ({len(data):,} bytes, {in_short(error)}); "
-            "the queue takes nothing else. PrepareFrameOperator converts other formats."
+            "the queue takes nothing else.",
+            todo="Let `PrepareFrameOperator` make a frame of it: it reads other formats.",
         ) from error
     return FrameInfo(kind, width, height, len(data), hashlib.sha256(data).hexdigest())
 
 
 def check_pixels(width: int, height: int, limit: int) -> None:
-    """Refuse a picture before it is decoded where decoding would fill the memory.
+    """Refuse a picture before it is decoded if decoding it could fill the memory.
 
     :raises InvalidFrame: more than ``limit`` pixels.
     """
     if width * height > limit:
         raise InvalidFrame(
             f"The picture is {width} x {height} px, {width * height:,} pixels; the limit is {limit:,} "
-            "(max_pixels). Decoding it could fill the worker's memory."
+            "(`max_pixels`). Decoding it could fill the worker's memory.",
+            todo="Use a smaller picture, or raise `max_pixels` if the worker has the memory.",
         )
 
 
 def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
-    """Read an image's header, in one of these formats only; raises whatever Pillow raises."""
+    """Read the header of an image in one of these formats; Pillow's errors are passed on."""
     from PIL import Image
 
     with warnings.catch_warnings():
-        # Pillow warns of bombs where we refuse them; our limit is the one that counts.
+        # Pillow warns of large pictures; `check_pixels` refuses them by our own limit.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(data), formats=formats)
 
@@ -94,12 +94,13 @@ def _check_size(width: int, height: int) -> None:
     short, long = sorted((width, height))
     if short < MIN_SIDE:
         raise InvalidFrame(
-            f"The frame is {width} x {height} px; both sides must have at least {MIN_SIDE} px. "
-            "Use a larger picture."
+            f"The frame is {width} x {height} px; both sides must have at least {MIN_SIDE} px.",
+            todo="Use a larger picture.",
         )
     if long > short * MAX_SHAPE:
         raise InvalidFrame(
             f"The frame is {width} x {height} px, a shape of {width / height:.3g}:1; the limits are 1:2.5 "
-            "and 2.5:1. PrepareFrameOperator crops or pads it."
+            "and 2.5:1.",
+            todo="Let `PrepareFrameOperator` crop or pad it.",
         )
     check_pixels(width, height, MAX_PIXELS)

@@ -1,6 +1,6 @@
-"""How a picture of one size becomes a frame of another. Integers and ratios only; no pixels.
+"""Decides the size of a frame and the part of the picture that it shows. Integers and ratios; no pixels.
 
-Sizes are ``(width, height)`` in pixels. Every frame has even sides, as the video codecs want them.
+Sizes are ``(width, height)`` in pixels. Every frame has even sides, because video codecs need them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from kling_airflow.errors import InvalidArgument, InvalidFrame
 
 MIN_SIDE = 300
-"""Shortest side the queue takes, in pixels (doc)."""
+"""Shortest side the queue takes, in pixels; documented by the vendor."""
 
 MAX_SHAPE = 2.5
-"""Longest side over shortest that the queue takes (doc)."""
+"""Largest ratio of the longer to the shorter side that the queue takes; documented by the vendor."""
 
 MAX_ENLARGEMENT = 2.0
-"""How far a small picture is enlarged to reach ``MIN_SIDE``. Beyond it most pixels would be invented."""
+"""Largest factor by which a small picture is enlarged to reach ``MIN_SIDE``.
+
+With a larger factor most of the frame's pixels would be invented.
+"""
 
 SHORT_SIDE = 720
 """The short side of a 720p frame, which is what Kling v3 renders."""
 
 SHORT_SIDE_RANGE = (432, 2160)
-"""Below the first a 2.5:1 frame could not keep ``MIN_SIDE``; beyond the second nothing is gained."""
+"""With less than the first, a 2.5:1 frame can't keep ``MIN_SIDE``; more than the second gains nothing."""
 
 # The smallest frame of each shape that has the exact ratio and even sides.
 _UNITS = {"16:9": (32, 18), "9:16": (18, 32), "1:1": (2, 2)}
@@ -43,13 +46,13 @@ GRAVITIES = {
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to cut out of the picture, how large to make it, and where on the frame to put it.
+class Layout:
+    """The part of the picture to cut out, the size to bring it to, and its place on the frame.
 
     :param canvas: size of the frame.
-    :param crop: left, top, right, bottom in pixels of the upright picture; fractions are meant.
-    :param image: size the crop is brought to.
-    :param offset: where its upper left corner lies on the canvas.
+    :param crop: left, top, right, bottom in pixels of the upright picture; fractions of a pixel are kept.
+    :param image: size that the crop is brought to.
+    :param offset: where the upper left corner of the resized crop lies on the canvas.
     """
 
     canvas: tuple[int, int]
@@ -70,20 +73,20 @@ class Plan:
 
 
 def check_options(aspect_ratio: str, fit: str, gravity: str, short_side: int) -> None:
-    """Raise ``InvalidArgument`` for a word or a number that ``plan`` doesn't know."""
+    """Raise ``InvalidArgument`` for a word or a number that ``plan_layout`` doesn't know."""
     for field, value, known in (
         ("aspect_ratio", aspect_ratio, ASPECT_RATIOS),
         ("fit", fit, FITS),
         ("gravity", gravity, tuple(GRAVITIES)),
     ):
         if value not in known:
-            raise InvalidArgument(f"{field} is {value!r}; it must be one of {', '.join(known)}.")
+            raise InvalidArgument(f"`{field}` is {value!r}; it must be one of {', '.join(known)}.")
     low, high = SHORT_SIDE_RANGE
     if not low <= short_side <= high:
-        raise InvalidArgument(f"short_side is {short_side}; it must be from {low} to {high} pixels.")
+        raise InvalidArgument(f"`short_side` is {short_side}; it must be from {low} to {high} pixels.")
 
 
-def plan(
+def plan_layout(
     width: int,
     height: int,
     *,
@@ -91,11 +94,11 @@ def plan(
     fit: str = "cover",
     gravity: str = "center",
     short_side: int = SHORT_SIDE,
-) -> Plan:
-    """Decide the frame's size and what of the picture goes where.
+) -> Layout:
+    """Decide the frame's size, and which part of the picture goes where.
 
-    The frame is never larger than asked, nor larger than the picture has pixels for; only a picture
-    too small for the queue is enlarged, at most ``MAX_ENLARGEMENT`` times.
+    The frame is never larger than asked, and never larger than the picture has pixels for. The exception
+    is a picture too small for the queue: it is enlarged, at most ``MAX_ENLARGEMENT`` times.
 
     :param width: of the upright picture, pixels.
     :param height: of the upright picture, pixels.
@@ -104,7 +107,7 @@ def plan(
     :param gravity: which part "cover" keeps.
     :param short_side: upper limit of the frame's shorter side, pixels; 720 makes 1280x720 of 16:9.
     :raises InvalidArgument: for an unknown word or a number out of range.
-    :raises InvalidFrame: where the picture is too small.
+    :raises InvalidFrame: if the picture is too small.
     """
     check_options(aspect_ratio, fit, gravity, short_side)
     if aspect_ratio == "source":
@@ -113,29 +116,30 @@ def plan(
         canvas = _canvas_of_source(width, height, fit, short_side)
     else:
         canvas = _canvas_of_shape(width, height, _UNITS[aspect_ratio], fit, short_side)
-    made = _place(width, height, canvas, fit, gravity)
-    if made.scale > MAX_ENLARGEMENT:
+    layout = _place(width, height, canvas, fit, gravity)
+    if layout.scale > MAX_ENLARGEMENT:
         raise InvalidFrame(
             f"The picture is {width} x {height} px: a frame needs sides of at least {MIN_SIDE} px, so "
-            f"aspect_ratio={aspect_ratio!r} with fit={fit!r} would enlarge it {made.scale:.1f} times; "
-            f"the limit is {MAX_ENLARGEMENT:g} times. Use a larger picture."
+            f"`aspect_ratio={aspect_ratio!r}` with `fit={fit!r}` would enlarge it {layout.scale:.1f} times; "
+            f"the limit is {MAX_ENLARGEMENT:g} times.",
+            todo="Use a larger picture.",
         )
-    return made
+    return layout
 
 
 def _canvas_of_shape(
     width: int, height: int, unit: tuple[int, int], fit: str, short_side: int
 ) -> tuple[int, int]:
-    """Return the largest multiple of ``unit`` that both the asker and the picture's pixels allow."""
-    across, down = unit
-    room = max if fit == "contain" else min
-    allowed = min(short_side // min(unit), room(width // across, height // down))
-    times = max(allowed, math.ceil(MIN_SIDE / min(unit)))
-    return across * times, down * times
+    """Return the largest multiple of ``unit`` that ``short_side`` and the picture's pixels allow."""
+    unit_width, unit_height = unit
+    pick = max if fit == "contain" else min
+    allowed = min(short_side // min(unit), pick(width // unit_width, height // unit_height))
+    factor = max(allowed, math.ceil(MIN_SIDE / min(unit)))
+    return unit_width * factor, unit_height * factor
 
 
 def _canvas_of_source(width: int, height: int, fit: str, short_side: int) -> tuple[int, int]:
-    """Return the picture's own shape, brought within the queue's limits and the size asked for."""
+    """Return the picture's own shape, brought within the queue's limits and ``short_side``."""
     long, short = float(max(width, height)), float(min(width, height))
     if long > MAX_SHAPE * short:
         if fit == "contain":
@@ -155,21 +159,21 @@ def _even(length: float) -> int:
     return int(length + 1e-6) // 2 * 2
 
 
-def _place(width: int, height: int, canvas: tuple[int, int], fit: str, gravity: str) -> Plan:
-    across, down = canvas[0] / width, canvas[1] / height
+def _place(width: int, height: int, canvas: tuple[int, int], fit: str, gravity: str) -> Layout:
+    scale_x, scale_y = canvas[0] / width, canvas[1] / height
     if fit == "stretch":
-        return Plan(canvas, (0.0, 0.0, float(width), float(height)), canvas, (0, 0))
+        return Layout(canvas, (0.0, 0.0, float(width), float(height)), canvas, (0, 0))
     if fit == "contain":
-        scale = min(across, down)
+        scale = min(scale_x, scale_y)
         image = (
             min(canvas[0], max(1, round(width * scale))),
             min(canvas[1], max(1, round(height * scale))),
         )
         offset = ((canvas[0] - image[0]) // 2, (canvas[1] - image[1]) // 2)
-        return Plan(canvas, (0.0, 0.0, float(width), float(height)), image, offset)
-    scale = max(across, down)
+        return Layout(canvas, (0.0, 0.0, float(width), float(height)), image, offset)
+    scale = max(scale_x, scale_y)
     kept_width, kept_height = min(canvas[0] / scale, width), min(canvas[1] / scale, height)
-    pull_x, pull_y = GRAVITIES[gravity]
-    left, top = (width - kept_width) * pull_x, (height - kept_height) * pull_y
+    share_x, share_y = GRAVITIES[gravity]
+    left, top = (width - kept_width) * share_x, (height - kept_height) * share_y
     right, bottom = min(left + kept_width, width), min(top + kept_height, height)
-    return Plan(canvas, (left, top, right, bottom), canvas, (0, 0))
+    return Layout(canvas, (left, top, right, bottom), canvas, (0, 0))

@@ -8,6 +8,7 @@ import zlib
 from kling_airflow.errors import InvalidArgument, InvalidFrame
 
 MAX_COMMENT = 200
+"""Characters of the longest comment."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD = len(_PNG) + 25  # the signature and IHDR, which always comes first
 
@@ -15,7 +16,7 @@ _PNG_HEAD = len(_PNG) + 25  # the signature and IHDR, which always comes first
 def with_comment(data: bytes, comment: str) -> bytes:
     """Return the same picture with a comment in its metadata: PNG tEXt, or a JPEG COM segment.
 
-    Nothing is decoded or encoded, so the pixels stay as they are and only the file's hash changes.
+    Nothing is decoded or encoded: the pixels stay the same, and only the file's hash changes.
 
     :param data: a JPEG or PNG file.
     :param comment: 1 to 200 printable ASCII characters.
@@ -41,7 +42,7 @@ def _png_text(text: bytes) -> bytes:
 
 
 def _after_app_segments(data: bytes) -> int:
-    # JFIF and Exif must directly follow the start of the image, so the comment goes behind them.
+    # JFIF and Exif must follow the start of the image directly, so the comment goes behind them.
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and 0xE0 <= data[at + 1] <= 0xEF:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")

@@ -21,6 +21,7 @@ from kling_airflow.task.options import GenerationOptions, check_execution_timeou
 from kling_airflow.task.pause import pause
 from kling_airflow.task.resubmission import raise_unless_resubmitted
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
+from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -38,6 +39,7 @@ class GenerationOperator(KlingTask):
     :param take: which take of the same order, 1 for the first; templated.
     :param adopt_request_id: a request that you know to be this order's; the task takes it instead of buying
         one; templated.
+    :param adopt_mismatch: ``refuse`` or ``allow`` a request that asks for something else than this task.
     :param durable: keep a record of the submission in a ledger. With False a crash may buy the clip twice.
     :param ledger: the address of a ledger in an object store (``s3://...``), used instead of Airflow's task
         state store; None for ``[kling] ledger``, and if that isn't set, the task state store; templated.
@@ -52,15 +54,18 @@ class GenerationOperator(KlingTask):
         ``on_unresolved`` decides.
     :param on_unresolved: ``fail``, so that a person decides, or ``resubmit``, which may buy the clip twice;
         templated.
-    :param on_changed_request: what to do if this task instance has asked for something else before:
-        ``submit`` the new order too, or ``fail``. A failed request does not count, because it isn't billed; a
-        cancelled one does.
+    :param on_changed_request: what to do if this task instance has asked for something else before: ``reuse``
+        the earlier request in an automatic retry, and submit the new order in a try that a user asked for;
+        ``submit`` the new order in every try; or ``fail``. A failed request does not count, because it isn't
+        billed; a cancelled one does.
+    :param on_clear: ``keep`` and find the clip that was bought before a clear, or ``buy`` another. A clear of
+        a running task looks like a retry to the task, and keeps.
     :param resubmit_on: which failed generations are submitted again while waiting: ``passing`` reasons (rate
         limit, capacity, download), ``any``, or ``never``. Failed generations are not billed.
     :param max_resubmissions: how often, at most, over all tries.
     :param resubmit_delay: seconds before each resubmission.
-    :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed, success or
-        skipped, or removes it. Never on a clear, an eviction or a restart.
+    :param cancel_on_kill: cancel the request when a user ends the waiting task: marks it failed or success,
+        or removes it. Never on a clear, an eviction, a restart, or ``skipped``, which Airflow sets, too.
     :param cancel_on_timeout: cancel the request when the wait times out.
     """
 
@@ -83,6 +88,7 @@ class GenerationOperator(KlingTask):
         label: str | None = None,
         take: int | str = 1,
         adopt_request_id: str | None = None,
+        adopt_mismatch: str = "refuse",
         durable: bool = True,
         ledger: str | None = None,
         wait_for_completion: bool = False,
@@ -93,7 +99,8 @@ class GenerationOperator(KlingTask):
         submit_timeout: float | timedelta = 3600.0,
         reconcile_grace: float | timedelta = 600.0,
         on_unresolved: str = "fail",
-        on_changed_request: str = "submit",
+        on_changed_request: str = "reuse",
+        on_clear: str = "keep",
         resubmit_on: str = "passing",
         max_resubmissions: int = 2,
         resubmit_delay: float | timedelta = 60.0,
@@ -106,6 +113,7 @@ class GenerationOperator(KlingTask):
         self.clip_label = label
         self.take = take
         self.adopt_request_id = adopt_request_id
+        self.adopt_mismatch = adopt_mismatch
         self.durable = durable
         self.ledger = ledger
         self.wait_for_completion = wait_for_completion
@@ -117,6 +125,7 @@ class GenerationOperator(KlingTask):
         self.reconcile_grace = reconcile_grace
         self.on_unresolved = on_unresolved
         self.on_changed_request = on_changed_request
+        self.on_clear = on_clear
         self.resubmit_on = resubmit_on
         self.max_resubmissions = max_resubmissions
         self.resubmit_delay = resubmit_delay
@@ -127,11 +136,12 @@ class GenerationOperator(KlingTask):
             check_execution_timeout(self.execution_timeout)
             GenerationOptions.read(vars(self))
 
-    # What each kind of generation defines.
-
     @abstractmethod
-    def _order(self, client: GMIClient) -> Order:
-        """Check everything that can be checked for free, and return what is asked for."""
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
+        """Check everything that can be checked for free, and return what is asked for.
+
+        :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
+        """
 
     @abstractmethod
     def _model(self) -> str:
@@ -144,8 +154,6 @@ class GenerationOperator(KlingTask):
     def _price_usd(self, client: GMIClient) -> float | None:
         """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
         return None
-
-    # The task.
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
@@ -203,26 +211,28 @@ class GenerationOperator(KlingTask):
         """
         self._stop.set()
 
-    # Submitting.
-
     def _submit(
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
-        from kling_airflow.task.submission import open_submitter, submit
+        from kling_airflow.task.submission import generation_of, open_submitter, submit
 
-        options = self._options
+        options, tries = self._options, Tries.of(context, retries=self.retries or 0)
+        submitter = open_submitter(context, client, self.log, options, tries, until=until, stop=self._stop)
         try:
             return submit(
-                open_submitter(context, client, self.log, options, until=until, sleep=self._stop.sleep),
-                lambda: self._order(client),
+                submitter,
+                lambda: self._order(client, generation=generation_of(options, tries)),
                 options,
+                tries,
                 self.log,
+                stop=self._stop,
                 earlier=earlier,
                 in_doubt=in_doubt,
                 pause=lambda seconds, order: self._pause(seconds, until, earlier, in_doubt=order),
             )
         except Stopped:
-            raise TaskStopped.while_submitting(durable=self.durable) from None
+            sent = not options.durable or bool(submitter.bought_before())
+            raise TaskStopped.while_submitting(durable=options.durable, sent=sent) from None
 
     def _pause(
         self, seconds: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None
@@ -249,8 +259,6 @@ class GenerationOperator(KlingTask):
     def _options(self) -> GenerationOptions:
         """Return the arguments as they are meant; wrong ones are refused before anything is spent."""
         return GenerationOptions.read(vars(self))
-
-    # Waiting.
 
     def _wait_for_clip(self, context: Context, submitted: Submitted) -> dict[str, Any]:
         from kling_airflow.task.wait import WorkerWait, begin_wait

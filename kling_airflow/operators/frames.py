@@ -1,4 +1,4 @@
-"""Makes a picture fit to be a frame."""
+"""The operator that makes a frame of a picture."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
 class PrepareFrameOperator(KlingTask):
-    """Make any picture a frame that the queue takes, and store it.
+    """Make a frame that the queue takes of any picture, and store it.
 
-    The picture is turned upright, brought to sRGB without transparency, and cut, padded or stretched to
-    the shape asked for. The frame is never larger than asked nor than the picture has pixels for; a picture
-    too small for the queue is enlarged up to twice, and refused beyond. Metadata is left behind. The same
-    picture gives the same bytes.
+    The picture is turned upright, converted to sRGB without transparency, and cut, padded or stretched to
+    the shape asked for. The frame is never larger than asked, and never larger than the picture has pixels
+    for; a picture too small for the queue is enlarged up to twice, and refused if twice isn't enough.
+    Metadata is left out. The same picture gives the same bytes.
 
     Returns ``uri, width, height, bytes, sha256, format``.
 
     :param source: an http(s) URL or any object-storage URI; templated, as are all parameters here.
     :param destination: an object-storage URI that ends in .jpg, .jpeg or .png.
     :param aspect_ratio: "16:9", "9:16", "1:1", or "source" for the picture's own shape.
-    :param fit: "cover" cuts what is too much, "contain" pads, "stretch" distorts.
+    :param fit: "cover" crops, "contain" pads, "stretch" distorts.
     :param gravity: what "cover" keeps: "center", "top", "bottom", "left", "right", "top-left", ...
     :param background: a color for padding and behind transparent parts, "#rrggbb" or a CSS name; or "blur":
         padding made of the blurred picture.
     :param short_side: upper limit of the frame's shorter side, 432 to 2160 pixels; 720 makes 1280x720.
     :param format: "jpeg" or "png"; by default what the destination's name says.
-    :param quality: of JPEG, 40 to 100; lowered where the frame would exceed 10 MB.
-    :param max_bytes: a larger source is refused.
+    :param quality: of JPEG, 40 to 100; lowered if the frame would exceed 10 MB.
+    :param max_bytes: largest file size of the source.
     :param max_pixels: a source with more pixels is refused before it is decoded.
     :param source_conn_id: connection of the source's store; None takes the store's default.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
@@ -84,7 +84,7 @@ class PrepareFrameOperator(KlingTask):
         destination_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # Each value is an XCom of its own, too: what `start.output["uri"]` reads.
+        # Each value becomes an XCom of its own, so that `start.output["uri"]` works.
         super().__init__(**{"multiple_outputs": True, **kwargs})
         self.source = source
         self.destination = destination
@@ -100,7 +100,7 @@ class PrepareFrameOperator(KlingTask):
         self.source_conn_id = source_conn_id
         self.destination_conn_id = destination_conn_id
         self._lineage: tuple[str, str] | None = None
-        self._check_what_is_known()
+        self._check_literals()
         refuse_shared_place_in_group("destination", self)
 
     @classmethod
@@ -109,7 +109,7 @@ class PrepareFrameOperator(KlingTask):
         refuse_shared_place("destination", partial, mapped)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read, prepare, store."""
+        """Read the picture, make the frame, store it, and return where it is and what it measures."""
         from kling_airflow.media.frame import prepare_frame
         from kling_airflow.media.http_get import plain_url
 
@@ -168,8 +168,8 @@ class PrepareFrameOperator(KlingTask):
             max_pixels=whole_number("max_pixels", self.max_pixels),
         )
 
-    def _check_what_is_known(self) -> None:
-        """Refuse at parse time what is wrong whatever the templates will say."""
+    def _check_literals(self) -> None:
+        """Refuse wrong values when the DAG is parsed, if no template or XCom can change them."""
         with airflow_errors():
             if is_literal(self.source):
                 _check_source(self.source)
@@ -177,11 +177,11 @@ class PrepareFrameOperator(KlingTask):
                 check_location(self.destination, "destination")
                 if is_literal(self.format):
                     _ = text_or_none(self.format) or _format_of(self.destination)
-            words = {"aspect_ratio": self.aspect_ratio, "fit": self.fit, "gravity": self.gravity}
-            known = {name: value for name, value in words.items() if is_literal(value)}
-            usual = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
+            given = {"aspect_ratio": self.aspect_ratio, "fit": self.fit, "gravity": self.gravity}
+            literal = {name: value for name, value in given.items() if is_literal(value)}
+            defaults = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
             size = whole_number("short_side", self.short_side) if is_literal(self.short_side) else SHORT_SIDE
-            check_options(**(usual | known), short_side=size)
+            check_options(**(defaults | literal), short_side=size)
 
 
 def _check_source(source: object) -> None:
@@ -193,7 +193,7 @@ def _format_of(destination: str) -> str:
     suffix = f".{destination.rpartition('/')[2].rpartition('.')[2].lower()}"
     if suffix not in _FORMATS:
         raise InvalidArgument(
-            f"destination is {destination!r}; its name must end in {', '.join(_FORMATS)}, "
-            "or format must be given."
+            f"`destination` is {destination!r}; its name must end in {', '.join(_FORMATS)}, "
+            "or `format` must be given."
         )
     return _FORMATS[suffix]

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import is_literal, whole_number
+from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.price_limit import refuse_above_limit
+from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
-    from kling_airflow.submission.frame_delivery import ImageDelivery, SourceFrame
     from kling_airflow.submission.order import DeliveredFrames, Order
+    from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
 
 
 class KlingImageToVideoOperator(GenerationOperator):
@@ -38,8 +38,9 @@ class KlingImageToVideoOperator(GenerationOperator):
     :param duration: seconds, 3 to 15; templated.
     :param sound: whether the clip gets an audio track, for a model that has sound; templated.
     :param resolution: ``720p`` or ``1080p``, for a model that has resolutions; templated.
-    :param max_cost_usd: refuse, before anything is sent, a clip that costs more. Per clip: a mapped task
-        multiplies it; templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table
+        of models and the queue's catalog; None for no limit. Per clip: a mapped task multiplies it;
+        templated.
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``;
         templated.
     :param image_conn_id: the connection of the frames' store; None for the store's default; templated.
@@ -88,6 +89,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
+        self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
         self._check_literals()
 
     def _check_literals(self) -> None:
@@ -101,9 +103,13 @@ class KlingImageToVideoOperator(GenerationOperator):
                     self._check_end_frame(models.spec_of(self.model))
                 if options is not None and is_literal(self.max_cost_usd):
                     refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+            if is_literal(self.max_cost_usd):
+                limit_usd(self.max_cost_usd)
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
+        for name, written in self._written.items():
+            refuse_empty_template(name, getattr(self, name), written)
         return {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt or None,
@@ -124,11 +130,10 @@ class KlingImageToVideoOperator(GenerationOperator):
 
         return ClipOptions.of(self._model(), **self._given())
 
-    def _order(self, client: GMIClient) -> Order:
-        from kling_airflow.submission.frame_delivery import ImageDelivery
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         from kling_airflow.submission.order import Order
-        from kling_airflow.submission.reconcile import asks_the_same
         from kling_airflow.submission.record import fingerprint
+        from kling_airflow.submission.source_frame import ImageDelivery
 
         options = self._clip_options()
         take = whole_number("take", self.take, least=1)
@@ -140,20 +145,21 @@ class KlingImageToVideoOperator(GenerationOperator):
             {name: frame.identity for name, frame in frames.items()},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
+            generation=generation,
         )
 
-        def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-            return self._deliver(options, frames, how, client, marker=marker, addresses=addresses)
+        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+            return self._deliver(
+                options, frames, how, client, order_id=order_id, marker=marker, addresses=addresses
+            )
 
-        def matches(echo: Mapping[str, Any]) -> bool | None:
-            addresses = {name: frame.address() for name, frame in frames.items()}
-            return asks_the_same(echo, options.to_json(), addresses)
-
-        return Order(options.spec.id, order_fingerprint, take, deliver, options.payload, matches)
+        return Order(
+            options.spec.id, order_fingerprint, take, deliver, options.payload, options.to_json(), frames
+        )
 
     def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
         """Return the frames by the payload's field; each is read and checked under its argument's name."""
-        from kling_airflow.submission.frame_delivery import read_source
+        from kling_airflow.submission.source_frame import read_source
 
         if self.image_tail:
             self._check_end_frame(options.spec)
@@ -175,20 +181,30 @@ class KlingImageToVideoOperator(GenerationOperator):
         how: ImageDelivery,
         client: GMIClient,
         *,
+        order_id: str,
         marker: str | None,
         addresses: Mapping[str, str],
     ) -> DeliveredFrames:
         from kling_airflow.submission.frame_delivery import deliver
 
-        refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
-        delivered = deliver(frames, how, client, self.log, marker=marker, addresses=addresses)
+        check_price(
+            client,
+            options.spec.id,
+            options.to_json(),
+            max_cost_usd=self.max_cost_usd,
+            words=str(options),
+            log=self.log,
+        )
+        delivered = deliver(
+            frames, how, client, self.log, order_id=order_id, marker=marker, addresses=addresses
+        )
         if not delivered.addresses:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
         return delivered
 
     def _read_frame(self, source: str, field: str) -> bytes:
         from kling_airflow.hooks.storage import read_frame
-        from kling_airflow.media.frame_check import MAX_FRAME_BYTES
+        from kling_airflow.media.limits import MAX_FRAME_BYTES
 
         return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES, field=field)
 

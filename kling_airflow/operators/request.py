@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import whole_number
+from kling_airflow.arguments import is_literal, refuse_empty_templates, whole_number
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.payload_order import payload_order
-from kling_airflow.task.price_limit import catalog_price_usd
+from kling_airflow.task.price_limit import catalog_price_usd, limit_usd
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -52,6 +53,10 @@ class GMICloudRequestOperator(GenerationOperator):
         self.payload = payload
         self.check_payload = check_payload
         self.max_cost_usd = max_cost_usd
+        self._written = payload
+        if is_literal(max_cost_usd):
+            with airflow_errors():
+                limit_usd(max_cost_usd)
 
     def _model(self) -> str:
         if not isinstance(self.model, str) or not self.model.strip():
@@ -67,9 +72,10 @@ class GMICloudRequestOperator(GenerationOperator):
     def _price_usd(self, client: GMIClient) -> float | None:
         return catalog_price_usd(client, self._model(), self.payload, self.log)
 
-    def _order(self, client: GMIClient) -> Order:
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         if not isinstance(self.payload, Mapping) or not self.payload:
             raise InvalidArgument(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
+        refuse_empty_templates("payload", self.payload, self._written)
         model = self._model()
         return payload_order(
             client,
@@ -79,4 +85,6 @@ class GMICloudRequestOperator(GenerationOperator):
             max_cost_usd=self.max_cost_usd,
             check_payload=self.check_payload,
             words=f"this request of {model}",
+            log=self.log,
+            generation=generation,
         )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import whole_number
+from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.payload_order import payload_order
-from kling_airflow.task.price_limit import catalog_price_usd
+from kling_airflow.task.price_limit import catalog_price_usd, limit_usd
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -63,6 +63,7 @@ class KlingTextToVideoOperator(GenerationOperator):
         self.sound = sound
         self.aspect_ratio = aspect_ratio
         self.max_cost_usd = max_cost_usd
+        self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
         with airflow_errors():
             self._check_literals()
 
@@ -71,9 +72,13 @@ class KlingTextToVideoOperator(GenerationOperator):
         from kling_airflow.payloads import ClipOptions
 
         ClipOptions.of_literals(self._model(), **self._given())
+        if is_literal(self.max_cost_usd):
+            limit_usd(self.max_cost_usd)
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
+        for name, written in self._written.items():
+            refuse_empty_template(name, getattr(self, name), written)
         return {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt or None,
@@ -97,7 +102,7 @@ class KlingTextToVideoOperator(GenerationOperator):
 
         return ClipOptions.of(self._model(), **self._given())
 
-    def _order(self, client: GMIClient) -> Order:
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         options = self._clip_options()
         return payload_order(
             client,
@@ -107,4 +112,6 @@ class KlingTextToVideoOperator(GenerationOperator):
             max_cost_usd=self.max_cost_usd,
             check_payload=False,
             words=str(options),
+            log=self.log,
+            generation=generation,
         )

@@ -1,7 +1,7 @@
-"""One pure decision, shared by every wait: what to do, given what was last seen and the clock.
+"""Where it is decided that a wait is over: one pure function of what was last seen and of the clock.
 
-The synchronous wait of a worker and the asynchronous one of the triggerer feed it the same way: the
-request that was read, or the error that reading raised.
+The synchronous wait of a worker and the asynchronous wait of the triggerer both call it, with the request
+that was read, or with the error that reading raised.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from kling_airflow.errors import (
 from kling_airflow.gmi.request import Request, Status
 
 NOT_FOUND_GRACE: Final = 300.0
-"""Seconds after the submission in which a 404 by id counts as pending (assumed)."""
+"""Seconds after the submission in which a 404 by id counts as pending. How soon the queue shows a new request
+is not documented; this value is assumed."""
 
-_PASSING = re.compile(r"rate.?limit|too many requests|capacity|\bRPM\b", re.IGNORECASE)
-_DOWNLOAD = re.compile(r"failed to download media", re.IGNORECASE)
+_TEMPORARY = re.compile(r"rate.?limit|too many requests|capacity|\bRPM\b", re.IGNORECASE)
+_DOWNLOAD_FAILED = re.compile(r"failed to download media", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What one wait knows of itself; all times are Unix seconds.
+    """The limits of one wait; all times are Unix seconds.
 
-    :param request_id: the request waited for.
+    :param request_id: the request to wait for.
     :param started_at: when this wait began.
-    :param deadline: when it gives up.
-    :param unreachable_after: seconds without any good answer after which it gives up.
-    :param submitted_at: when the request was submitted; None where that isn't known.
+    :param deadline: when this wait gives up.
+    :param unreachable_after: seconds without any good response of the queue after which this wait gives up.
+    :param submitted_at: when the request was submitted; None if that is not known.
     """
 
     request_id: str
@@ -48,13 +49,13 @@ class Wait:
     submitted_at: float | None = None
 
     def decide(
-        self, seen: Request | KlingError, *, now: float, last_answer_at: float | None
+        self, seen: Request | KlingError, *, now: float, last_response_at: float | None
     ) -> Request | KlingError | None:
-        """Return the request when its clip is there, the error that ends the wait, or None to wait on.
+        """Return the request if its clip is there, the error that ends the wait, or None to go on waiting.
 
         :param seen: what the last look brought.
-        :param now: the clock.
-        :param last_answer_at: when the queue last gave a good answer in this wait; None if it never did.
+        :param now: the current time.
+        :param last_response_at: when the queue last gave a good response in this wait; None if it never did.
         """
         if isinstance(seen, Request):
             if seen.status.terminal:
@@ -62,22 +63,22 @@ class Wait:
             return None if now < self.deadline else self._timed_out(f"it is `{seen.status_text}`")
         if isinstance(seen, Unauthorized | InvalidArgument):
             return seen
-        if isinstance(seen, NotFound) and (now >= self._tolerated_until() or self._never_submitted(now)):
+        if isinstance(seen, NotFound) and (now >= self._not_found_grace_ends_at() or self._never_submitted(now)):
             return seen
-        since = self.started_at if last_answer_at is None else last_answer_at
+        since = self.started_at if last_response_at is None else last_response_at
         if not isinstance(seen, NotFound) and now - since >= self.unreachable_after:
             return self._unreachable(now - since, seen)
         return None if now < self.deadline else self._timed_out(f"the last look failed: {seen.what}")
 
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
-        """Return the seconds until the next look: the interval, but never past the deadline."""
+        """Return the seconds until the next look: one interval, or less if the deadline comes before."""
         return max(0.0, min(max(interval, retry_after or 0.0), self.deadline - now))
 
     def _never_submitted(self, now: float) -> bool:
         """Return whether the wait ends at its deadline, and its submission isn't known to have happened."""
         return self.submitted_at is None and now >= self.deadline
 
-    def _tolerated_until(self) -> float:
+    def _not_found_grace_ends_at(self) -> float:
         return (self.submitted_at if self.submitted_at is not None else self.started_at) + NOT_FOUND_GRACE
 
     def _ended(self, request: Request) -> Request | KlingError:
@@ -93,52 +94,54 @@ class Wait:
                     request_id=self.request_id,
                 )
             case Status.FAILED:
-                retryable = is_passing(reason)
+                retryable = is_temporary(reason)
                 return GenerationFailed(
                     f"Request {self.request_id} failed: {reason.rstrip('.')}.",
                     retryable=retryable,
-                    todo=_AGAIN if retryable else _CHANGE,
+                    todo=_SUBMIT_AGAIN if retryable else _CHANGE_AND_SUBMIT,
                     request_id=self.request_id,
                 )
             case _:
                 return GenerationCancelled(
                     f"Request {self.request_id} was cancelled in the queue.",
-                    todo=_AGAIN,
+                    todo=_SUBMIT_AGAIN,
                     request_id=self.request_id,
                 )
 
     def _timed_out(self, last: str) -> GenerationTimeout:
         return GenerationTimeout(
             f"Request {self.request_id} did not end within {self.deadline - self.started_at:.0f} s; {last}.",
-            todo="Run this task again to wait on: it waits for the same request and buys nothing."
-            " Or raise `timeout`.",
+            todo="Run this task again: it waits for the same request and buys nothing. Or raise `timeout`.",
             request_id=self.request_id,
         )
 
     def _unreachable(self, silence: float, seen: KlingError) -> Unreachable:
         return Unreachable(
-            f"The queue gave no good answer about request {self.request_id} for {silence:.0f} s;"
-            f" the last one: {seen.what}",
-            todo="Once the queue answers, run this task again: it waits on and buys nothing.",
+            f"The queue gave no good response about request {self.request_id} for {silence:.0f} s;"
+            f" the last look: {seen.what}",
+            todo="When the queue works again, rerun this task: it waits for this request and buys nothing.",
             request_id=self.request_id,
         )
 
 
-_AGAIN = "Clear the task that submitted it, and what follows, to submit anew."
-_CHANGE = "Change what the reason names, then clear the task that submitted it, and what follows."
+_SUBMIT_AGAIN = "To submit again, clear the task that submitted the request, and the tasks after it."
+_CHANGE_AND_SUBMIT = (
+    "Change what the reason names, then clear the task that submitted the request, and the tasks after it."
+)
 
 
-def is_passing(reason: str) -> bool:
+def is_temporary(reason: str) -> bool:
     """Return whether a failure's reason says that the same submission may succeed later.
 
-    A rate limit can arrive as a terminal failure (once); so can capacity. A frame that couldn't be
-    downloaded (seen) is passing where we uploaded it ourselves; for a URL of the user's, it may be.
+    One user saw a rate limit arrive as a terminal failure; missing capacity may do the same. Several users
+    saw `Failed to download media`: the reason is temporary if this package uploaded the frame, and may be if
+    the frame has an address of the user's.
     """
-    return bool(_PASSING.search(reason) or _DOWNLOAD.search(reason))
+    return bool(_TEMPORARY.search(reason) or _DOWNLOAD_FAILED.search(reason))
 
 
 def to_event(result: Request | KlingError) -> dict[str, Any]:
-    """Return the end of a wait as plain JSON, small enough for a trigger's event: never the echo.
+    """Return the end of a wait as plain JSON for a trigger's event, without the echo of the payload.
 
     :param result: what :meth:`Wait.decide` returned.
     """
@@ -159,7 +162,7 @@ def to_event(result: Request | KlingError) -> dict[str, Any]:
 def from_event(event: object) -> dict[str, Any]:
     """Return the clip of an event.
 
-    :param event: what :func:`to_event` made, here or in another version.
+    :param event: what :func:`to_event` made, in this or in another version of the package.
     :raises KlingError: the error that ended the wait; ``Unreachable`` for an event that can't be read.
     """
     if not isinstance(event, dict) or not isinstance(event.get("state"), str):

@@ -1,4 +1,4 @@
-"""The poller's calls: each in its turn, counted, and telling the connection's pace how it went."""
+"""The poller's calls: each one waits for the rate limiter, is counted, and tells the limiter its outcome."""
 
 from __future__ import annotations
 
@@ -12,41 +12,52 @@ from typing import Final, TypeVar
 from kling_airflow.errors import KlingError, NotFound, ResponseTooLarge, Unauthorized
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.call import Call, Timeouts
+from kling_airflow.gmi.failures import read_json
 from kling_airflow.gmi.protocol import PAGE_SIZE
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.gmi.response import Response, read_json
+from kling_airflow.gmi.response import Response
 from kling_airflow.polling.metrics import PollMetrics
 from kling_airflow.polling.rate_limiter import RateLimiter
 
 T = TypeVar("T")
 
 LIST_MAX_BYTES: Final = 4 * 1024 * 1024
-"""The largest page that is read: 40 KB a row. Echoes of Base64 frames are beyond it, and would hold up
-the event loop; then the requests are asked by id."""
-_SHORTEST, _LONGEST = 10.0, 30.0
+"""The largest list page that is read: 40 KB a row. Pages with echoed Base64 frames are larger and would block
+the event loop; then the requests are read by id."""
+MIN_CALL_SECONDS: Final = 10.0
+MAX_CALL_SECONDS: Final = 30.0
 
 
 class LimitedCalls:
-    """Calls of one connection that change nothing, never faster than its pace.
+    """Calls of one connection that change nothing, never faster than its rate limiter allows.
 
-    :param client: the transport; nothing is repeated here, the next round is the retry.
-    :param pace: how fast.
-    :param meter: counts them.
+    :param client: makes the calls. A failed call is not repeated here: the next round asks again.
+    :param rate_limiter: how fast.
+    :param metrics: counts the calls.
+    :param min_call_seconds: a call may take one interval, but at least so long.
     """
 
-    def __init__(self, client: AsyncGMIClient, pace: RateLimiter, meter: PollMetrics) -> None:
-        self.pace = pace
-        self.last_answer_at: float | None = None
-        """When the queue last gave a good answer, in Unix seconds."""
+    def __init__(
+        self,
+        client: AsyncGMIClient,
+        rate_limiter: RateLimiter,
+        metrics: PollMetrics,
+        *,
+        min_call_seconds: float = MIN_CALL_SECONDS,
+    ) -> None:
+        self.rate_limiter = rate_limiter
+        self.last_response_at: float | None = None
+        """When the queue last gave a good response, in Unix seconds."""
         self._client = client
         self._protocol = client.protocol
-        self._meter = meter
+        self._metrics = metrics
+        self._min_call_seconds = min_call_seconds
 
     async def get(self, request_id: str, interval: float) -> tuple[Request, float | None]:
-        """Return a request as it stands, and the queue's own clock."""
-        call = _within(self._protocol.get(request_id), interval)
+        """Return a request as it stands, and the time by the queue's own clock."""
+        call = self._bounded(self._protocol.get(request_id), interval)
         return await self._make(
-            "id", call, lambda call, answer: (self._protocol.read_get(call, answer), answer.served_at)
+            "id", call, lambda call, response: (self._protocol.read_get(call, response), response.served_at)
         )
 
     async def list_page(
@@ -54,11 +65,11 @@ class LimitedCalls:
     ) -> Page:
         """Return one page of a model's requests, newest first; `only` as in :meth:`Page.read`."""
         call = self._protocol.list_page(model, limit=PAGE_SIZE, offset=offset)
-        call = replace(_within(call, interval), max_bytes=LIST_MAX_BYTES)
+        call = replace(self._bounded(call, interval), max_bytes=LIST_MAX_BYTES)
         return await self._make("list", call, partial(self._protocol.read_list_page, only=only))
 
-    async def refuses_the_key(self) -> bool:
-        """Ask whether the queue refuses the key as such, and not only one request."""
+    async def key_is_refused(self) -> bool:
+        """Ask whether the queue refuses the key for every call, and not for one request only."""
         try:
             await self._make("check", self._protocol.check(), read_json)
         except Unauthorized:
@@ -68,36 +79,36 @@ class LimitedCalls:
         return False
 
     async def _make(self, kind: str, call: Call, read: Callable[[Call, Response], T]) -> T:
-        asked_at = await self._turn()
-        answer: Response | None = None
+        asked_at = await self._wait_for_turn()
+        response: Response | None = None
         try:
-            answer = await self._client.send(call)
-            result = read(call, answer)
+            response = await self._client.send(call)
+            result = read(call, response)
         except KlingError as error:
-            self._meter.call(kind, self._failed(error, asked_at, limited=_limited(answer)))
+            self._metrics.call(kind, self._record_failure(error, asked_at, limited=_is_limited(response)))
             raise
-        self._answered()
-        self._meter.call(kind, "ok")
+        self._record_response()
+        self._metrics.call(kind, "ok")
         return result
 
-    async def _turn(self) -> float:
-        """Wait until the pace allows a call; return when that is."""
+    async def _wait_for_turn(self) -> float:
+        """Wait until the rate limiter allows a call; return when that is."""
         now = asyncio.get_running_loop().time
         while True:
-            at = self.pace.reserve(now())
+            at = self.rate_limiter.reserve(now())
             if at > now():
                 await asyncio.sleep(at - now())
-            if not self.pace.paused(now()):
+            if not self.rate_limiter.pause_left(now()):
                 return at
 
-    def _answered(self) -> None:
-        self.pace.answered()
-        self.last_answer_at = time.time()
+    def _record_response(self) -> None:
+        self.rate_limiter.record_response()
+        self.last_response_at = time.time()
 
-    def _failed(self, error: KlingError, asked_at: float, *, limited: bool) -> str:
-        """Tell the pace; return the outcome's name."""
+    def _record_failure(self, error: KlingError, asked_at: float, *, limited: bool) -> str:
+        """Tell the rate limiter; return the outcome's name in the metrics."""
         if isinstance(error, NotFound):
-            self._answered()
+            self._record_response()
             return "not_found"
         if isinstance(error, ResponseTooLarge):
             return "too_large"
@@ -105,17 +116,18 @@ class LimitedCalls:
             return "unauthorized"
         retry_after: float | None = getattr(error, "retry_after", None)
         now = asyncio.get_running_loop().time()
-        pause = self.pace.failed(now, asked_at=asked_at, retry_after=retry_after, limited=limited)
+        pause = self.rate_limiter.record_failure(
+            now, asked_at=asked_at, retry_after=retry_after, limited=limited
+        )
         if pause:
-            self._meter.paused(pause, limited=limited or retry_after is not None)
+            self._metrics.paused(pause, limited=limited or retry_after is not None)
         return "limited" if limited else "failed"
 
+    def _bounded(self, call: Call, interval: float) -> Call:
+        """Bound a call by one interval, so that a call without a response delays its round no longer."""
+        total = min(max(interval, self._min_call_seconds), MAX_CALL_SECONDS)
+        return replace(call, timeouts=Timeouts(connect=total / 2, read=total, total=total))
 
-def _limited(answer: Response | None) -> bool:
-    return answer is not None and answer.status == 429
 
-
-def _within(call: Call, interval: float) -> Call:
-    """Bound a call, so that one that hangs holds up its round by an interval, and no longer."""
-    total = min(max(interval, _SHORTEST), _LONGEST)
-    return replace(call, timeouts=Timeouts(connect=total / 2, read=total, total=total))
+def _is_limited(response: Response | None) -> bool:
+    return response is not None and response.status == 429

@@ -1,4 +1,4 @@
-"""What the poller counts, for whoever keeps metrics. It counts into nothing by default."""
+"""What the poller counts. By default the figures go nowhere; `triggers/metrics.py` sends them to Airflow."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from typing import Protocol
 
 
 class PollMetrics(Protocol):
-    """Keeps what it is told. Called on the event loop: it must not block, and never raise."""
+    """Receives the poller's figures. Called on the event loop: a method must not block, and never raise."""
 
     def in_flight(self, requests: int) -> None:
-        """Take in how many requests are waited for."""
+        """Record how many requests have a waiter."""
 
     def call(self, kind: str, outcome: str) -> None:
-        """Count a call: its kind (`id`, `list`, `check`) and how it went."""
+        """Count a call: its kind (`id`, `list`, `check`) and its outcome."""
 
     def paused(self, seconds: float, *, limited: bool) -> None:
-        """Count a pause of the connection, in seconds; `limited`: by the queue's word (429, Retry-After)."""
+        """Count a pause of the connection, in seconds; `limited`: the queue asked (429, `Retry-After`)."""
 
     def noticed(self, lag: float) -> None:
-        """Take in how many seconds after the queue's own stamp of it an end was noticed."""
+        """Record how many seconds after the queue's own time of an end the poller saw that end."""
 
     def generated(self, model: str, duration: int | None, seconds: float) -> None:
-        """Take in how many seconds a clip took from submission to success."""
+        """Record how many seconds a clip took from submission to success."""
 
 
 class NoMetrics:
-    """Keeps nothing."""
+    """Ignores every figure."""
 
     def in_flight(self, requests: int) -> None:
-        """Keep nothing."""
+        """Ignore the figure."""
 
     def call(self, kind: str, outcome: str) -> None:
-        """Keep nothing."""
+        """Ignore the figure."""
 
     def paused(self, seconds: float, *, limited: bool) -> None:
-        """Keep nothing."""
+        """Ignore the figure."""
 
     def noticed(self, lag: float) -> None:
-        """Keep nothing."""
+        """Ignore the figure."""
 
     def generated(self, model: str, duration: int | None, seconds: float) -> None:
-        """Keep nothing."""
+        """Ignore the figure."""

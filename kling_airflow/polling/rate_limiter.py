@@ -1,6 +1,6 @@
-"""How fast a connection is asked, and when it is left alone. Pure: every method is told the time.
+"""How fast a connection's calls are made, and when they pause. Pure: every method is told the time.
 
-A whole connection slows down at once: a queue that says "too many" to one trigger means all of them.
+A whole connection slows down at once: a 429 for one request means all requests of the key.
 """
 
 from __future__ import annotations
@@ -8,84 +8,89 @@ from __future__ import annotations
 import random
 from typing import Final
 
-CEILING: Final = 50.0
-"""Calls per second of one connection. Nobody has published a limit for reading (contract)."""
-FLOOR: Final = 0.2
-"""However often the queue says "too many", one call in five seconds is still made."""
-LONGEST_PAUSE: Final = 60.0
-LONGEST_RETRY_AFTER: Final = 900.0
-"""A Retry-After beyond this is taken for a mistake: the wait has a deadline of its own."""
-_RECOVERY = 0.02
+MAX_CALLS_PER_SECOND: Final = 50.0
+"""Default limit for one connection. GMI Cloud has published no limit for reading."""
+MIN_CALLS_PER_SECOND: Final = 0.2
+"""However often the queue answers 429, one call in five seconds is still made."""
+MAX_BACKOFF: Final = 60.0
+"""Seconds of the longest pause after failures without a `Retry-After`."""
+MAX_RETRY_AFTER: Final = 900.0
+"""Seconds. A longer `Retry-After` is taken for a mistake: the wait has a deadline of its own."""
+_RECOVERY_PART = 0.02
+_BURST_SECONDS = 0.2
+_MAX_BACKOFF_EXPONENT = 10
 
 
 class RateLimiter:
-    """The calls of one connection: spread evenly, slowed by 429, stopped by silence.
+    """Spreads the calls of one connection evenly, slows them after a 429, pauses them during an outage.
 
     All times are seconds of one monotonic clock.
 
-    :param ceiling: calls per second that are never exceeded, one second's worth at once aside.
-    :param floor: calls per second that 429 never slows it below.
+    :param max_rate: calls per second that are never exceeded, bursts of a fifth of a second aside.
+    :param min_rate: calls per second that a 429 never goes below.
     """
 
-    def __init__(self, ceiling: float = CEILING, floor: float = FLOOR) -> None:
-        self.ceiling = ceiling
-        self.floor = min(floor, ceiling)
-        self.rate = ceiling
-        self._next = 0.0
+    def __init__(
+        self, max_rate: float = MAX_CALLS_PER_SECOND, min_rate: float = MIN_CALLS_PER_SECOND
+    ) -> None:
+        self.max_rate = max_rate
+        self.min_rate = min(min_rate, max_rate)
+        self.rate = max_rate
+        self._next_call_at = 0.0
         self._paused_until = 0.0
         self._paused_at = -1.0
         self._failures = 0
 
-    def lower(self, ceiling: float) -> None:
-        """Lower the ceiling, if this one is lower."""
-        self.ceiling = min(self.ceiling, ceiling)
-        self.floor = min(self.floor, self.ceiling)
-        self.rate = min(self.rate, self.ceiling)
+    def lower_max_rate(self, max_rate: float) -> None:
+        """Lower the limit, if this one is lower."""
+        self.max_rate = min(self.max_rate, max_rate)
+        self.min_rate = min(self.min_rate, self.max_rate)
+        self.rate = min(self.rate, self.max_rate)
 
     def reserve(self, now: float) -> float:
-        """Take the next free moment for a call and return it; it is `now` when nothing holds it up."""
-        at = max(now, self._next, self._paused_until)
-        # What lies idle can be made up for, up to a fifth of a second's calls: rounds come in bursts.
-        self._next = max(self._next, at - 0.2) + 1.0 / self.rate
+        """Reserve the next free moment for a call and return it; it is `now` if the limit allows."""
+        at = max(now, self._next_call_at, self._paused_until)
+        # Idle time can be made up for, up to a fifth of a second's calls: rounds come in bursts.
+        self._next_call_at = max(self._next_call_at, at - _BURST_SECONDS) + 1.0 / self.rate
         return at
 
-    def paused(self, now: float) -> float:
-        """Return the seconds for which the connection is left alone."""
+    def pause_left(self, now: float) -> float:
+        """Return the seconds until the current pause ends; 0 without a pause."""
         return max(0.0, self._paused_until - now)
 
     @property
     def failing(self) -> bool:
-        """Whether nothing but failures has come back since the last good answer."""
+        """Whether all calls since the last good response have failed."""
         return self._failures > 0
 
-    def answered(self) -> None:
-        """Note a good answer."""
+    def record_response(self) -> None:
+        """Record a good response."""
         self._failures = 0
-        self.rate = min(self.ceiling, self.rate + self.ceiling * _RECOVERY)
+        self.rate = min(self.max_rate, self.rate + self.max_rate * _RECOVERY_PART)
 
-    def failed(
+    def record_failure(
         self, now: float, *, asked_at: float, retry_after: float | None = None, limited: bool = False
     ) -> float:
-        """Note a failure and return the pause it brings, 0 for none.
+        """Record a failed call and return the pause that follows, in seconds; 0 for none.
 
-        A single failure may be about one request only: it takes two in a row, or the queue's own word, to
-        stop the connection. Calls that were under way when it was stopped don't stop it for longer.
+        A single failure may be about one request only. Two failures in a row, a 429 or a `Retry-After` pause
+        the connection. Calls that were made before the pause began do not make it longer.
 
         :param asked_at: when the failed call was made.
         :param retry_after: seconds the queue asked for.
-        :param limited: whether it was a 429.
+        :param limited: whether the response was a 429.
         """
-        if limited:
-            self.rate = max(self.floor, self.rate / 2) if asked_at > self._paused_at else self.rate
-        late = asked_at <= self._paused_at
-        if not late:
+        made_before_pause = asked_at <= self._paused_at
+        if limited and not made_before_pause:
+            self.rate = max(self.min_rate, self.rate / 2)
+        if not made_before_pause:
             self._failures += 1
-        if retry_after is None and (late or (self._failures < 2 and not limited)):
+        if retry_after is None and (made_before_pause or (self._failures < 2 and not limited)):
             return 0.0
-        pause = min(LONGEST_PAUSE, 2.0 ** min(max(0, self._failures - 1), 10)) * random.uniform(0.5, 1)  # noqa: S311 -- spreads load, hides nothing
+        exponent = min(max(0, self._failures - 1), _MAX_BACKOFF_EXPONENT)
+        pause = min(MAX_BACKOFF, 2.0**exponent) * random.uniform(0.5, 1)  # noqa: S311 -- spreads load, hides nothing
         if retry_after is not None:
-            pause = max(pause, min(retry_after, LONGEST_RETRY_AFTER))
-        if now + pause > self._paused_until:
-            self._paused_until = now + pause
+            pause = max(pause, min(retry_after, MAX_RETRY_AFTER))
+        self._paused_until = max(self._paused_until, now + pause)
         self._paused_at = now
         return pause

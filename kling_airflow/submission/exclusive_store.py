@@ -1,7 +1,7 @@
 """A folder whose files are created once and never changed, on any store that can do that.
 
-Everything here rests on one operation: create a file *only if there is none*, decided by the store in one
-step. A client that looks first and writes then is no fence: two can look at the same time.
+Everything depends on one operation: create a file *only if there is none*, decided by the store in one step.
+A client that looks first and then writes is no fence, because two clients can look at the same time.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any, Final, Protocol
 from kling_airflow.errors import InvalidArgument, LedgerUnavailable, in_short
 
 _CONDITIONAL_PUT: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss"})
-"""What fsspec creates with the store's own condition, read in its sources: s3fs sends If-None-Match, gcsfs
-ifGenerationMatch=0, adlfs overwrite=False. Everything else checks first and writes then, or isn't known."""
+"""Protocols whose fsspec client creates a file with the store's own condition, by its source code: s3fs sends
+If-None-Match, gcsfs ifGenerationMatch=0, adlfs overwrite=False. Every other client checks first and then
+writes, or was not read."""
 _LOCAL: Final = frozenset({"", "file", "local"})
 
 
@@ -30,31 +31,32 @@ class Store(Protocol):
     def create(self, key: str, data: bytes) -> bool:
         """Create a file, whole or not at all.
 
-        :param data: never empty, and of its writer alone, so that our own file is told from another's.
-        :return: True if the file is ours, now or from an attempt whose answer was lost; False if another's
-            stands there.
-        :raises LedgerUnavailable: if it was not created, or nobody knows.
+        :param key: the file's key.
+        :param data: never empty, and different for every writer, so that a writer recognizes its own file.
+        :return: True if the file has this content, now or from an attempt whose response was lost; False if
+            there is another file.
+        :raises LedgerUnavailable: if it was not created, or this is not known.
         """
         ...
 
     def read(self, key: str) -> bytes | None:
-        """Return a file's content, None where there surely is none.
+        """Return a file's content; None if there surely is no such file.
 
-        :raises LedgerUnavailable: if the store doesn't say.
+        :raises LedgerUnavailable: if the store gives no answer.
         """
         ...
 
     def names(self, key: str = "") -> list[str]:
-        """Return the names directly in a folder, as the store has them now; none where there is no folder.
+        """Return the names directly in a folder, as the store has them now; none if there is no folder.
 
-        :raises LedgerUnavailable: if the store doesn't say.
+        :raises LedgerUnavailable: if the store gives no answer.
         """
         ...
 
     def keys(self, key: str = "") -> list[str]:
         """Return the keys of all files below a folder, at any depth.
 
-        :raises LedgerUnavailable: if the store doesn't say.
+        :raises LedgerUnavailable: if the store gives no answer.
         """
         ...
 
@@ -64,7 +66,7 @@ def open_store(root: Any) -> Store:
 
     :param root: a ``pathlib.Path``, or any fsspec path: ``UPath``, Airflow's ``ObjectStoragePath``.
     :raises InvalidArgument: for a store that isn't known to create files exclusively, or a local folder
-        that isn't there.
+        that doesn't exist.
     """
     protocol = "" if isinstance(root, Path) else str(root.protocol)
     if protocol in _LOCAL:
@@ -73,7 +75,7 @@ def open_store(root: Any) -> Store:
         return ObjectStore(root.fs, str(root.path), protocol)
     raise InvalidArgument(
         f"`ledger` is {protocol}://{root.path}. A ledger needs a store that creates a file only if there is"
-        f" none, in one step, and {protocol}:// isn't known to.",
+        f" none, in one step, and it is not known that {protocol}:// does.",
         todo="Use s3://, gs://, abfs:// or file://.",
     )
 
@@ -81,8 +83,8 @@ def open_store(root: Any) -> Store:
 class LocalStore:
     """A folder of this machine, or mounted on it.
 
-    :param root: must be there: a mount that is missing looks just like a ledger without records.
-    :raises InvalidArgument: if it isn't.
+    :param root: the folder. It must exist: a missing mount looks just like a ledger without records.
+    :raises InvalidArgument: if it doesn't exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -91,7 +93,7 @@ class LocalStore:
         if not root.is_dir():
             raise InvalidArgument(
                 f"`ledger` is {self.uri}, and there is no such folder.",
-                todo="Make it once, by hand: were it made here, a mount that is missing would look like a"
+                todo="Make it once, by hand. If this package made it, a missing mount would look like a"
                 " ledger without records, and every clip would be bought again.",
             )
 
@@ -116,7 +118,7 @@ class LocalStore:
         return True
 
     def read(self, key: str) -> bytes | None:
-        """Return a file's content, None where there is none."""
+        """Return a file's content; None if there is no such file."""
         with _errors(f"{self.uri}/{key}", "read"), suppress(FileNotFoundError):
             return (self.root / key).read_bytes()
         return None
@@ -150,22 +152,22 @@ class ObjectStore:
         self.uri = f"{protocol}://{self.base}"
 
     def create(self, key: str, data: bytes) -> bool:
-        """Create an object on the condition that there is none, checked by the store.
+        """Create an object on the condition that there is none, which the store checks.
 
-        A refusal alone doesn't say whose object stands there: clients repeat a PUT whose answer was lost,
-        and then are refused by what they wrote themselves. So whatever went wrong, what is there decides.
+        A refusal alone doesn't say which writer's object exists: clients repeat a PUT whose response was
+        lost, and are then refused because of their own object. So the existing object decides.
         """
         try:
             self.fs.pipe_file(f"{self.base}/{key}", data, mode="create")
         except Exception as error:
-            there = self.read(key)
-            if there is None:
+            existing = self.read(key)
+            if existing is None:
                 raise LedgerUnavailable(_complaint(f"{self.uri}/{key}", "created", error)) from error
-            return there == data
+            return existing == data
         return True
 
     def read(self, key: str) -> bytes | None:
-        """Return an object's content, None where there is none: asked of the store, not of fsspec's cache."""
+        """Return an object's content; None if there is none. The store is asked, not fsspec's cache."""
         path = f"{self.base}/{key}"
         with _errors(f"{self.uri}/{key}", "read"), suppress(FileNotFoundError):
             self.fs.invalidate_cache(path.rpartition("/")[0])
@@ -173,7 +175,7 @@ class ObjectStore:
         return None
 
     def names(self, key: str = "") -> list[str]:
-        """Return the names directly in a folder, past fsspec's cache of listings."""
+        """Return the names directly in a folder. The store is asked, not fsspec's cache of listings."""
         folder = f"{self.base}/{key}".rstrip("/")
         with _errors(f"{self.uri}/{key}", "listed"), suppress(FileNotFoundError):
             self.fs.invalidate_cache(folder)

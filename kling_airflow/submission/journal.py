@@ -1,15 +1,13 @@
-"""The numbered files of a ledger's folder: what each holds, and how the next one is written.
+"""The journal of each order in a ledger's folder: numbered files, each written once.
 
 Below the root stands one folder for each deployment, and in it::
 
-    exclusive-create                              what the store's exclusive create was tried on
-    orders/<dag>/<run>/<task>/<order>/000001.json one step of one order; the last says what is known
-    claims/<request id>                           which order a request belongs to
+    exclusive-create                              the file on which the store's exclusive create was tried
+    orders/<dag>/<run>/<task>/<order>/000001.json one entry of one order's journal; the last entry counts
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -21,25 +19,24 @@ from kling_airflow.submission.record import SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
 VERSION: Final = 1
-"""Of a step's format, around the record in it."""
+"""The version of an entry's format, without the record in it."""
 _NUMBERED: Final = re.compile(r"(\d{6,})\.json")
 _DEPLOYMENT: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One numbered file: a record, when it was written, and by whom.
+    """One numbered file: a record, when it was written, and by which writer.
 
-    :param scope: the task instance of the order.
+    :param task_key: the task instance of the order.
     :param record: what was known then.
     :param number: 1 for the first.
-    :param writer: a random text of one writer: a try, or a person's command.
-    :param by: the same for people: "try 2".
+    :param writer: a random text that identifies one writer: a try, or a person's command.
+    :param by: the writer's name for people: "try 2".
     :param at: when it was written, in Unix seconds.
     """
 
-    scope: TaskKey
+    task_key: TaskKey
     record: SubmissionRecord
     number: int
     writer: str
@@ -49,7 +46,7 @@ class JournalEntry:
     @property
     def order(self) -> str:
         """The order's id."""
-        return self.scope.order(self.record.fingerprint, self.record.take)
+        return self.task_key.order(self.record.fingerprint, self.record.take)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -57,7 +54,7 @@ class JournalEntry:
             "version": VERSION,
             "order": self.order,
             "number": self.number,
-            **self.scope.to_json(),
+            **self.task_key.to_json(),
             "by": self.by,
             "at": self.at,
             "writer": self.writer,
@@ -70,40 +67,40 @@ class JournalEntry:
 
     @classmethod
     def read(cls, data: bytes, order: str, number: int) -> Self:
-        """Return the step in a file.
+        """Return the entry in a file.
 
         :param order: the order's id, by the file's folder.
-        :param number: by the file's name.
-        :raises UnreadableRecord: if it isn't just this step of this order, or is of a later version.
+        :param number: the entry's number, by the file's name.
+        :raises UnreadableRecord: if the file is not this entry of this order, or is of a later version.
         """
         try:
-            said = json.loads(data)
-            if not isinstance(said, dict) or said.get("version") != VERSION:
-                version = said.get("version") if isinstance(said, dict) else type(said).__name__
+            content = json.loads(data)
+            if not isinstance(content, dict) or content.get("version") != VERSION:
+                version = content.get("version") if isinstance(content, dict) else type(content).__name__
                 raise UnreadableRecord(
                     f"it has the version {version!r}, and this release reads version {VERSION}"
                 )
-            step = cls(
-                TaskKey.read({name: said[name] for name in TaskKey.__slots__}),
-                SubmissionRecord.read(said["record"]),
-                said["number"],
-                str(said["writer"]),
-                str(said["by"]),
-                float(said["at"]),
+            entry = cls(
+                TaskKey.read({name: content[name] for name in TaskKey.__slots__ if name in content}),
+                SubmissionRecord.read(content["record"]),
+                content["number"],
+                str(content["writer"]),
+                str(content["by"]),
+                float(content["at"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"{type(error).__name__}: {error}" if data else "it is empty"
             raise UnreadableRecord(what) from error
-        if (step.order, step.number) != (order, number):
-            raise UnreadableRecord(f"it is step {step.number} of the order {step.order}")
-        return step
+        if (entry.order, entry.number) != (order, number):
+            raise UnreadableRecord(f"it is entry {entry.number} of the order {entry.order}")
+        return entry
 
 
 class Journal:
-    """The steps of one deployment's orders.
+    """The journals of one deployment's orders.
 
-    :param store: of the ledger's root.
-    :param deployment: names the deployment, so that dev and prod never meet: lower case letters, digits,
+    :param store: the store of the ledger's root.
+    :param deployment: the deployment's name, so that dev and prod never meet: lower case letters, digits,
         ``_``, ``.`` and ``-``, beginning with a letter or digit, up to 63.
     :raises InvalidArgument: for any other name.
     """
@@ -117,58 +114,47 @@ class Journal:
         self.store = store
         self.deployment = deployment
 
-    def task_folder(self, scope: TaskKey) -> str:
-        """Return the key of the folder of a task's orders, which another task's may share."""
-        return f"{self.deployment}/orders/{scope.folder()}"
+    def task_folder(self, task_key: TaskKey) -> str:
+        """Return the store's key of the folder of a task's orders. Two tasks can share a folder."""
+        return f"{self.deployment}/orders/{task_key.folder()}"
 
-    def folder(self, scope: TaskKey, order: str) -> str:
-        """Return the key of an order's folder."""
-        return f"{self.task_folder(scope)}/{order}"
+    def folder(self, task_key: TaskKey, order: str) -> str:
+        """Return the store's key of an order's folder."""
+        return f"{self.task_folder(task_key)}/{order}"
 
     def last(self, folder: str) -> int:
-        """Return the number of an order's last step, 0 where there is none."""
+        """Return the number of an order's last entry; 0 if there is none."""
         return max(numbers(self.store.names(folder)), default=0)
 
     def read(self, folder: str, number: int) -> JournalEntry:
-        """Return one step.
+        """Return one entry.
 
         :param folder: as :meth:`folder` returns it.
         :raises UnreadableRecord: naming the file.
         """
-        key = step_key(folder, number)
-        data = self.store.read(key)
+        file = entry_file(folder, number)
+        data = self.store.read(file)
         try:
             if data is None:
                 raise UnreadableRecord("it was listed, and is gone")
             return JournalEntry.read(data, folder.rpartition("/")[2], number)
         except UnreadableRecord as error:
-            raise UnreadableRecord(f"{self.store.uri}/{key} is unreadable: {error.what}") from error
+            raise UnreadableRecord(f"{self.store.uri}/{file} is unreadable: {error.what}") from error
 
-    def append(self, folder: str, step: JournalEntry) -> bool:
-        """Write a step if there is none of its number; return whether it is ours that stands there."""
-        return self.store.create(step_key(folder, step.number), step.to_bytes())
+    def append(self, folder: str, entry: JournalEntry) -> bool:
+        """Write an entry if there is none of its number; return whether the file there is this entry."""
+        return self.store.create(entry_file(folder, entry.number), entry.to_bytes())
 
-    def claim(self, request_id: str, owner: str) -> bool:
-        """Make a request an order's own; return whether it is, now or already."""
-        return self.store.create(self._claim_key(request_id), owner.encode())
-
-    def claimed_by(self, request_id: str) -> str | None:
-        """Return the owner of a request, None where nobody claimed it."""
-        data = self.store.read(self._claim_key(request_id))
-        return None if data is None else data.decode(errors="replace")
-
-    def _claim_key(self, request_id: str) -> str:
-        name = request_id
-        if not _PLAIN_ID.fullmatch(name):
-            name = f"~{hashlib.sha256(request_id.encode(errors='surrogatepass')).hexdigest()}"
-        return f"{self.deployment}/claims/{name}"
+    def owner(self, task_key: TaskKey, fingerprint: str, take: int) -> str:
+        """Return the text that names an order in a claim, which other deployments see too."""
+        return f"{self.deployment}: {task_key.owner(fingerprint, take)}"
 
 
-def step_key(folder: str, number: int) -> str:
-    """Return the key of a step's file."""
+def entry_file(folder: str, number: int) -> str:
+    """Return the store's key of an entry's file."""
     return f"{folder}/{number:06d}.json"
 
 
 def numbers(names: list[str]) -> list[int]:
-    """Return the numbers of the steps among some file names."""
+    """Return the numbers of the entries among some file names."""
     return [int(match[1]) for name in names if (match := _NUMBERED.fullmatch(name))]

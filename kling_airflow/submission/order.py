@@ -1,55 +1,59 @@
-"""What is asked for, what is needed to ask, and what comes of it."""
+"""An order (what is asked for), what a submission needs to place it, and what comes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.gmi.request import Page, Request
 
 
 class Queue(Protocol):
-    """What a submission needs of a client."""
+    """The calls of a client that a submission makes."""
 
     def submit(self, model: str, payload: Mapping[str, Any]) -> Request:
         """Send one submission, once."""
         ...
 
     def get(self, request_id: str) -> Request:
-        """Return a request as it stands."""
+        """Return a request in its present state."""
         ...
 
     def list_page(self, model: str, *, limit: int, offset: int) -> Page:
         """Return one page of a model's requests, newest first."""
         ...
 
+    def queue_time(self) -> float | None:
+        """Return the queue's own time now, in Unix seconds; None if no response has told it yet."""
+        ...
+
 
 class Log(Protocol):
-    """Where each step is told to a person on call: a task's logger, or any of ``logging``'s."""
+    """A task's logger, or any logger of ``logging``."""
 
     def info(self, message: str, /, *args: Any) -> Any:
-        """Tell what went well."""
+        """Log a step that went well."""
         ...
 
     def warning(self, message: str, /, *args: Any) -> Any:
-        """Tell what went wrong and was mended."""
+        """Log a fault that was repaired."""
         ...
 
     def error(self, message: str, /, *args: Any) -> Any:
-        """Tell what a person should look at."""
+        """Log what a person should look at."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveredFrames:
-    """Frames brought to where the queue can read them.
+    """Frames in a place where the queue can read them.
 
-    :param values: what the payload says of each frame, by field: an address, or Base64.
-    :param marker: what makes the request recognizable in the queue's list; None if nothing does.
-    :param addresses: of uploaded frames, by field, so that a repeated POST carries the same.
+    :param values: the payload's value for each frame, by field: an address, or Base64.
+    :param marker: the text that makes the request recognizable in the queue's list; None if there is none.
+    :param addresses: the addresses of uploaded frames, by field: a repeated POST carries the same ones.
     """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -57,36 +61,62 @@ class DeliveredFrames:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
+class Deliver(Protocol):
+    """Brings an order's frames to the queue."""
+
+    def __call__(self, order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+        """Deliver the frames.
+
+        :param order_id: the order's id, which goes into the metadata of every frame that is delivered.
+        :param marker: the marker of an earlier delivery of the same order, to be used again.
+        :param addresses: the addresses of an earlier delivery of the same order, to be used again.
+        """
+        ...
+
+
+class Frame(Protocol):
+    """A frame as the user gave it."""
+
+    @property
+    def identity(self) -> str:
+        """A hash of what the frame shows, or of its address if it is only passed on."""
+        ...
+
+    def address(self) -> str:
+        """Return an address that the queue can read."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is asked for.
 
     :param model: the model's id.
-    :param fingerprint: tells this order from any other.
-    :param take: which take of the order, 1 for the first.
-    :param deliver: brings the frames to the queue; given the marker and the addresses of an earlier delivery,
-        it makes the same again.
+    :param fingerprint: differs from the fingerprint of every other order.
+    :param take: the number of the take of the same order, 1 for the first.
+    :param deliver: brings the frames to the queue.
     :param payload: makes the payload that is sent, given the values of the delivered frames.
-    :param matches: whether a payload that the queue's list echoes asks just what this order asks: True or
-        False; None for that and more. Needed if nothing marks the request.
+    :param fields: what the payload asks, without the frames.
+    :param frames: the frames, by the payload's field, the start frame first.
     """
 
     model: str
     fingerprint: str
     take: int
-    deliver: Callable[[str | None, Mapping[str, str]], DeliveredFrames]
+    deliver: Deliver
     payload: Callable[[Mapping[str, str]], Mapping[str, Any]]
-    matches: Callable[[Mapping[str, Any]], bool | None]
+    fields: Mapping[str, Any]
+    frames: Mapping[str, Frame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A request that the queue has, and that the ledger knows.
+    """A request that is in the queue and in the ledger.
 
     :param request_id: the queue's id.
-    :param fresh: whether it was bought just now; False for one found again.
-    :param submitted_at: when the queue took it, in Unix seconds; None where that isn't known.
-    :param earlier: how many requests of this order have failed before.
+    :param fresh: whether this call has bought the request; False if the request was found again.
+    :param submitted_at: when the queue took the request, in Unix seconds; None if this is not known.
+    :param earlier: the number of failed requests of the same order before this one.
     """
 
     request_id: str
@@ -95,31 +125,62 @@ class Submitted:
     earlier: int = 0
 
 
-class OnUnresolved(StrEnum):
-    """What to do with a submission that could be neither found nor ruled out when the grace is over."""
-
-    FAIL = "fail"
-    """Fail, and leave it to a person."""
-    RESUBMIT = "resubmit"
-    """Send again: the user's word that paying twice is better than waiting."""
+class _Choice(StrEnum):
+    """A setting with a fixed set of words."""
 
     @classmethod
-    def read(cls, value: object) -> OnUnresolved:
-        """Return what a user names.
+    def setting(cls) -> str:
+        """Return the argument's name, for errors."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Return the choice that a user names.
 
         :raises InvalidArgument: for any other word.
         """
         try:
             return cls(str(value).strip().lower())
         except ValueError:
-            raise InvalidArgument(f"`on_unresolved` is {value!r}; it must be `fail` or `resubmit`.") from None
+            words = " or ".join(f"`{word}`" for word in cls)
+            raise InvalidArgument(f"`{cls.setting()}` is {value!r}; it must be {words}.") from None
+
+
+class OnUnresolved(_Choice):
+    """What to do if a lost submission was neither found nor ruled out when the grace is over."""
+
+    FAIL = "fail"
+    """Fail, so that a person decides."""
+    RESUBMIT = "resubmit"
+    """Send again. The user accepts that the clip may be bought twice."""
+
+    @classmethod
+    def setting(cls) -> str:
+        """Return the argument's name."""
+        return "on_unresolved"
+
+
+class OnChanged(_Choice):
+    """What to do if this task instance has another order that is not known to have failed."""
+
+    SUBMIT = "submit"
+    """Submit the new order too: one more clip."""
+    FAIL = "fail"
+    """Refuse the new order: nothing is bought."""
+    REUSE = "reuse"
+    """Return the request of the other order: nothing is bought."""
+
+    @classmethod
+    def setting(cls) -> str:
+        """Return the argument's name."""
+        return "on_changed_request"
 
 
 class SubmitLater(Exception):
-    """Nothing can be done now: submit the same order again later.
+    """Nothing can be done now; the caller submits the same order again later.
 
-    :param seconds: how long to stay away.
-    :param why: for the log.
+    :param seconds: how long the caller waits.
+    :param why: the reason, for the log.
     """
 
     def __init__(self, seconds: float, why: str) -> None:

@@ -1,66 +1,74 @@
-"""What an earlier try left behind: a request that is known, or one whose answer was lost."""
+"""Finds what an earlier try has bought: a request whose id is known, or one whose answer was lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable, UnresolvedSubmission
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.polling.decision import NOT_FOUND_GRACE
+from kling_airflow.submission.echo import asks_the_same
 from kling_airflow.submission.ledger_access import LedgerAccess
+from kling_airflow.submission.marks import NONCE
 from kling_airflow.submission.order import Log, OnUnresolved, Order, Queue, SubmitLater, Submitted
-from kling_airflow.submission.reconcile import Sighting, find, look
+from kling_airflow.submission.reconcile import Asks, Sighting, find, look, names
 from kling_airflow.submission.record import SubmissionRecord, clock
 
 LOOKS: Final = (0.0, 2.0, 3.0, 5.0, 10.0, 20.0)
-"""Seconds before each look through the list that is made here; further ones are the caller's."""
+"""Seconds before each look through the list within one call; the caller comes back for further ones."""
 LOOK_LATER: Final = 120.0
-"""Seconds the caller stays away, at most, before the next look."""
+"""Seconds, at most, until the caller comes back for the next look."""
 
 
 class Recovery:
-    """Finds what an order has already, without ever spending.
+    """Finds what an order has already, and never spends money.
 
     :param queue: a client.
-    :param book: the order's records.
-    :param log: where each step is told to a person on call.
+    :param ledger_access: the order's records.
+    :param log: gets a line for each step.
     :param grace: seconds to look for a lost request, after its POST can no longer arrive.
-    :param on_unresolved: what to do when they are over.
+    :param on_unresolved: what to do after that.
+    :param late_arrival_margin: seconds in which the queue may still create a request after its POST could
+        last arrive.
     :param now: the clock, in Unix seconds.
-    :param sleep: how to wait; may raise to end everything.
+    :param sleep: waits; may raise to end everything.
     """
 
     def __init__(
         self,
         queue: Queue,
-        book: LedgerAccess,
+        ledger_access: LedgerAccess,
         log: Log,
         *,
         grace: float,
         on_unresolved: OnUnresolved,
+        late_arrival_margin: float,
         now: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self.queue = queue
-        self.book = book
+        self.ledger_access = ledger_access
         self.log = log
         self.grace = grace
         self.on_unresolved = on_unresolved
+        self.late_arrival_margin = late_arrival_margin
         self.now = now
         self.sleep = sleep
 
     def reattach(self, record: SubmissionRecord) -> Submitted | None:
-        """Return the request that was paid for; None where it has failed, which isn't billed.
+        """Return the request that was paid for; None if it has failed, because failed requests aren't billed.
 
-        :raises NotFound: the queue knows it neither by its id nor in its list.
+        :raises NotFound: if the queue knows the request neither by its id nor in its list.
         """
         request_id = record.request_id or ""
         try:
             request = self._ask(record, request_id)
         except Unreachable as error:
-            # Its id is known, and whoever waits for it can ask as well as we can.
-            self.log.warning("Re-attached to request %s unseen: %s", request_id, error.what)
+            # The id is known, so the wait that follows can ask again.
+            self.log.warning(
+                "Re-attached to request %s. Its status could not be checked: %s", request_id, error.what
+            )
             return known(record)
         if request is not None and request.status in {Status.FAILED, Status.CANCELLED}:
             self.log.info(
@@ -75,7 +83,7 @@ class Recovery:
         return known(record)
 
     def _ask(self, record: SubmissionRecord, request_id: str) -> Request | None:
-        """Return the request; None while a 404 may only mean that it is too young."""
+        """Return the request; None while a 404 may only mean that it was created just now."""
         try:
             return self.ask(record.model, request_id)
         except NotFound:
@@ -84,9 +92,11 @@ class Recovery:
             raise
 
     def ask(self, model: str, request_id: str) -> Request:
-        """Return a request, out of the list where it can't be had by its id (seen of the console's own).
+        """Return a request, out of the list if it can't be had by its id.
 
-        :raises NotFound: the queue knows it neither by its id nor in its list.
+        One user saw the latter of requests that were made in the vendor's web console.
+
+        :raises NotFound: if the queue knows the request neither by its id nor in its list.
         """
         try:
             return self.queue.get(request_id)
@@ -97,7 +107,7 @@ class Recovery:
             return listed
 
     def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
-        """Leave out whose requests have all failed; what the queue does not know of stays in.
+        """Leave out the records whose requests have all failed; what the queue does not know stays in.
 
         :raises Unreachable: if the queue can't be asked now.
         """
@@ -115,31 +125,43 @@ class Recovery:
         return all(request.status is Status.FAILED for request in requests)
 
     def resolve(self, order: Order, record: SubmissionRecord) -> Submitted | None:
-        """Find the lost request; None where it is proven, or the user's word, that it may be sent again.
+        """Find the lost request; None if it is proven, or the user has decided, that it may be sent again.
 
-        :raises SubmitLater: it was neither found nor ruled out yet.
-        :raises UnresolvedSubmission: it was neither when the grace was over, or it can't be told from others.
+        :raises SubmitLater: if it was neither found nor ruled out yet.
+        :raises UnresolvedSubmission: if it was neither when the grace was over, or can't be told from others.
         """
-        over = (record.arrives_by or 0.0) + self.grace
-        young = self.now() - (record.sent_at or 0.0) < sum(LOOKS)
-        for pause in LOOKS if young else (0.0,):
-            self.sleep(max(0.0, min(pause, over - self.now())))
-            sighting = self._look(order, record)
+        asks = _asks(order, record)
+        recent = self._elapsed(record) < sum(LOOKS)
+        for pause in LOOKS if recent else (0.0,):
+            self.sleep(max(0.0, min(pause, self._left(record))))
+            sighting = self._look(record, asks)
             if sighting.ours:
                 return self._choose(order, record, sighting)
             if sighting.absent:
                 self.log.info("The lost submission: %s. Sending again is safe.", sighting.summary)
                 return None
             self.log.info("The lost submission: %s. Nothing is sent.", sighting.summary)
-            if self.now() >= over:
+            if self._left(record) <= 0:
                 self._give_up(record, sighting)
                 return None
-        away = max(1.0, min(LOOK_LATER, over - self.now()))
+        away = max(1.0, min(LOOK_LATER, self._left(record)))
         raise SubmitLater(away, "A lost submission is still looked for.")
 
-    def _look(self, order: Order, record: SubmissionRecord) -> Sighting:
+    def _elapsed(self, record: SubmissionRecord) -> float:
+        """Return the seconds since the last POST left, by the queue's clock if both times are known."""
+        queue_now = self.queue.queue_time()
+        if queue_now is not None and record.queue_sent_at is not None:
+            return queue_now - record.queue_sent_at
+        return self.now() - (record.sent_at or 0.0)
+
+    def _left(self, record: SubmissionRecord) -> float:
+        """Return the seconds until the grace is over."""
+        may_take = record.latest_arrival - (record.sent_at or 0.0)
+        return may_take + self.grace - self._elapsed(record)
+
+    def _look(self, record: SubmissionRecord, asks: Asks) -> Sighting:
         try:
-            return look(self.queue, record, order.matches, now=self.now)
+            return look(self.queue, record, asks, late_arrival_margin=self.late_arrival_margin)
         except Unauthorized:
             raise
         except GMIError as error:
@@ -147,38 +169,45 @@ class Recovery:
             return Sighting()
 
     def _choose(self, order: Order, record: SubmissionRecord, sighting: Sighting) -> Submitted:
-        """Take the one that is ours. Without a marker it may be another task's twin."""
-        ours = sorted(sighting.ours, key=lambda request: (_rank(request), request.created_at or 0))
+        """Take the request that is ours. Without a marker it may be another task's that asks the same."""
+        ours = sorted(sighting.ours, key=preference)
         if record.marker is None and len(ours) > 1:
-            raise self._unresolved(record, f"{len(ours)} requests ask the same: {_ids(ours)}.")
+            raise self._unresolved(record, f"{len(ours)} requests ask the same: {names(ours)}.")
         if len(ours) > 1:
             self.log.error(
                 "Bought more than once: requests %s carry the marker %s. Taking %s.",
-                _ids(ours),
+                names(ours),
                 record.marker,
                 ours[0].request_id,
             )
-        # One that has failed is taken, too: whether it is worth another is decided where failures are.
+        # A failed request is taken too: whether it is submitted anew is decided by `resubmit_on`.
         how = "it carries our marker" if record.marker else "it asks just the same"
         return self.adopt(order, record, ours[0], how, sure=record.marker is not None)
 
     def adopt(
         self, order: Order, record: SubmissionRecord, request: Request, how: str, *, sure: bool = True
     ) -> Submitted:
-        """Make a request the order's own, and write that down.
+        """Make a request the order's own, and store that.
 
-        :param how: why it is ours, for the log.
-        :param sure: whether it can be nobody else's; if not, only a ledger that can claim it makes it ours.
-        :raises UnresolvedSubmission: if it is, or may be, another's.
+        :param how: why the request is ours, for the log.
+        :param sure: whether it can be no other task's; if not, it is ours only if the ledger can claim it.
+        :raises UnresolvedSubmission: if it is, or may be, another order's.
         """
-        claimed = self.book.claim(request.request_id, order)
+        claimed = self.ledger_access.claim(request.request_id, order)
         if claimed is False or (claimed is None and not sure):
             whose = "is another order's" if claimed is False else "may be another task's"
             raise self._unresolved(record, f"Request {request.request_id} {whose}.")
+        return self.store(record, request, how)
+
+    def store(self, record: SubmissionRecord, request: Request, how: str) -> Submitted:
+        """Store that a request is the order's own, and return it.
+
+        :param how: why the request is ours, for the log.
+        """
         self.log.info("Adopted request %s: %s. Nothing was bought.", request.request_id, how)
         submitted_at = float(request.created_at or self.now())
         record = record.submitted(request.request_id, now=submitted_at)
-        self.book.write_down(record)
+        self.ledger_access.store_id(record)
         return known(record)
 
     def _give_up(self, record: SubmissionRecord, sighting: Sighting) -> None:
@@ -192,12 +221,12 @@ class Recovery:
         raise self._unresolved(record, f"In {self.grace:.0f} s of looking: {sighting.summary}.")
 
     def _unresolved(self, record: SubmissionRecord, why: str) -> UnresolvedSubmission:
-        window = f"between {clock(record.sent_at)} and {clock(record.arrives_by)}"
+        window = f"between {clock(record.sent_at)} and {clock(record.latest_arrival)}"
         return UnresolvedSubmission(
-            f"The answer to a submission was lost; it reached the queue {window}, if ever"
+            f"The answer to a submission was lost; if the submission reached the queue, it did so {window}"
             f" (marker {record.marker}). {why}",
-            todo="Look for it in the GMI Cloud console. Is it there: set `adopt_request_id` to its id. Is it"
-            ' surely not: set `on_unresolved="resubmit"`. Then clear this task.',
+            todo="Look for the request in the GMI Cloud console. If it exists, set `adopt_request_id` to its"
+            ' id. If you are certain that it does not, set `on_unresolved="resubmit"`. Then clear this task.',
         )
 
 
@@ -208,12 +237,22 @@ def known(record: SubmissionRecord) -> Submitted:
     )
 
 
-def _rank(request: Request) -> int:
-    """Order what carries our marker: a success first, then what may become one, then the rest."""
-    if request.status is Status.SUCCESS:
-        return 0
-    return 2 if request.status.terminal else 1
+def preference(request: Request) -> tuple[int, int]:
+    """Return the sort key of requests that are all ours: a success first, then a live one, by age."""
+    rank = 0 if request.status is Status.SUCCESS else 2 if request.status.terminal else 1
+    return rank, request.created_at or 0
 
 
-def _ids(requests: list[Request]) -> str:
-    return ", ".join(request.request_id for request in requests[:10])
+def _asks(order: Order, record: SubmissionRecord) -> Asks:
+    """Return the comparison of an echo with what the record's POSTs asked."""
+    if record.frames:
+        frames: Mapping[str, str] = record.frames
+    elif record.marker is not None and record.marker.startswith(NONCE):
+        frames = dict.fromkeys(order.frames, record.marker)
+    else:
+        frames = {name: frame.address() for name, frame in order.frames.items()}
+
+    def asks(echo: Mapping[str, Any]) -> bool | None:
+        return asks_the_same(echo, order.fields, frames)
+
+    return asks

@@ -1,6 +1,6 @@
 """The steps of a submission, in the order that keeps money safe.
 
-What is about to happen is written down before it happens, and what has happened right after.
+What is about to happen is stored before it happens, and what has happened is stored right after.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from kling_airflow.errors import (
     AmbiguousSubmission,
+    GMIError,
     InvalidArgument,
     KlingError,
     Money,
@@ -20,18 +22,24 @@ from kling_airflow.errors import (
     UnresolvedSubmission,
 )
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
+from kling_airflow.submission.changed_order import ChangedOrder, refuse_while_in_doubt
+from kling_airflow.submission.echo import differing_fields
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.ledger_access import LedgerAccess
-from kling_airflow.submission.order import Log, OnUnresolved, Order, Queue, SubmitLater, Submitted
+from kling_airflow.submission.ledger_access import LedgerAccess, new_record
+from kling_airflow.submission.lost_memory import LostMemory, LostMemorySearch
+from kling_airflow.submission.order import Log, OnChanged, OnUnresolved, Order, Queue, SubmitLater, Submitted
+from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.recover import Recovery, known
+from kling_airflow.submission.siblings import MappedSiblings
 
 PAUSE_MAX: Final = 60.0
-"""Seconds of the longest pause that is sat out here; a longer one is the caller's (``SubmitLater``)."""
+"""Seconds of the longest pause that is waited here; after a longer one the caller comes back."""
 STALE_AFTER: Final = 150.0
-"""Seconds after which a written intent is too old to send on: soon its absence could be proven. It is written
-anew, and a try that has been replaced meanwhile finds itself fenced."""
-_FIRST_PAUSE = 2.0
+"""Seconds after which a stored intent is too old to send on: its absence could soon be proven. The intent is
+stored anew, and a try that a newer one has replaced meanwhile is fenced."""
+FIRST_BACKOFF: Final = 2.0
+"""Seconds of the first pause after "not now"; each further one is twice as long."""
 
 
 class Submitter:
@@ -39,13 +47,17 @@ class Submitter:
 
     :param queue: a client.
     :param ledger: where records are kept.
-    :param log: where each step is told to a person on call.
+    :param log: gets a line for each step.
     :param until: until when to keep trying while the queue says "not now", in Unix seconds.
     :param grace: seconds to look for a lost request, after its POST can no longer arrive.
-    :param on_unresolved: what to do when they are over.
+    :param on_unresolved: what to do after that.
+    :param late_arrival_margin: seconds in which the queue may still create a request after its POST could
+        last arrive. A request that it creates later can be bought twice.
+    :param lost_memory: what is known of a task instance that had earlier tries; None for a first try.
     :param now: the clock, in Unix seconds.
-    :param sleep: how to wait; may raise to end everything.
-    :param patient_sleep: how to wait while the id of an accepted submission can't be written down.
+    :param sleep: waits; may raise to end everything.
+    :param store_sleep: waits while the id of an accepted submission can't be stored; never cut short.
+    :param first_backoff: seconds of the first pause after "not now".
     """
 
     def __init__(
@@ -57,52 +69,98 @@ class Submitter:
         until: float,
         grace: float = 600.0,
         on_unresolved: OnUnresolved = OnUnresolved.FAIL,
+        late_arrival_margin: float = LATE_ARRIVAL_MARGIN,
+        lost_memory: LostMemory | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        patient_sleep: Callable[[float], None] = time.sleep,
+        store_sleep: Callable[[float], None] = time.sleep,
+        first_backoff: float | None = None,
     ) -> None:
         self.queue = queue
         self.log = log
         self.until = until
+        self.lost_memory = lost_memory
         self.now = now
         self.sleep = sleep
-        self.book = LedgerAccess(ledger, log, now=now, sleep=patient_sleep)
+        self.first_backoff = FIRST_BACKOFF if first_backoff is None else first_backoff
+        self.ledger_access = LedgerAccess(ledger, log, now=now, sleep=store_sleep)
         self.recovery = Recovery(
-            queue, self.book, log, grace=grace, on_unresolved=on_unresolved, now=now, sleep=sleep
+            queue,
+            self.ledger_access,
+            log,
+            grace=grace,
+            on_unresolved=on_unresolved,
+            late_arrival_margin=late_arrival_margin,
+            now=now,
+            sleep=sleep,
         )
 
-    def submit(self, order: Order) -> Submitted:
+    def begin(self) -> bool:
+        """Note in the ledger that the task has begun; return whether the ledger remembers all its tries.
+
+        Call it before anything that can fail. A later try then knows that nothing was forgotten, even if
+        this one ends before it has anything to store.
+        """
+        return self.ledger_access.ledger.begin(complete=self.lost_memory is None)
+
+    def submit(
+        self,
+        order: Order,
+        *,
+        on_changed: OnChanged = OnChanged.SUBMIT,
+        in_doubt: tuple[str, int] | None = None,
+    ) -> Submitted:
         """Return the order's request: the one it already has, or a new one.
 
-        :raises SubmitLater: nothing can be done now; submit the same order again later.
-        :raises NotAccepted: the queue kept saying "not now"; nothing was bought.
-        :raises Rejected: refused for good, as are ``NotFound``, ``Unauthorized``, ``InsufficientCredits``.
-        :raises UnresolvedSubmission: an answer was lost, and the request could be neither found nor ruled
-            out; or the record can't be read.
+        :param on_changed: what to do if this task instance has another order.
+        :param in_doubt: (fingerprint, take) of the order on which this try paused; None without a pause.
+        :raises SubmitLater: if nothing can be done now; submit the same order again later.
+        :raises NotAccepted: if the queue kept saying "not now"; nothing was bought.
+        :raises Rejected: if it was refused for good, as are ``NotFound``, ``Unauthorized`` and
+            ``InsufficientCredits``.
+        :raises UnresolvedSubmission: if an answer was lost, and the request could be neither found nor ruled
+            out; or if the record can't be read.
+        :raises InvalidArgument: if there is another order, and ``on_changed`` refuses this one.
         """
+        complete = self.begin()
+        refuse_while_in_doubt(self.ledger_access, order, in_doubt)
+        reused = ChangedOrder(self.ledger_access, self.recovery, self.log).apply(order, on_changed)
+        if reused is not None:
+            return reused
         lost: AmbiguousSubmission | None = None
         while True:
-            submitted = self._recovered(order)
+            submitted = self._recovered(order, complete=complete)
             if submitted is not None:
                 return submitted
             if lost is not None and self.now() > self.until:
                 raise NotAccepted(f"{lost.what} It is not in the queue, and `submit_timeout` is over.")
             try:
-                return self._send(order, self.book.read(order))
+                return self._send(order, self.ledger_access.read(order))
             except AmbiguousSubmission as error:
                 self.log.warning("%s Looking for it in the queue's list.", error.what)
                 lost = error
 
-    def adopt(self, order: Order, request_id: str) -> Submitted:
+    def adopt(
+        self,
+        order: Order,
+        request_id: str,
+        *,
+        mismatch_allowed: bool = False,
+        in_doubt: tuple[str, int] | None = None,
+    ) -> Submitted:
         """Make a request that a person names this order's own, and return it.
 
-        Once it was adopted it is like any other: when it has failed, the order is submitted anew.
+        After that it is like any other: when it has failed, the order is submitted anew.
 
+        :param mismatch_allowed: whether the request may ask for something else than the order.
+        :param in_doubt: as for :meth:`submit`.
         :raises NotFound: if the queue doesn't know it.
-        :raises InvalidArgument: if it is a request of another model.
+        :raises InvalidArgument: if it is a request of another model, or asks for something else.
         :raises UnresolvedSubmission: if it is another order's, or this order has another request already.
         """
-        record = self.book.read(order)
+        self.begin()
+        refuse_while_in_doubt(self.ledger_access, order, in_doubt)
+        record = self.ledger_access.read(order)
         if request_id in {record.request_id, *record.earlier}:
             return self.submit(order)
         if record.request_id is not None:
@@ -118,40 +176,58 @@ class Submitter:
                 f"`adopt_request_id` is {request_id}, a request of {request.model}; this order is one of"
                 f" {order.model}."
             )
+        if not mismatch_allowed and (fields := differing_fields(request.payload, order.fields)):
+            raise InvalidArgument(
+                f"`adopt_request_id` is {request_id}, a request that asks for something else: its"
+                f" {' and '.join(f'`{name}`' for name in fields)} is not what this task asks.",
+                money=Money.HELD,
+                todo="Check the request id. If you want this request all the same, allow the mismatch.",
+                request_id=request_id,
+            )
         return self.recovery.adopt(order, record, request, "as `adopt_request_id` asks")
 
-    def remembered(self) -> list[SubmissionRecord]:
-        """Return all that this task instance has asked for; nothing where that can't be read."""
+    def bought_before(self) -> list[SubmissionRecord]:
+        """Return the records of this task instance that the queue has, or may have, a request of.
+
+        It is for messages: an unreadable ledger counts as empty.
+        """
         try:
-            return self.book.ledger.records()
+            records = self.ledger_access.ledger.records()
         except Exception:
             return []
+        return [record for record in records if record.may_have_bought]
 
-    def others(self, order: Order) -> list[SubmissionRecord]:
-        """Return what this task instance has asked for besides: orders that the queue has, or may have."""
-        return self.book.others(order)
-
-    def not_failed(self, records: list[SubmissionRecord]) -> list[SubmissionRecord]:
-        """Ask the queue, and leave out what has failed and so isn't billed.
-
-        :raises Unreachable: if the queue can't be asked now.
-        """
-        return self.recovery.not_failed(records)
-
-    def _recovered(self, order: Order) -> Submitted | None:
-        record = self.book.read(order)
+    def _recovered(self, order: Order, *, complete: bool) -> Submitted | None:
+        """Return what the order has already; None if it is safe to send."""
+        stored = self.ledger_access.recall(order.fingerprint, order.take)
+        record = new_record(order) if stored is None else stored
+        siblings = MappedSiblings(self.recovery, self.lost_memory)
         match record.state:
-            case State.SUBMITTED:
+            case State.SUBMITTED if not siblings.has_taken_over(order, record):
                 return self.recovery.reattach(record)
             case State.SENDING:
                 return self.recovery.resolve(order, record)
-            case State.NOT_SENT:
-                return None
+        if (found := siblings.find(order, record)) is not None:
+            return found
+        return self._search(order, record, new=stored is None, complete=complete)
+
+    def _search(
+        self, order: Order, record: SubmissionRecord, *, new: bool, complete: bool
+    ) -> Submitted | None:
+        """Search the queue for a request whose record is lost, or that another mapped instance bought."""
+        memory = self.lost_memory
+        if memory is None or not (new or record.searched_since is not None):
+            return None
+        mapped = self.ledger_access.ledger.key.map_index >= 0 and memory.cleared
+        if complete and (not mapped or self.ledger_access.ledger.shares_siblings):
+            return None
+        return LostMemorySearch(self.recovery, memory, complete=complete).search(order, record)
 
     def _send(self, order: Order, record: SubmissionRecord) -> Submitted:
         # What has ended is delivered anew: its frames may be why it failed.
         again = record.request_id is None
-        frames = order.deliver(record.marker if again else None, record.frames if again else {})
+        order_id = self.ledger_access.order_id(order)
+        frames = order.deliver(order_id, record.marker if again else None, record.frames if again else {})
         payload = order.payload(frames.values)
         while True:
             record = record.sending(
@@ -159,27 +235,36 @@ class Submitter:
                 within=SUBMIT_TIMEOUTS.total,
                 marker=frames.marker,
                 frames=frames.addresses,
+                queue_now=self._queue_time(order),
             )
-            self.book.write(record)
+            self.ledger_access.write(record)
             if self.now() - (record.sent_at or 0.0) > STALE_AFTER:
                 continue  # this worker stood still: another try may have begun, and the next write tells
             try:
                 request = self.queue.submit(order.model, payload)
             except AmbiguousSubmission:
+                self.ledger_access.write(record.attempt_ended(now=self.now()))
                 raise
             except NotAccepted as error:
                 record = record.not_sent(error.what)
-                self.book.write(record)
+                self.ledger_access.write(record)
                 self._pause(error, record.posts)
             except KlingError as error:
-                self.book.write(record.not_sent(error.what))
+                self.ledger_access.write(record.not_sent(error.what))
                 raise
             else:
                 return self._accepted(order, record, request.request_id)
 
+    def _queue_time(self, order: Order) -> float | None:
+        """Return the queue's time; the queue is asked if no response of this process has told it."""
+        if self.queue.queue_time() is None:
+            with suppress(GMIError):
+                self.queue.list_page(order.model, limit=1, offset=0)
+        return self.queue.queue_time()
+
     def _pause(self, error: NotAccepted, posts: int) -> None:
-        """Wait as told, or a little longer each time; give up where the wait would outlast the patience."""
-        backoff = random.uniform(0.5, 1.0) * _FIRST_PAUSE * 2 ** min(posts - 1, 10)  # noqa: S311 -- jitter
+        """Wait as the queue asks, or with backoff; give up if the wait would end after ``until``."""
+        backoff = random.uniform(0.5, 1.0) * self.first_backoff * 2 ** min(posts - 1, 10)  # noqa: S311 -- jitter
         pause = max(min(backoff, PAUSE_MAX), error.retry_after or 0.0)
         if self.now() + pause > self.until:
             raise error
@@ -189,10 +274,10 @@ class Submitter:
         self.sleep(pause)
 
     def _accepted(self, order: Order, record: SubmissionRecord, request_id: str) -> Submitted:
-        """Write the id down. Until that is done the log is the only place that has it."""
+        """Store the id. Until that is done the log is the only place that has it."""
         self.log.info("Submitted: request %s (marker %s).", request_id, record.marker)
         record = record.submitted(request_id, now=self.now())
-        self.book.write_down(record)
-        if self.book.claim(request_id, order) is False:
+        self.ledger_access.store_id(record)
+        if self.ledger_access.claim(request_id, order) is False:
             self.log.error("Request %s is new, and yet another order has claimed it.", request_id)
         return replace(known(record), fresh=True)

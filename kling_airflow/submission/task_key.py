@@ -1,4 +1,4 @@
-"""Which task instance an order belongs to, and the names that follow from it."""
+"""The identity of a task instance, and the names that follow from it."""
 
 from __future__ import annotations
 
@@ -6,57 +6,64 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 _SLUG_LENGTH: Final = 60
-_ODD: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_LOOP_SLUG_LENGTH: Final = 9
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_REQUIRED: Final = frozenset({"dag_id", "run_id", "task_id", "map_index"})
 
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """A task instance, whatever its try.
+    """Identifies a task instance; every try of the task instance has the same key.
 
     :param dag_id: the DAG's id.
     :param run_id: the DAG run's id.
     :param task_id: the task's id.
-    :param map_index: which of a mapped task's instances; -1 where it isn't mapped.
+    :param map_index: the index of a mapped task instance; -1 for a task that is not mapped.
+    :param loop: region and iteration of a loop (Airflow 3.4 and later); None outside loops.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    loop: str | None = None
 
     @classmethod
     def read(cls, data: object) -> Self:
-        """Return the scope in a JSON value.
+        """Return the task key in a JSON value.
 
-        :raises ValueError: for anything that isn't one.
+        :raises ValueError: if the value is not a task key.
         """
-        if not isinstance(data, Mapping) or set(data) != set(cls.__slots__):
+        if not isinstance(data, Mapping) or not _REQUIRED <= set(data) <= {*_REQUIRED, "loop"}:
             raise ValueError("it doesn't say which task it belongs to")
-        scope = cls(**data)
-        if not isinstance(scope.map_index, int) or isinstance(scope.map_index, bool):
-            raise ValueError(f"`map_index` is {scope.map_index!r}")  # noqa: TRY004 -- one error for bad data
-        return scope
+        key = cls(**data)
+        if not isinstance(key.map_index, int) or isinstance(key.map_index, bool):
+            raise ValueError(f"`map_index` is {key.map_index!r}")  # noqa: TRY004 -- one error for bad data
+        return key
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        return asdict(self)
+        """Return plain JSON; `loop` only if there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "loop" or value is not None}
 
     @property
     def task(self) -> str:
-        """The task as people write it: ``submit``, or ``submit[3]`` where it is mapped."""
-        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+        """The task as people write it: ``submit``, ``submit[3]`` if mapped, with its loop if there is one."""
+        task = self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+        return task if self.loop is None else f"{task} (loop {self.loop})"
 
     def order(self, fingerprint: str, take: int) -> str:
         """Return the id of an order of this task instance: 32 hex digits, the same in every try.
 
-        Anything may stand in the ids of DAG, run and task: what goes in is their JSON, which tells any two
-        apart.
+        The ids of DAG, run and task may contain any character, so their JSON is hashed: the JSON of two
+        different keys is never the same.
         """
         names = [self.dag_id, self.run_id, self.task_id, self.map_index, fingerprint, take]
+        if self.loop is not None:
+            names.append(self.loop)
         return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
 
     def owner(self, fingerprint: str, take: int) -> str:
@@ -64,15 +71,22 @@ class TaskKey:
         place = f"{self.dag_id} / {self.run_id} / {self.task}"
         return f"order {self.order(fingerprint, take)}: {place}, take {take}"
 
-    def folder(self) -> str:
-        """Return where the task's orders are kept: readable, safe in every store, *not* unique.
+    def sibling(self, map_index: int) -> TaskKey:
+        """Return the key of another mapped instance of the same task and run."""
+        return replace(self, map_index=map_index)
 
-        What makes an order's folder unique is the order's id, which is its last part.
+    def folder(self) -> str:
+        """Return the folder of the task's orders: readable and safe in every store, *not* unique.
+
+        The order's id, which is the last part of an order's folder, makes that folder unique.
         """
+        return f"{slug(self.dag_id)}/{slug(self.run_id)}/{self._task_folder()}"
+
+    def _task_folder(self) -> str:
         task = slug(self.task_id) if self.map_index < 0 else f"{slug(self.task_id)}.{self.map_index}"
-        return f"{slug(self.dag_id)}/{slug(self.run_id)}/{task}"
+        return task if self.loop is None else f"{task}.loop-{slug(self.loop)[-_LOOP_SLUG_LENGTH:]}"
 
 
 def slug(text: str) -> str:
     """Return a readable name that is safe as one part of any store's path. Different texts may share it."""
-    return _ODD.sub("_", text)[:_SLUG_LENGTH] or "_"
+    return _UNSAFE.sub("_", text)[:_SLUG_LENGTH] or "_"

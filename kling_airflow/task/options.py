@@ -10,10 +10,16 @@ from typing import Any, Final, Self
 from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 
+MIN_POLL_INTERVAL: Final = 1.0
+"""Seconds between two polls of one request, at least: the default of ``[kling] min_poll_interval``."""
 RESUBMIT_ON: Final = ("passing", "any", "never")
 """The values of ``resubmit_on``: which failed generations are submitted again."""
-ON_CHANGED_REQUEST: Final = ("submit", "fail")
-"""The values of ``on_changed_request``."""
+ON_CHANGED_REQUEST: Final = ("reuse", "submit", "fail")
+"""The values of ``on_changed_request``: what follows if the task asks for something else than before."""
+ON_CLEAR: Final = ("keep", "buy")
+"""The values of ``on_clear``: whether a cleared task looks for the clip it has bought, or buys another."""
+ADOPT_MISMATCH: Final = ("refuse", "allow")
+"""The values of ``adopt_mismatch``: what follows if the request to adopt asks for something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,7 @@ class GenerationOptions:
 
     gmi_conn_id: str
     adopt_request_id: str | None
+    adopt_mismatch: str
     durable: bool
     ledger: str | None
     wait_for_completion: bool
@@ -33,6 +40,7 @@ class GenerationOptions:
     reconcile_grace: float
     on_unresolved: str
     on_changed_request: str
+    on_clear: str
     resubmit_on: str
     max_resubmissions: int
     resubmit_delay: float
@@ -50,11 +58,30 @@ class GenerationOptions:
         for each in fields(cls):
             if each.type == "float":
                 values[each.name] = seconds(each.name, values[each.name])
+        values["poll_interval"] = poll_interval("poll_interval", values["poll_interval"])
         one_of("on_changed_request", values["on_changed_request"], ON_CHANGED_REQUEST)
+        one_of("on_clear", values["on_clear"], ON_CLEAR)
+        one_of("adopt_mismatch", values["adopt_mismatch"], ADOPT_MISMATCH)
         one_of("resubmit_on", values["resubmit_on"], RESUBMIT_ON)
         values["max_resubmissions"] = whole_number("max_resubmissions", values["max_resubmissions"], least=0)
         values["adopt_request_id"] = text_or_none(values["adopt_request_id"])
         return cls(**values)
+
+
+def poll_interval(field: str, value: object) -> float:
+    """Read the seconds between two polls.
+
+    :raises InvalidArgument: if it is no number of seconds, or less than ``[kling] min_poll_interval``.
+    """
+    from airflow.providers.common.compat.sdk import conf
+
+    interval = seconds(field, value)
+    least = conf.getfloat("kling", "min_poll_interval", fallback=MIN_POLL_INTERVAL)
+    if interval < least:
+        raise InvalidArgument(
+            f"`{field}` is {interval:g} s; it must be {least:g} s or more (`[kling] min_poll_interval`)."
+        )
+    return interval
 
 
 def check_execution_timeout(execution_timeout: timedelta | None) -> None:

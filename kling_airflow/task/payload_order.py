@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import amount_or_none
-from kling_airflow.prices import price_usd
-from kling_airflow.task.price_limit import refuse_above_limit
+from kling_airflow.task.price_limit import check_price
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.submission.order import DeliveredFrames, Order
+    from kling_airflow.submission.order import DeliveredFrames, Log, Order
 
 
 def payload_order(
@@ -23,6 +21,8 @@ def payload_order(
     max_cost_usd: float | str | None,
     check_payload: bool,
     words: str,
+    log: Log,
+    generation: int = 0,
 ) -> Order:
     """Return the order of a payload that is sent unchanged.
 
@@ -30,23 +30,24 @@ def payload_order(
     sent: what was bought before is found again whatever the catalog says now.
 
     :param words: what is bought, for errors.
+    :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
     """
     from kling_airflow.gmi import catalog
     from kling_airflow.submission.order import DeliveredFrames, Order
-    from kling_airflow.submission.reconcile import asks_the_same
     from kling_airflow.submission.record import fingerprint
 
     # The queue's echo leaves out what is null, and so does the comparison with it.
     asked = {name: value for name, value in payload.items() if value is not None}
 
-    def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-        if check_payload or amount_or_none("max_cost_usd", max_cost_usd) is not None:
-            description = client.model(model)
-            if check_payload:
-                catalog.check(model, description, payload)
-            refuse_above_limit(max_cost_usd, price_usd(model, payload, description=description), words)
-        else:
+    def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+        description = client.model(model) if check_payload else None
+        if description is not None:
+            catalog.check(model, description, payload)
+        elif max_cost_usd is None:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
+        check_price(
+            client, model, payload, max_cost_usd=max_cost_usd, words=words, log=log, description=description
+        )
         return DeliveredFrames()
 
     return Order(
@@ -57,9 +58,10 @@ def payload_order(
             {},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
+            generation=generation,
         ),
         take,
         deliver,
         lambda _: payload,
-        lambda echo: asks_the_same(echo, asked),
+        asked,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
 
 from kling_airflow.errors import KlingError, Money
-from kling_airflow.task.state import ended_by_user
+from kling_airflow.task.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -32,14 +32,23 @@ class Stopped(Exception):
 class TaskStopped(KlingError, AirflowException):
     """The task was told to end. If no user asked for that, the next try goes on.
 
-    :param ended: whether a user has ended the task.
+    :param end: how the task has ended, by its state.
     """
 
-    ended: bool = False
+    end: TaskEnd = TaskEnd.NOT_ENDED
 
     @classmethod
-    def while_submitting(cls, *, durable: bool) -> Self:
-        """Return the error of a task that was stopped before it had a request id."""
+    def while_submitting(cls, *, durable: bool, sent: bool) -> Self:
+        """Return the error of a task that was stopped before it had a request id.
+
+        :param sent: whether a POST may have reached the queue.
+        """
+        if not sent:
+            return cls(
+                "The task was stopped before it sent anything.",
+                money=Money.UNSPENT,
+                todo="The next try submits.",
+            )
         return cls(
             "The task was stopped while it submitted.",
             money=Money.UNKNOWN,
@@ -49,23 +58,30 @@ class TaskStopped(KlingError, AirflowException):
         )
 
     @classmethod
-    def while_waiting(cls, request_id: str, *, ended: bool, cancelled: bool) -> Self:
+    def while_waiting(cls, request_id: str, *, end: TaskEnd, cancelled: bool) -> Self:
         """Return the error of a task that was stopped while its request was alive.
 
-        :param ended: whether a user has ended the task.
+        :param end: how the task has ended.
         :param cancelled: whether the request was cancelled because of that.
         """
+        money = Money.HELD
         if cancelled:
             what = f"A user ended the task while it waited, and request {request_id} was cancelled."
             money, todo = Money.CANCELLED, "Clear the task to submit anew."
-        elif ended:
+        elif end is TaskEnd.BY_USER:
             what = f"A user ended the task while it waited, and request {request_id} goes on."
-            money, todo = Money.HELD, "Clear the task to wait for the request and buy nothing."
+            todo = "Clear the task to wait for the request and buy nothing."
+        elif end is TaskEnd.UNCLEAR:
+            what = f"While the task waited for request {request_id}, {end.value}. The request goes on."
+            todo = (
+                "Clear the task to wait for the request and buy nothing, or cancel the request in the GMI"
+                " Cloud console."
+            )
         else:
             what = f"The task was stopped while it waited for request {request_id}; no user has ended it."
-            money, todo = Money.HELD, "The next try waits for the request and buys nothing."
+            todo = "The next try waits for the request and buys nothing."
         error = cls(what, money=money, todo=todo, request_id=request_id)
-        error.ended = ended
+        error.end = end
         return error
 
     @classmethod
@@ -145,9 +161,9 @@ def task_stopped(
 
     :param options: says whether the request may be cancelled at all (``cancel_on_kill``).
     """
-    ended = ended_by_user(context["ti"])
-    cancelled = ended and options.cancel_on_kill and client.cancel(request_id)
-    return TaskStopped.while_waiting(request_id, ended=ended, cancelled=cancelled)
+    end = task_end(context["ti"], fail_fast=bool(getattr(context.get("dag"), "fail_fast", False)))
+    cancelled = end is TaskEnd.BY_USER and options.cancel_on_kill and client.cancel(request_id)
+    return TaskStopped.while_waiting(request_id, end=end, cancelled=cancelled)
 
 
 def raise_if_ended(
@@ -156,5 +172,5 @@ def raise_if_ended(
     """Cancel a request, and raise, if a user ended the task while it submitted."""
     if stop.is_set:
         error = task_stopped(request_id, client, context, options)
-        if error.ended:
+        if error.end is not TaskEnd.NOT_ENDED:
             raise error

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, MediaError, Money, UnresolvedSubmission
 from kling_airflow.hooks.ledger import ledger_of
-from kling_airflow.submission.order import OnUnresolved
+from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
-from kling_airflow.task.changed_order import check_changed_order, check_order_in_doubt
+from kling_airflow.task.cleared import lost_memory
 from kling_airflow.task.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.task.options import GenerationOptions
+    from kling_airflow.task.stop import StopFlag
+    from kling_airflow.task.tries import Tries
 
 
 def open_submitter(
@@ -25,23 +27,27 @@ def open_submitter(
     client: GMIClient,
     log: Log,
     options: GenerationOptions,
+    tries: Tries,
     *,
     until: float,
-    sleep: Callable[[float], None],
+    stop: StopFlag,
 ) -> Submitter:
     """Return a submitter over the ledger of the task.
 
+    :param tries: which try this is; a try after the first searches the queue if its ledger was discarded.
     :param until: until when to keep trying while the queue says "not now", in Unix seconds.
-    :param sleep: how to wait; may raise to end the submission.
+    :param stop: ends the submission when the task is told to end.
     """
+    key = task_key(context["ti"], context.get("loop"))
     return Submitter(
         client,
-        ledger_of(context, task_key(context["ti"]), durable=options.durable, ledger=options.ledger or None),
+        ledger_of(context, key, durable=options.durable, ledger=options.ledger or None),
         log,
         until=until,
         grace=options.reconcile_grace,
         on_unresolved=OnUnresolved.read(options.on_unresolved),
-        sleep=sleep,
+        lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
+        sleep=stop.sleep,
     )
 
 
@@ -49,8 +55,10 @@ def submit(
     submitter: Submitter,
     make_order: Callable[[], Order],
     options: GenerationOptions,
+    tries: Tries,
     log: Log,
     *,
+    stop: StopFlag,
     earlier: int,
     in_doubt: Sequence[Any] | None,
     pause: Callable[[float, list[Any]], None],
@@ -58,26 +66,58 @@ def submit(
     """Return the order's request: the one it has already, the one to adopt, or a new one.
 
     :param make_order: checks the arguments and returns what is asked for.
+    :param stop: checked once more after the frames were delivered, before anything is sent.
     :param earlier: how many requests of the order have failed before, as far as this try knows.
     :param in_doubt: fingerprint and take of the order that this try deferred on; its POST may have arrived.
     :param pause: waits so many seconds on the worker, or defers with fingerprint and take of this order.
     """
-    from kling_airflow.submission.order import SubmitLater
-
+    submitter.begin()
     with naming_earlier_submissions(submitter):
-        order = make_order()
+        order = _stoppable(make_order(), stop)
     # A try that has seen the adopted request fail does not adopt that request again.
     adopt = None if earlier else options.adopt_request_id
-    check_order_in_doubt(submitter, order, in_doubt)
-    if adopt is None:
-        check_changed_order(submitter, order, options.on_changed_request, log)
+    paused_on = None if in_doubt is None else (str(in_doubt[0]), int(in_doubt[1]))
+    on_changed = on_changed_order(options, tries)
     while True:
         try:
-            found = submitter.adopt(order, adopt.strip()) if adopt else submitter.submit(order)
+            if adopt:
+                allowed = options.adopt_mismatch == "allow"
+                found = submitter.adopt(order, adopt.strip(), mismatch_allowed=allowed, in_doubt=paused_on)
+            else:
+                found = submitter.submit(order, on_changed=on_changed, in_doubt=paused_on)
             return replace(found, earlier=max(found.earlier, earlier))
         except SubmitLater as later:
             log.info("%s", later)
             pause(later.seconds, [order.fingerprint, order.take])
+
+
+def generation_of(options: GenerationOptions, tries: Tries) -> int:
+    """Return what makes the order of a cleared task another order: 0 if a clear keeps what was bought."""
+    return tries.generation if options.on_clear == "buy" else 0
+
+
+def on_changed_order(options: GenerationOptions, tries: Tries) -> OnChanged:
+    """Return what follows if this try asks for something else than an earlier one.
+
+    ``reuse`` is about automatic retries, in which no user has asked for anything: a template that tells the
+    time, or reads a changed variable, buys nothing there. A first try, and the first after a clear, submit.
+    ``fail`` does not refuse what ``on_clear="buy"`` asks for.
+    """
+    if options.on_changed_request == "reuse":
+        return OnChanged.REUSE if tries.is_retry else OnChanged.SUBMIT
+    if options.on_changed_request == "fail" and generation_of(options, tries):
+        return OnChanged.REUSE if tries.is_retry else OnChanged.SUBMIT
+    return OnChanged.read(options.on_changed_request)
+
+
+def _stoppable(order: Order, stop: StopFlag) -> Order:
+    """Return an order that is not sent if the task was told to end while its frames were delivered."""
+
+    def payload(values: Mapping[str, str]) -> Mapping[str, Any]:
+        stop.check()
+        return order.payload(values)
+
+    return replace(order, payload=payload)
 
 
 @contextmanager
@@ -89,7 +129,7 @@ def naming_earlier_submissions(submitter: Submitter) -> Iterator[None]:
     try:
         yield
     except (InvalidArgument, MediaError) as error:
-        live = [record for record in submitter.remembered() if record.may_have_bought]
+        live = submitter.bought_before()
         if not live:
             raise
         ids = ", ".join(record.request_id or "a request whose id was lost" for record in live)

@@ -120,7 +120,7 @@ class WorkerWait:
             seen = error
         self.last_error = seen if isinstance(seen, KlingError) else None
         now = time.time()
-        end = self.wait.decide(seen, now=now, last_answer_at=self._last_response_at)
+        end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
         if isinstance(end, KlingError):
             raise end
         if end is not None:

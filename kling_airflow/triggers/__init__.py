@@ -1,1 +1,1 @@
-"""Waiting for a request, in the triggerer."""
+"""The trigger that waits for a request, and its metrics."""

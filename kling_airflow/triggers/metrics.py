@@ -1,6 +1,6 @@
-"""What the wait counts, through Airflow's own statistics (StatsD, Datadog or OpenTelemetry, as configured).
+"""The figures of the wait, sent to Airflow's own statistics (StatsD, Datadog or OpenTelemetry).
 
-Parts of a name that vary stand in the name itself, since plain StatsD has no tags. `docs/waiting.md` lists
+The variable parts of a figure are in its name, because plain StatsD has no tags. `docs/waiting.md` lists
 every name.
 """
 
@@ -16,7 +16,7 @@ _UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class AirflowMetrics:
-    """A :class:`kling_airflow.polling.metrics.Meter` that keeps its figures in Airflow's statistics."""
+    """A :class:`~kling_airflow.polling.metrics.PollMetrics` for Airflow's statistics."""
 
     def in_flight(self, requests: int) -> None:
         """Set ``kling.requests_in_flight``."""
@@ -45,7 +45,7 @@ class AirflowMetrics:
 
     @cached_property
     def _stats(self) -> Any:
-        """Airflow's statistics, of its core: in the triggerer the SDK's own are never set up (3.3.2)."""
+        """The statistics of Airflow's core: Airflow 3.3.2 sets up no other ones in the triggerer."""
         from importlib import import_module
 
         try:

@@ -1,4 +1,4 @@
-"""A trigger's way to its poller: the connection is read, again where the failure may pass."""
+"""How a trigger gets its poller: its connection is read, and read again after a failure that may pass."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ if TYPE_CHECKING:
     from kling_airflow.polling.decision import Wait
     from kling_airflow.polling.poller import Poller
 
-BELIEVED_AFTER: Final = 3
-"""How often a connection must be missing. The task that began the wait has read it, and Airflow says "not
-defined", too, when a secrets backend fails (3.3.2)."""
+MISSING_READS: Final = 3
+"""Reads that must find no connection before the wait ends. The task that started the wait has read it, and
+Airflow 3.3.2 says "not defined" if a secrets backend fails, too."""
 
-BELIEVED_AFTER_SECONDS: Final = 300.0
-"""For how long, at least: an outage of a secrets backend ends no paid wait."""
+MISSING_SECONDS: Final = 300.0
+"""Seconds for which the connection must be missing before the wait ends."""
 
-FRESH: Final = 20.0
-"""Seconds for which a connection that one trigger has read serves the others, too: a thousand triggers that
-start together ask a secrets backend once."""
+REUSE_SECONDS: Final = 20.0
+"""Seconds for which triggers share one read of a connection: a thousand triggers that start together make one
+call to a secrets backend."""
 
-_loaded = False
-_read: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[Poller, float]]] = WeakKeyDictionary()
+_imported = False
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[Poller, float]]] = WeakKeyDictionary()
 
 
 async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Poller | KlingError:
-    """Return the connection's poller, or what ends the wait without one.
+    """Return the connection's poller, or the error that ends the wait.
 
     :param interval: seconds until the connection is read again after a failure.
     """
-    await _load()
-    began, missing = time.time(), 0
+    await _import_in_thread()
+    began, missing_reads = time.time(), 0
     while True:
         seen: KlingError
         try:
             return await _poller(gmi_conn_id)
         except Unauthorized as error:
-            missing += 1
-            if missing >= BELIEVED_AFTER and time.time() - began >= BELIEVED_AFTER_SECONDS:
+            missing_reads += 1
+            if missing_reads >= MISSING_READS and time.time() - began >= MISSING_SECONDS:
                 return error.about(wait.request_id)
             seen = Unreachable(error.what)
         except KlingError as error:
             return error.about(wait.request_id)
         except Exception as error:
-            # Its text stays out: what a secrets backend says may hold secrets.
+            # The text of the error is left out: what a secrets backend says may contain secrets.
             seen = Unreachable(f"The connection `{gmi_conn_id}` can't be read now ({type(error).__name__}).")
         now = time.time()
-        if isinstance(end := wait.decide(seen, now=now, last_answer_at=began), KlingError):
+        if isinstance(end := wait.decide(seen, now=now, last_response_at=began), KlingError):
             return end
-        log.warning("%s Trying again.", seen.what)
+        log.warning("%s The trigger reads the connection again.", seen.what)
         await asyncio.sleep(wait.next_look(now, interval))
 
 
@@ -60,20 +60,20 @@ async def _poller(gmi_conn_id: str) -> Poller:
     from kling_airflow.hooks.gmi import GMICloudHook
 
     loop = asyncio.get_running_loop()
-    read = _read.setdefault(loop, {})
-    poller, at = read.get(gmi_conn_id, (None, 0.0))
-    if poller is None or poller.closed or loop.time() - at > FRESH:
+    pollers = _pollers.setdefault(loop, {})
+    poller, read_at = pollers.get(gmi_conn_id, (None, 0.0))
+    if poller is None or poller.closed or loop.time() - read_at > REUSE_SECONDS:
         poller = await GMICloudHook(gmi_conn_id).get_poller()
-        read[gmi_conn_id] = poller, loop.time()
+        pollers[gmi_conn_id] = poller, loop.time()
     return poller
 
 
-async def _load() -> None:
-    """Import what a look needs in a thread: on the event loop it would hold up every other trigger."""
-    global _loaded
-    if not _loaded:
+async def _import_in_thread() -> None:
+    """Import what a look needs in a thread: on the event loop the import would block every other trigger."""
+    global _imported
+    if not _imported:
         await asyncio.to_thread(_import)
-        _loaded = True
+        _imported = True
 
 
 def _import() -> None:
@@ -82,4 +82,4 @@ def _import() -> None:
 
     from kling_airflow.triggers.metrics import AirflowMetrics
 
-    AirflowMetrics().in_flight(0)  # with its first figure, Airflow parses its table of metrics
+    AirflowMetrics().in_flight(0)  # Airflow reads its table of metrics when the first figure is sent

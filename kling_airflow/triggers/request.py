@@ -1,11 +1,11 @@
-"""The wait for a request, in the triggerer: it holds no worker slot."""
+"""The trigger that waits for a request. It holds no worker slot."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
     from kling_airflow.polling.poller import Poller
 
-_LOG_EVERY = 60.0
-_CRASHES = 3
+LOG_EVERY: Final = 60.0
+"""Seconds between two progress lines in the task's log."""
+POLLER_STARTS: Final = 3
+"""How many pollers may break down before the trigger fails."""
 
 
 class GMICloudRequestTrigger(BaseTrigger):
-    """Wait until a request's clip is there, or the wait is over, and fire one event saying which.
+    """Wait until a request's clip is there or the wait is over, then fire one event that says which.
 
-    Everything in it lies as plain JSON in Airflow's database: ids and times, never a key.
+    Airflow stores the arguments in its database as plain JSON: ids and times, never a key.
 
     :param gmi_conn_id: the connection's id.
     :param request_id: the request to wait for.
-    :param model: its model.
+    :param model: the request's model.
     :param poll_interval: seconds between two looks.
     :param started_at: when the wait began, in Unix seconds.
-    :param deadline: when it gives up, in Unix seconds; so it survives a triggerer's restart.
-    :param unreachable_after: seconds without any good answer after which it gives up.
-    :param cancel_on_kill: cancel the request when a user ends the waiting task.
-    :param tolerated: arguments of another version of this package, so that an upgrade, or its undoing,
-        fails no waiting task.
+    :param deadline: when the wait gives up, in Unix seconds: a restart of the triggerer does not extend it.
+    :param unreachable_after: seconds without any good response of the queue after which the wait gives up.
+    :param cancel_on_kill: cancel the request if a user ends the waiting task.
+    :param tolerated: arguments of another version of this package. They are kept, so that neither an upgrade
+        nor a downgrade fails a waiting task.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class GMICloudRequestTrigger(BaseTrigger):
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and what builds the trigger again."""
+        """Return the class path and the arguments."""
         return (
             "kling_airflow.triggers.request.GMICloudRequestTrigger",
             {
@@ -83,8 +85,8 @@ class GMICloudRequestTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait until there is an end to tell, then tell it once."""
-        log = self.logger()  # the class' one: ten thousand of their own are objects that a collection walks
+        """Wait for the end, then fire one event."""
+        log = self.logger()  # the class's logger: ten thousand loggers would slow each garbage collection
         log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
         end = await self._end()
         log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
@@ -92,7 +94,7 @@ class GMICloudRequestTrigger(BaseTrigger):
         yield TriggerEvent(to_event(end))
 
     async def on_kill(self) -> None:
-        """Cancel the request, but only if the task's state says that its user ended it."""
+        """Cancel the request, but only if the task's state says that a user ended the task."""
         if self.cancel_on_kill and not self._fired:
             from kling_airflow.task.state import cancel_if_ended
 
@@ -101,26 +103,26 @@ class GMICloudRequestTrigger(BaseTrigger):
     async def _end(self) -> Request | KlingError:
         from kling_airflow.triggers.poller_connection import connect
 
-        for crash in range(1, _CRASHES + 1):
+        for start in range(1, POLLER_STARTS + 1):
             poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.logger())
             if isinstance(poller, KlingError):
                 return poller
             try:
-                return await self._watch(poller)
+                return await self._wait_with(poller)
             except PollerCrashed:
-                if crash == _CRASHES:
+                if start == POLLER_STARTS:
                     raise
-                self.logger().exception("Waiting on with a new poll")
+                self.logger().exception("The trigger goes on waiting with a new poller.")
                 await asyncio.sleep(self.poll_interval)
         raise AssertionError("unreachable")
 
-    async def _watch(self, poller: Poller) -> Request | KlingError:
+    async def _wait_with(self, poller: Poller) -> Request | KlingError:
         loop = asyncio.get_running_loop()
-        with poller.watch(self.wait, model=self.model, interval=self.poll_interval) as watch:
-            while (end := await watch.end(within=_LOG_EVERY)) is None:
-                next_look = max(0.0, (watch.next_look_at or 0.0) - loop.time())
+        with poller.add_waiter(self.wait, model=self.model, interval=self.poll_interval) as waiter:
+            while (end := await waiter.result(within=LOG_EVERY)) is None:
+                next_look = max(0.0, (waiter.next_look_at or 0.0) - loop.time())
                 self.logger().info(
-                    "%s: %s; next look in %.0f s", self.wait.request_id, _summary(watch.seen), next_look
+                    "%s: %s; next look in %.0f s", self.wait.request_id, _summary(waiter.last_seen), next_look
                 )
         return end
 

@@ -11,6 +11,7 @@ import pytest
 
 from kling_airflow.__main__ import main
 from kling_airflow.cli import ledger as ledger_command
+from kling_airflow.cli.ledger_tables import digits
 from kling_airflow.errors import Fenced
 from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
@@ -24,8 +25,8 @@ AT = 1_795_000_000.0
 SENT = "2026-11-18 11:06:40"
 
 
-def ledger(root: Path, scope: TaskKey = ONE, deployment: str = "prod") -> ObjectStoreLedger:
-    it = ObjectStoreLedger(root, scope, deployment=deployment, by="try 1", now=lambda: AT)
+def ledger(root: Path, key: TaskKey = ONE, deployment: str = "prod") -> ObjectStoreLedger:
+    it = ObjectStoreLedger(root, key, deployment=deployment, by="try 1", now=lambda: AT)
     it.read(PRINT, 1)
     return it
 
@@ -43,7 +44,7 @@ def root(tmp_path: Path) -> Path:
     two = ledger(tmp_path, TWO)
     two.write(sending())
     two.write(sending().submitted("r-2", now=AT + 5))
-    two.claim("r-2", TWO.owner(PRINT, 1))
+    two.claim("r-2", two.owner(PRINT, 1))
     other = ledger(tmp_path, OTHER)
     other.write(sending())
     other.write(sending().not_sent("429: slow down"))
@@ -55,12 +56,12 @@ def run(root: Path, *arguments: str) -> int:
     return main(["ledger", arguments[0], *place, *arguments[1:]])
 
 
-def order(scope: TaskKey) -> str:
-    return scope.order(PRINT, 1)
+def order(key: TaskKey) -> str:
+    return key.order(PRINT, 1)
 
 
-def read(root: Path, scope: TaskKey) -> SubmissionRecord:
-    record = ObjectStoreLedger(root, scope, deployment="prod").read(PRINT, 1)
+def read(root: Path, key: TaskKey) -> SubmissionRecord:
+    record = ObjectStoreLedger(root, key, deployment="prod").read(PRINT, 1)
     assert record is not None
     return record
 
@@ -109,8 +110,8 @@ def test_list_of_some(
     root: Path, capsys: pytest.CaptureFixture[str], options: list[str], expected: list[TaskKey]
 ) -> None:
     assert run(root, "list", *options, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert [entry["order"] for entry in said] == [order(scope) for scope in expected]
+    told = json.loads(capsys.readouterr().out)
+    assert [entry["order"] for entry in told] == [order(key) for key in expected]
     assert run(root, "list", *options) == 0
     assert ("No orders" in capsys.readouterr().out) == (not expected)
 
@@ -179,7 +180,7 @@ def test_what_comes_from_elsewhere_does_not_steer_the_terminal(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "told"),
     [
         ("zz", "is no order"),
         ("abc", "is no order"),
@@ -188,10 +189,10 @@ def test_what_comes_from_elsewhere_does_not_steer_the_terminal(
     ],
 )
 def test_an_order_that_is_not_there(
-    root: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+    root: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
 ) -> None:
     assert run(root, "show", name) == 1
-    assert said in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 def test_as_many_digits_as_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,17 +212,17 @@ def test_as_many_digits_as_it_takes(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(tmp_path, "show", ids[0][:4]) == 1
     assert f"2 orders begin with {ids[0][:4]}" in capsys.readouterr().err
     assert run(tmp_path, "show", ids[0]) == 0
-    assert ledger_command._digits(["a" * 32, "a" * 9 + "b" * 23, "c" * 32]) == 10
-    assert ledger_command._digits([]) == ledger_command._digits(["a" * 32]) == 8
+    assert digits(["a" * 32, "a" * 9 + "b" * 23, "c" * 32]) == 10
+    assert digits([]) == digits(["a" * 32]) == 8
 
 
 def test_adopt_gives_a_lost_order_its_request(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(root)
     assert run(root, "adopt", order(ONE), "r-1") == 0
-    assert "has the request r-1 now (step 2)" in capsys.readouterr().out
+    assert "has the request r-1 now (entry 2)" in capsys.readouterr().out
     record = read(root, ONE)
     assert record == replace(sending().submitted("r-1", now=AT), submitted_at=AT)
-    assert (root / "prod/claims/r-1").read_text() == ONE.owner(PRINT, 1)
+    assert (root / "_claims/r-1/000001").read_text() == f"prod: {ONE.owner(PRINT, 1)}"
     after = files(root)
     assert after.items() >= before.items()
     assert len(after) == len(before) + 2
@@ -248,9 +249,9 @@ def test_adopting_twice_changes_nothing(root: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("scope", "request_id", "said"),
+    ("key", "request_id", "told"),
     [
-        (ONE, "r-2", "The request r-2 belongs to another: order "),
+        (ONE, "r-2", "The request r-2 belongs to another: prod: order "),
         (TWO, "r-9", "has the request r-2 already, which is paid for if it succeeds"),
         (ONE, "", "is no request id"),
         (ONE, "r 1", "is no request id"),
@@ -258,11 +259,11 @@ def test_adopting_twice_changes_nothing(root: Path, capsys: pytest.CaptureFixtur
     ],
 )
 def test_what_cannot_be_adopted(
-    root: Path, capsys: pytest.CaptureFixture[str], scope: TaskKey, request_id: str, said: str
+    root: Path, capsys: pytest.CaptureFixture[str], key: TaskKey, request_id: str, told: str
 ) -> None:
     before = files(root)
-    assert run(root, "adopt", order(scope), request_id) == 1
-    assert said in capsys.readouterr().err
+    assert run(root, "adopt", order(key), request_id) == 1
+    assert told in capsys.readouterr().err
     assert files(root) == before
 
 
@@ -285,20 +286,23 @@ def test_a_try_that_writes_in_between_wins(
 
 
 @pytest.mark.parametrize(
-    ("scope", "said"),
+    ("key", "told"),
     [
-        (ONE, "may have reached GMI Cloud.*paid for once it succeeds.*buys another clip.*`adopt` it instead"),
+        (
+            ONE,
+            "may have reached GMI Cloud.*paid for once it succeeds.*another clip.*`adopt` the request",
+        ),
         (TWO, "request r-2 is not cancelled, and is paid for once it succeeds.*buys another clip"),
     ],
 )
 def test_forget_says_what_it_costs_and_lets_the_task_buy_again(
-    root: Path, capsys: pytest.CaptureFixture[str], scope: TaskKey, said: str
+    root: Path, capsys: pytest.CaptureFixture[str], key: TaskKey, told: str
 ) -> None:
-    before, was = files(root), read(root, scope)
-    assert run(root, "forget", order(scope), "--yes", "--reason", "gone for good") == 0
+    before, was = files(root), read(root, key)
+    assert run(root, "forget", order(key), "--yes", "--reason", "gone for good") == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert re.search(said, out)
-    record = read(root, scope)
+    assert re.search(told, out)
+    record = read(root, key)
     assert (record.state, record.request_id, record.marker, record.frames) == (State.NOT_SENT, None, None, {})
     assert (record.doubted_since, record.arrives_by, record.earlier) == (None, None, was.earlier)
     assert (
@@ -337,7 +341,7 @@ def test_forget_does_not_guess_where_nobody_can_be_asked(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(root, "forget", order(ONE)) == 2
-    assert "Say --yes" in capsys.readouterr().err
+    assert "Add --yes" in capsys.readouterr().err
     assert read(root, ONE) == sending()
 
 
@@ -367,7 +371,7 @@ def test_looking_leaves_no_trace(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "code", "said"),
+    ("uri", "code", "told"),
     [
         ("bucket/ledger", 2, "must be the address of a folder"),
         ("file:///nowhere/at/all", 1, "no such folder"),
@@ -375,10 +379,10 @@ def test_looking_leaves_no_trace(root: Path) -> None:
     ],
 )
 def test_a_ledger_that_cannot_be_opened(
-    capsys: pytest.CaptureFixture[str], uri: str, code: int, said: str
+    capsys: pytest.CaptureFixture[str], uri: str, code: int, told: str
 ) -> None:
     assert main(["ledger", "list", "--ledger", uri, "--deployment", "prod"]) == code
-    assert said in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

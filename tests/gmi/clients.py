@@ -1,4 +1,4 @@
-"""Both clients behind one synchronous face, so that each test of a call runs over both transports."""
+"""Both clients behind one synchronous interface, so that each test of a call runs over both transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forward proxy that notes what passes through it: absolute-form requests and CONNECT tunnels."""
+"""A forward proxy that records its request lines: absolute-form requests and CONNECT tunnels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Handler(socketserver.BaseRequestHandler):
         self.server.passed.append(line)
         method, target, _ = line.split(" ")
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        # Whatever the name, the test's server is on this machine: only a proxy can reach it.
+        # Every name stands for this machine, so only the proxy can reach the test's server by name.
         with socket.create_connection(("127.0.0.1", parts.port or 80)) as upstream:
             if method == "CONNECT":
                 self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -58,7 +58,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 @contextmanager
 def proxy() -> Iterator[tuple[str, list[str]]]:
-    """Run a proxy; yields its URL and the request lines that passed."""
+    """Run a proxy; yield its URL and the request lines that it received."""
     with _Proxy() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}", server.passed

@@ -1,4 +1,4 @@
-"""A server that answers each call just as a test scripts it, over real HTTP."""
+"""A server that responds to each call as a test scripts it, over real HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Step = Callable[[socket.socket], None]
 
 @dataclass
 class Scripted:
-    """A listening server; ``requests`` holds the raw head and body of every call it got."""
+    """A listening server; ``requests`` holds the raw head and body of every call that it received."""
 
     port: int
     requests: list[bytes] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Scripted:
 
 
 def answer(status: int, body: bytes | str = b"", **headers: str) -> Step:
-    """Answer whole and close."""
+    """Return a step that sends a whole response and closes the connection."""
     raw = body.encode() if isinstance(body, str) else body
     fields = {"Content-Type": "application/json", "Content-Length": str(len(raw)), "Connection": "close"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -42,12 +42,12 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Step:
 
 
 def reset(connection: socket.socket) -> None:
-    """Drop the connection with an RST, the request read but unanswered."""
+    """Read the request, then reset the connection without a response."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def trickle(connection: socket.socket) -> None:
-    """Never stop answering: a byte at a time, so that no single read ever times out."""
+    """Send a response without end, one byte at a time, so that no single read times out."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
     try:
         while True:
@@ -59,13 +59,13 @@ def trickle(connection: socket.socket) -> None:
 
 @contextmanager
 def scripted(*steps: Step) -> Iterator[Scripted]:
-    """Serve the steps in order, one a connection; the last one again and again."""
+    """Serve the steps in order, one for each connection; the last one is repeated."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Scripted(listener.getsockname()[1])
         thread = threading.Thread(target=_serve, args=(listener, server, steps), daemon=True)
         thread.start()
         yield server
-        # Closing a socket does not wake accept(): a last connection does.
+        # Closing a socket does not wake accept(), so a last connection is made.
         listener.settimeout(0.01)
         socket.create_connection(("127.0.0.1", server.port)).close()
     thread.join(5)
@@ -83,7 +83,7 @@ def _serve(listener: socket.socket, server: Scripted, steps: tuple[Step, ...]) -
                 continue
             server.requests.append(request)
             steps[min(len(server.requests), len(steps)) - 1](connection)
-    raise AssertionError("1000 calls: a client that never stops")
+    raise AssertionError("1000 calls: the client never stops")
 
 
 def _read(connection: socket.socket) -> bytes:

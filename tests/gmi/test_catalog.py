@@ -1,4 +1,4 @@
-"""What the catalog says of a payload, by the simulator's real catalog and by odd ones."""
+"""Payloads against the simulator's catalog, and against malformed catalogs."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ class TestCheck:
             ({"prompt": "p", "image": "u", "sound": True}, ["`sound` is True, not one of on, off"]),
         ],
     )
-    def test_what_does_not_fit_is_named(self, payload: dict[str, Any], words: list[str]) -> None:
+    def test_each_key_that_does_not_fit_is_named(self, payload: dict[str, Any], words: list[str]) -> None:
         with pytest.raises(InvalidArgument, match=f"does not fit {IMAGE_TO_VIDEO}") as caught:
             catalog.check(IMAGE_TO_VIDEO, description(), payload)
         for word in words:
             assert word in str(caught.value)
 
     @pytest.mark.parametrize("duration", ["5", 5, None])
-    def test_what_fits_passes(self, duration: Any) -> None:
+    def test_a_payload_that_fits_passes(self, duration: Any) -> None:
         payload = {"prompt": "p", "image": "u", "duration": duration}
         catalog.check(IMAGE_TO_VIDEO, description(), payload)
 
-    def test_what_is_required_may_not_be_null(self) -> None:
+    def test_a_required_key_must_not_be_null(self) -> None:
         with pytest.raises(InvalidArgument, match="`prompt` is missing"):
             catalog.check(IMAGE_TO_VIDEO, description(), {"prompt": None, "image": "u"})
 
     def test_limits_of_numbers(self) -> None:
         described = {"parameters": [{"name": "scale", "min_value": 0, "max_value": 1.5}]}
         catalog.check("m", described, {"scale": 1})
-        with pytest.raises(InvalidArgument, match="`scale` is -1, and the least is 0"):
+        with pytest.raises(InvalidArgument, match="`scale` is -1, and the minimum is 0"):
             catalog.check("m", described, {"scale": -1})
-        with pytest.raises(InvalidArgument, match=r"`scale` is 2, and the most is 1\.5"):
+        with pytest.raises(InvalidArgument, match=r"`scale` is 2, and the maximum is 1\.5"):
             catalog.check("m", described, {"scale": 2})
 
     def test_options_may_be_objects(self) -> None:
@@ -70,7 +70,7 @@ class TestCheck:
             catalog.check("m", described, {"anything": 1})
 
     @given(json_values, st.dictionaries(st.text(max_size=5), json_values, max_size=4))
-    def test_no_catalog_is_too_odd(self, odd: Any, payload: dict[str, Any]) -> None:
+    def test_a_malformed_catalog_raises_no_other_error(self, odd: Any, payload: dict[str, Any]) -> None:
         for described in (
             {"parameters": odd},
             {"parameters": [{"name": "x", "options": odd, "min_value": odd}]},

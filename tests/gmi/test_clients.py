@@ -25,9 +25,8 @@ from kling_airflow.gmi.protocol import Protocol
 from kling_airflow.gmi.request import Status
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.simulator import Simulator
-
-from .clients import KEY, AsyncFace, SyncFace
-from .scripted import answer, reset, scripted, trickle
+from tests.gmi.clients import KEY, AsyncFace, SyncFace
+from tests.gmi.scripted import answer, reset, scripted, trickle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +72,7 @@ class TestAgainstTheSimulator:
         assert request.payload["image"] == image
         assert request.clip().to_json()["cost_usd"] == pytest.approx(0.504)
 
-    def test_the_list_is_paged_newest_first_each_request_once(
+    def test_the_list_has_each_request_once_newest_first(
         self, face: Face, simulator: Simulator, rocket: bytes
     ) -> None:
         queue = face(simulator.base_url, simulator.api_key)
@@ -100,7 +99,7 @@ class TestAgainstTheSimulator:
         assert queue.call("get", request.request_id).status is Status.CANCELLED
         assert queue.call("cancel", "no-such-request") is False
 
-    def test_what_the_queue_refuses(self, face: Face, simulator: Simulator) -> None:
+    def test_each_refusal_has_its_error(self, face: Face, simulator: Simulator) -> None:
         queue = face(simulator.base_url, simulator.api_key)
         with pytest.raises(Rejected, match="image"):
             queue.call("submit", IMAGE_TO_VIDEO, {"prompt": "rise"})
@@ -114,12 +113,12 @@ class TestAgainstTheSimulator:
 
 class TestRepeating:
     @pytest.mark.parametrize("bad", [answer(429), answer(502, "<html>"), answer(500, "{}"), reset])
-    def test_a_look_is_repeated(self, face: Face, bad: Any) -> None:
+    def test_a_failed_read_is_repeated(self, face: Face, bad: Any) -> None:
         with scripted(bad, bad, answer(200, RECORD)) as server:
             assert face(server.url).call("get", "a").request_id == "a"
         assert len(server.requests) == 3
 
-    def test_but_not_for_ever(self, face: Face) -> None:
+    def test_the_number_of_repeats_is_bounded(self, face: Face) -> None:
         with scripted(answer(502, "<html>")) as server, pytest.raises(Unreachable, match="502"):
             face(server.url).call("get", "a")
         assert len(server.requests) == 3
@@ -129,7 +128,7 @@ class TestRepeating:
             face(server.url).call("get", "a")
         assert len(server.requests) == 1
 
-    def test_retry_after_is_obeyed(self, face: Face) -> None:
+    def test_retry_after_sets_the_pause(self, face: Face) -> None:
         import time
 
         with scripted(answer(429, Retry_After="1"), answer(200, RECORD)) as server:
@@ -137,7 +136,7 @@ class TestRepeating:
             face(server.url).call("get", "a")
         assert time.monotonic() - began >= 1
 
-    def test_a_long_retry_after_is_the_callers(self, face: Face) -> None:
+    def test_a_long_retry_after_is_raised_to_the_caller(self, face: Face) -> None:
         with scripted(answer(429, Retry_After="600")) as server, pytest.raises(Unreachable) as caught:
             face(server.url).call("get", "a")
         assert len(server.requests) == 1
@@ -155,12 +154,12 @@ class TestRepeating:
             (reset, AmbiguousSubmission),
         ],
     )
-    def test_a_submission_leaves_once(self, face: Face, step: Any, kind: type[GMIError]) -> None:
+    def test_a_submission_is_sent_once(self, face: Face, step: Any, kind: type[GMIError]) -> None:
         with scripted(step, answer(200, RECORD)) as server, pytest.raises(kind):
             face(server.url).call("submit", IMAGE_TO_VIDEO, PAYLOAD)
         assert len(server.requests) == 1
 
-    def test_an_upload_begins_anew_with_another_address(self, face: Face) -> None:
+    def test_a_failed_upload_starts_again_with_another_address(self, face: Face) -> None:
         with scripted() as store:
             pair = json.dumps({"upload_url": f"{store.url}/put?signature=s", "public_url": "https://p/f.png"})
         steps = (answer(403, "<Error/>", Content_Type="application/xml"), answer(200, ""))
@@ -172,7 +171,7 @@ class TestRepeating:
 
 
 class TestTheConnection:
-    def test_nobody_listening_means_never_sent(self, face: Face) -> None:
+    def test_a_refused_connection_means_never_sent(self, face: Face) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             url = f"http://127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(NotAccepted, match="did not reach"):
@@ -182,14 +181,16 @@ class TestTheConnection:
         with pytest.raises(NotAccepted):
             face("http://no-such-host.invalid").call("submit", IMAGE_TO_VIDEO, PAYLOAD)
 
-    def test_the_whole_answer_has_a_deadline(self, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_whole_response_has_a_deadline(self, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             "kling_airflow.gmi.protocol.SUBMIT_TIMEOUTS", Timeouts(connect=1, read=1, total=0.5)
         )
         with scripted(trickle) as server, pytest.raises(AmbiguousSubmission):
             face(server.url).call("submit", IMAGE_TO_VIDEO, PAYLOAD)
 
-    def test_an_answer_without_end_is_cut(self, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_too_large_response_is_not_read_further(
+        self, face: Face, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         whole = Protocol.get
         monkeypatch.setattr(Protocol, "get", lambda *given: replace(whole(*given), max_bytes=1000))
         with (
@@ -205,7 +206,7 @@ class TestTheConnection:
                 face(server.url).call("get", "a")
         assert other.requests == []
 
-    def test_who_we_are_goes_with_every_call_but_the_put(self, face: Face) -> None:
+    def test_the_key_goes_with_every_call_but_the_put(self, face: Face) -> None:
         with scripted(answer(200, "")) as store:
             pair = json.dumps({"upload_url": f"{store.url}/put", "public_url": "https://p/f.png"})
             with scripted(answer(200, pair)) as queue:
@@ -220,7 +221,7 @@ class TestTheConnection:
         self, face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         netrc = tmp_path / "netrc"
-        netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+        netrc.write_text("machine 127.0.0.1 login other password else\n")
         netrc.chmod(0o600)
         monkeypatch.setenv("NETRC", str(netrc))
         with scripted(answer(200, RECORD)) as server:

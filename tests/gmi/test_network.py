@@ -1,9 +1,10 @@
-"""Proxies and certificates of the environment, honored by both clients alike."""
+"""Both clients use the proxies and certificates of the environment."""
 
 from __future__ import annotations
 
 import json
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,12 +13,13 @@ import trustme
 from kling_airflow.errors import NotAccepted
 from kling_airflow.gmi import network
 from kling_airflow.simulator import Simulator
-
-from .clients import AsyncFace, SyncFace
-from .proxy import proxy
-from .scripted import Scripted, answer, scripted
+from tests.gmi.clients import AsyncFace, SyncFace
+from tests.gmi.proxy import proxy
+from tests.gmi.scripted import Scripted, answer, scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 RECORD = json.dumps({"request_id": "a", "status": "queued"})
@@ -85,7 +87,7 @@ def test_a_folder_of_certificates_makes_a_context(tmp_path: Path, monkeypatch: p
     assert network.ssl_context().verify_mode is ssl.CERT_REQUIRED
 
 
-def test_without_a_word_the_certificates_are_certifis() -> None:
+def test_without_a_variable_the_certificates_are_those_of_certifi() -> None:
     import certifi
 
     assert network.ca_bundle() == certifi.where()
@@ -97,15 +99,13 @@ def _frame() -> bytes:
     return (files("kling_airflow.demo") / "frames" / "rocket.jpg").read_bytes()
 
 
-def _tls(authority: trustme.CA):
+def _tls(authority: trustme.CA) -> AbstractContextManager[Scripted]:
     """Serve the record over TLS."""
-    from contextlib import contextmanager
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
 
     @contextmanager
-    def serve():
+    def serve() -> Iterator[Scripted]:
         import http.server
         import threading
 
@@ -118,7 +118,7 @@ def _tls(authority: trustme.CA):
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -1,3 +1,5 @@
+"""The calls of a connection: base URL, key, ids, and what is sent where."""
+
 from __future__ import annotations
 
 import pytest
@@ -17,7 +19,7 @@ from kling_airflow.gmi.protocol import DEFAULT_BASE_URL, QUEUE_ROOT, Protocol
         (f" http://127.0.0.1:8080{QUEUE_ROOT}/ ", "http://127.0.0.1:8080"),
     ],
 )
-def test_the_base_url_is_taken_as_people_write_it(given: str | None, base: str) -> None:
+def test_the_base_url_is_normalized(given: str | None, base: str) -> None:
     protocol = Protocol("key", given)
     assert protocol.base_url == base
     assert protocol.check().url == f"{base}{QUEUE_ROOT}/requests"
@@ -26,20 +28,20 @@ def test_the_base_url_is_taken_as_people_write_it(given: str | None, base: str) 
 @pytest.mark.parametrize(
     "given", ["console.gmicloud.ai", "ftp://queue.example", "https://", "https://h/?x=1", "https://u:p@h"]
 )
-def test_what_is_no_base_url_is_refused(given: str) -> None:
+def test_an_unusable_base_url_is_refused(given: str) -> None:
     with pytest.raises(InvalidArgument, match="base URL") as caught:
         Protocol("key", given)
     assert "u:p" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["", "   ", None, "two words", "line\nbreak", "schlüssel"])
-def test_a_key_that_can_be_none_is_refused_without_being_shown(key: str | None) -> None:
+def test_an_unusable_key_is_refused_and_not_shown(key: str | None) -> None:
     with pytest.raises(Unauthorized) as caught:
         Protocol(key)  # type: ignore[arg-type]
     assert not key or not key.strip() or key not in str(caught.value)
 
 
-def test_the_key_stands_in_no_repr() -> None:
+def test_the_key_is_in_no_repr() -> None:
     protocol = Protocol("secret-key", None, "org-7")
     assert "secret-key" not in repr(protocol)
     assert "secret-key" not in repr(protocol.check())
@@ -51,11 +53,11 @@ def test_a_request_id_is_needed(request_id: object) -> None:
         Protocol("key").get(request_id)  # type: ignore[arg-type]
 
 
-def test_a_request_id_can_not_leave_its_place_in_the_path() -> None:
+def test_a_request_id_is_quoted_in_the_path() -> None:
     assert Protocol("key").get("../models?x").url.endswith("/requests/..%2Fmodels%3Fx")
 
 
-def test_a_submission_has_time_and_is_of_the_kind_that_spends() -> None:
+def test_a_submission_has_180_seconds_and_its_own_kind() -> None:
     call = Protocol("key").submit("m", {"prompt": "p"})
     assert call.kind is CallKind.SUBMIT
     assert call.timeouts == SUBMIT_TIMEOUTS
@@ -64,6 +66,6 @@ def test_a_submission_has_time_and_is_of_the_kind_that_spends() -> None:
 
 
 @pytest.mark.parametrize("file_type", ["gif", "", "PNG"])
-def test_an_upload_is_of_a_type_that_can_be_signed(file_type: str) -> None:
+def test_an_unknown_file_type_is_refused(file_type: str) -> None:
     with pytest.raises(InvalidArgument, match="file_type"):
         Protocol("key").upload_url(file_type)

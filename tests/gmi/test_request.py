@@ -1,3 +1,5 @@
+"""How records and pages of the list are read, however odd they are."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -38,7 +40,7 @@ def read(**fields: Any) -> Request:
 
 
 @pytest.mark.parametrize("text", ["SUCCESS", "Success", " success "])
-def test_statuses_compare_without_regard_to_case(text: str) -> None:
+def test_a_status_is_read_in_any_case(text: str) -> None:
     assert read(status=text).status is Status.SUCCESS
 
 
@@ -64,7 +66,7 @@ def test_an_unknown_status_is_pending(text: object) -> None:
         (None, None),
     ],
 )
-def test_the_clip_is_read_by_name_never_by_looks(outcome: Any, url: str | None) -> None:
+def test_the_clip_is_read_by_the_names_of_the_fields(outcome: Any, url: str | None) -> None:
     request = read(outcome=outcome, payload={"image": "https://frames/rocket.jpg"})
     assert request.outcome.video_url == url
 
@@ -83,11 +85,11 @@ def test_the_clip_is_read_by_name_never_by_looks(outcome: Any, url: str | None) 
         ({"outcome": {}}, None),
     ],
 )
-def test_the_reason_is_looked_for_in_the_contracts_order(fields: dict[str, Any], reason: str | None) -> None:
+def test_the_reason_is_read_in_the_order_of_the_contract(fields: dict[str, Any], reason: str | None) -> None:
     assert read(status="failed", **fields).outcome.error == reason
 
 
-def test_the_clip_says_what_was_asked_and_what_it_costs() -> None:
+def test_the_clip_has_what_was_asked_and_the_price() -> None:
     request = read(
         model="kling-v3-image-to-video",
         status="success",
@@ -125,14 +127,14 @@ def test_the_clip_says_what_was_asked_and_what_it_costs() -> None:
         (10**400, None),
     ],
 )
-def test_an_echoed_duration_without_measure_is_unknown(told: object, seconds: int | None) -> None:
-    """One that raised would end every wait of its connection."""
+def test_an_unusable_duration_in_the_echo_is_unknown(told: object, seconds: int | None) -> None:
+    """An exception would end every wait of the connection."""
     request = read(model="kling-v3-image-to-video", payload={"duration": told, "sound": "off"})
     assert request.duration == seconds
     assert (request.clip().to_json()["cost_usd"] is None) == (seconds is None)
 
 
-def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
+def test_with_an_empty_echo_the_clip_does_not_say_what_was_asked() -> None:
     clip = read(status="success", model="kling-v3-image-to-video", payload={}).clip().to_json()
     assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (None, None, None)
 
@@ -152,7 +154,7 @@ def test_an_empty_echo_leaves_what_was_asked_unknown() -> None:
         (1_700_000_000_000_000, None),
     ],
 )
-def test_a_time_that_is_none_is_not_told(told: object, seconds: int | None) -> None:
+def test_an_unusable_time_is_unknown(told: object, seconds: int | None) -> None:
     request = read(status="success", created_at=told, updated_at=told)
     assert (request.created_at, request.updated_at) == (seconds, seconds)
     assert (request.clip().to_json()["finished_at"] is None) == (seconds is None)
@@ -170,7 +172,7 @@ def test_a_time_that_is_none_is_not_told(told: object, seconds: int | None) -> N
         },
     )
 )
-def test_whatever_the_queue_answers_is_read_without_a_crash(data: dict[str, Any]) -> None:
+def test_any_record_is_read_without_an_exception(data: dict[str, Any]) -> None:
     request = Request.read(data)
     assert (request is not None) == (
         isinstance(data.get("request_id"), str) and bool(data["request_id"].strip())
@@ -190,12 +192,12 @@ def test_a_reason_nested_without_end_is_none() -> None:
 
 
 @given(JSON)
-def test_what_is_no_record_is_none(data: Any) -> None:
+def test_any_other_value_is_not_a_record(data: Any) -> None:
     if not isinstance(data, dict):
         assert Request.read(data) is None
 
 
-def test_a_page_is_read_as_far_as_it_is_asked_for() -> None:
+def test_only_the_wanted_rows_of_a_page_are_read() -> None:
     rows = [
         {"request_id": "a", "status": "queued", "created_at": 5, "updated_at": 9},
         {"request_id": " b ", "status": "success", "created_at": 7},
@@ -211,9 +213,9 @@ def test_a_page_is_read_as_far_as_it_is_asked_for() -> None:
     ]
     assert (whole.rows, whole.unread) == (5, {})
 
-    sparing = Page.read({"requests": rows}, served_at=10.0, only={"b"})
-    assert [request.request_id for request in sparing.requests] == ["b"]
-    assert (sparing.rows, sparing.unread) == (5, {"a": 9, "c": 0})
+    partial = Page.read({"requests": rows}, served_at=10.0, only={"b"})
+    assert [request.request_id for request in partial.requests] == ["b"]
+    assert (partial.rows, partial.unread) == (5, {"a": 9, "c": 0})
 
 
 @pytest.mark.parametrize(
@@ -228,5 +230,5 @@ def test_a_page_is_read_as_far_as_it_is_asked_for() -> None:
         (Page((), rows=99), 99, False),
     ],
 )
-def test_a_page_knows_whether_older_ones_follow(page: Page, offset: int, more: bool) -> None:
+def test_a_page_says_whether_older_requests_follow(page: Page, offset: int, more: bool) -> None:
     assert page.continues(offset, 100) is more

@@ -88,7 +88,7 @@ def ceiling(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> float:
     connect(monkeypatch, "http://queue.example", **extra)
 
     async def read() -> float:
-        return (await GMICloudHook().get_poller()).pace.ceiling
+        return (await GMICloudHook().get_poller()).rate_limiter.max_rate
 
     return asyncio.run(read())
 

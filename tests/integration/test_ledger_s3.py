@@ -295,7 +295,7 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
 
     for name in ("_key_response", "_bucket_response"):
         monkeypatch.setattr(S3Response, name, counted(name))
-    folder_module._proven.clear()  # as in the next process
+    folder_module.PROVEN.clear()  # as in the next process
     it = ledger(root)
     it.read(PRINT, 1)
     assert calls == ["PUT object", "HEAD object", "GET object", "GET LIST", "GET LIST"]

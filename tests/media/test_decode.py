@@ -9,9 +9,8 @@ from PIL import Image, ImageCms
 
 from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
-from kling_airflow.media.frame_check import MAX_PIXELS
-
-from .pictures import (
+from kling_airflow.media.limits import MAX_PIXELS
+from tests.media.pictures import (
     BLUE,
     GREEN,
     HUBBLE,
@@ -27,7 +26,7 @@ from .pictures import (
 )
 
 
-def rgb(data: bytes, background=(0, 0, 0)) -> Image.Image:
+def rgb(data: bytes, background: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
     return to_srgb(load_upright(open_picture(data, max_pixels=MAX_PIXELS)), background)
 
 
@@ -45,7 +44,7 @@ TURNS = {
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(kind, orientation):
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = open_picture(
@@ -61,7 +60,7 @@ def test_exif_orientation_is_applied(kind, orientation):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_a_broken_exif_block_does_not_refuse_the_picture():
+def test_a_broken_exif_block_does_not_refuse_the_picture() -> None:
     data = encoded(quarters(400, 300), "JPEG", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff\x01")
     assert rgb(data).size == (400, 300)
 
@@ -70,20 +69,20 @@ def test_a_broken_exif_block_does_not_refuse_the_picture():
     ("mode", "kind"),
     [("1", "PNG"), ("L", "PNG"), ("P", "PNG"), ("RGB", "BMP"), ("RGB", "WEBP"), ("P", "GIF")],
 )
-def test_common_modes_become_rgb(mode, kind):
+def test_common_modes_become_rgb(mode: str, kind: str) -> None:
     made = rgb(encoded(quarters(400, 300).convert(mode), kind))
     assert (made.mode, made.size) == ("RGB", (400, 300))
     assert near(corners(made)[3], WHITE, 20)
 
 
-def test_cmyk_becomes_rgb():
+def test_cmyk_becomes_rgb() -> None:
     made = rgb(encoded(quarters(400, 300).convert("CMYK"), "JPEG", quality=95))
     assert made.mode == "RGB"
     assert all(near(at, want, 30) for at, want in zip(corners(made), (RED, GREEN, BLUE, WHITE), strict=True))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparent_parts_show_the_background(mode):
+def test_transparent_parts_show_the_background(mode: str) -> None:
     image = quarters(400, 300).convert("RGBA")
     image.paste((0, 0, 0, 0), (0, 0, 200, 150))
     if mode == "P":
@@ -93,12 +92,12 @@ def test_transparent_parts_show_the_background(mode):
     assert near(corners(made)[3], WHITE, 12)
 
 
-def test_half_transparency_is_blended():
+def test_half_transparency_is_blended() -> None:
     made = rgb(encoded(Image.new("RGBA", (400, 300), (255, 255, 255, 128)), "PNG"), background=(0, 0, 0))
     assert near(made.getpixel((5, 5)), (128, 128, 128), 2)
 
 
-def test_a_transparent_color_key_is_honored():
+def test_a_transparent_color_key_is_honored() -> None:
     made = rgb(encoded(quarters(400, 300), "PNG", transparency=RED), background=(1, 2, 3))
     assert made.getpixel((5, 5)) == (1, 2, 3)
 
@@ -122,32 +121,32 @@ def ramp(mode: str, high: float, low: float = 0.0) -> Image.Image:
         ("F", 5000.0, "TIFF"),
     ],
 )
-def test_deep_grays_are_scaled_not_clipped(mode, high, kind):
+def test_deep_grays_are_scaled_not_clipped(mode: str, high: float, kind: str) -> None:
     made = rgb(encoded(ramp(mode, high), kind))
     values = [made.getpixel((x, 9))[0] for x in (0, 64, 128, 191, 255)]
     assert values == pytest.approx([0, 64, 128, 191, 255], abs=1)
 
 
-def test_a_dark_16_bit_picture_stays_dark():
+def test_a_dark_16_bit_picture_stays_dark() -> None:
     made = rgb(encoded(ramp("I;16", 6553), "PNG"))
     assert made.getpixel((255, 9)) == pytest.approx((25, 25, 25), abs=1)
 
 
-def test_negative_floats_are_stretched():
+def test_negative_floats_are_stretched() -> None:
     made = rgb(encoded(ramp("F", 100.0, -100.0), "TIFF"))
     assert [made.getpixel((x, 9))[0] for x in (0, 128, 255)] == pytest.approx([0, 128, 255], abs=1)
 
 
-def test_a_flat_float_picture_is_black_not_a_crash():
+def test_a_flat_float_picture_is_black_not_a_crash() -> None:
     assert rgb(encoded(Image.new("F", (300, 300), 7000.0), "TIFF")).getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_pixels_that_are_not_numbers_are_refused():
+def test_pixels_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(InvalidFrame, match="not numbers"):
         rgb(encoded(Image.new("F", (300, 300), float("inf")), "TIFF"))
 
 
-def test_of_an_animation_the_first_image_is_taken():
+def test_of_an_animation_the_first_image_is_taken() -> None:
     later = [Image.new("RGB", (400, 300), BLUE) for _ in range(3)]
     for kind in ("GIF", "WEBP", "PNG"):
         data = encoded(
@@ -156,24 +155,24 @@ def test_of_an_animation_the_first_image_is_taken():
         assert near(rgb(data).getpixel((200, 150)), RED, 12), kind
 
 
-def test_a_color_profile_is_applied():
+def test_a_color_profile_is_applied() -> None:
     data = encoded(Image.new("RGB", (400, 300), (200, 0, 0)), "PNG", icc_profile=swapped_profile())
     red, green, blue = rgb(data).getpixel((5, 5))
     assert green > 150 > 60 > max(red, blue)
 
 
-def test_a_profile_is_applied_below_transparency():
+def test_a_profile_is_applied_below_transparency() -> None:
     data = encoded(Image.new("RGBA", (400, 300), (200, 0, 0, 255)), "PNG", icc_profile=swapped_profile())
     red, green, _ = rgb(data).getpixel((5, 5))
     assert green > 150 > 60 > red
 
 
-def test_an_srgb_profile_changes_nothing():
+def test_an_srgb_profile_changes_nothing() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert rgb(encoded(quarters(400, 300), "PNG", icc_profile=profile)).getpixel((5, 5)) == RED
 
 
-def test_a_profile_survives_turning_and_conversion():
+def test_a_profile_survives_turning_and_conversion() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = Image.new("RGB", (400, 300), (200, 0, 0)).quantize(4)
@@ -183,18 +182,18 @@ def test_a_profile_survives_turning_and_conversion():
 
 
 @pytest.mark.parametrize("profile", [b"no profile at all", b"\x00" * 600])
-def test_a_broken_profile_is_ignored_and_said(profile, caplog):
+def test_a_broken_profile_is_ignored_and_said(profile: bytes, caplog: pytest.LogCaptureFixture) -> None:
     assert rgb(encoded(quarters(400, 300), "PNG", icc_profile=profile)).getpixel((5, 5)) == RED
     assert "color profile can't be used" in caplog.text
 
 
-def test_a_profile_of_another_color_space_is_ignored_and_said(caplog):
+def test_a_profile_of_another_color_space_is_ignored_and_said(caplog: pytest.LogCaptureFixture) -> None:
     data = encoded(Image.new("L", (400, 300), 99), "PNG", icc_profile=swapped_profile())
     assert rgb(data).getpixel((5, 5)) == (99, 99, 99)
     assert "color profile can't be used" in caplog.text
 
 
-def test_lab_becomes_rgb():
+def test_lab_becomes_rgb() -> None:
     lab = ImageCms.profileToProfile(
         quarters(400, 300),
         ImageCms.createProfile("sRGB"),
@@ -205,13 +204,13 @@ def test_lab_becomes_rgb():
     assert all(near(at, want, 8) for at, want in zip(corners(made), (RED, GREEN, BLUE, WHITE), strict=True))
 
 
-def test_a_large_jpeg_is_decoded_smaller_where_less_is_needed():
+def test_a_large_jpeg_is_decoded_smaller_where_less_is_needed() -> None:
     data = encoded(noise(2400, 1600), "JPEG")
     assert load_upright(open_picture(data, max_pixels=MAX_PIXELS), scale=0.125).size == (600, 400)
     assert load_upright(open_picture(data, max_pixels=MAX_PIXELS), scale=0.4).size == (2400, 1600)
 
 
-def test_a_bomb_is_refused_before_it_is_decoded():
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     # 400 megapixels of one color: a file of half a megabyte.
     image = Image.new("1", (20_000, 20_000))
     data = encoded(image, "PNG")
@@ -219,7 +218,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
         open_picture(data, max_pixels=MAX_PIXELS)
 
 
-def test_the_pixel_limit_is_the_callers():
+def test_the_pixel_limit_is_the_callers() -> None:
     with pytest.raises(InvalidFrame, match=r"400 x 300 px, 120,000 pixels; the limit is 119,999"):
         open_picture(encoded(quarters(400, 300)), max_pixels=119_999)
     assert open_picture(encoded(quarters(400, 300)), max_pixels=120_000).size == (400, 300)
@@ -235,17 +234,17 @@ def test_the_pixel_limit_is_the_callers():
     ],
     ids=["empty", "html", "postscript", "three bytes of JPEG"],
 )
-def test_what_is_no_picture_is_refused(data):
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidFrame, match="not a picture that can be read"):
         open_picture(data, max_pixels=MAX_PIXELS)
 
 
-def test_a_file_cut_short_is_refused():
+def test_a_file_cut_short_is_refused() -> None:
     with pytest.raises(InvalidFrame, match="can't be decoded"):
         rgb(HUBBLE.read_bytes()[:200_000])
 
 
-def test_the_photograph_keeps_its_look():
+def test_the_photograph_keeps_its_look() -> None:
     made, plain = rgb(HUBBLE.read_bytes()), Image.open(io.BytesIO(HUBBLE.read_bytes())).convert("RGB")
     assert made.size == plain.size == (1000, 872)
     a, b = made.resize((8, 8)), plain.resize((8, 8))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
-from kling_airflow.media.frame import FrameOptions, check_frame, prepare_frame
+from kling_airflow.media import FrameOptions, check_frame, prepare_frame
 from kling_airflow.media.geometry import ASPECT_RATIOS, FITS
-
-from .pictures import (
+from tests.media.pictures import (
     BLUE,
     GREEN,
     HUBBLE,
@@ -43,8 +44,8 @@ MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16")
     st.sampled_from(["jpeg", "png"]),
 )
 def test_every_mode_size_shape_and_fit_gives_a_frame_that_the_queue_takes(
-    mode, width, height, aspect_ratio, fit, background, kind
-):
+    mode: str, width: int, height: int, aspect_ratio: str, fit: str, background: str, kind: str
+) -> None:
     image = (
         Image.new("I;16", (width, height), 30_000)
         if mode == "I;16"
@@ -66,12 +67,12 @@ def test_every_mode_size_shape_and_fit_gives_a_frame_that_the_queue_takes(
 
 @pytest.mark.parametrize("photo", [ROCKET, HUBBLE])
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
-def test_the_same_photograph_gives_the_same_bytes(photo, kind):
+def test_the_same_photograph_gives_the_same_bytes(photo: Path, kind: str) -> None:
     options = FrameOptions(format=kind, fit="contain", background="blur")
     assert prepare_frame(photo.read_bytes(), options) == prepare_frame(photo.read_bytes(), options)
 
 
-def test_cover_keeps_what_gravity_says():
+def test_cover_keeps_what_gravity_says() -> None:
     tall = encoded(quarters(1000, 2000))
     top = opened(prepare_frame(tall, FrameOptions(gravity="top", format="png")).data)
     bottom = opened(prepare_frame(tall, FrameOptions(gravity="bottom", format="png")).data)
@@ -79,7 +80,7 @@ def test_cover_keeps_what_gravity_says():
     assert corners(bottom) == [BLUE, WHITE, BLUE, WHITE]
 
 
-def test_contain_pads_with_the_color():
+def test_contain_pads_with_the_color() -> None:
     made = opened(
         prepare_frame(
             encoded(quarters(900, 900)), FrameOptions(fit="contain", background="#0a141e", format="png")
@@ -95,7 +96,7 @@ def test_contain_pads_with_the_color():
     ]
 
 
-def test_contain_with_blur_fills_the_edges_from_the_picture():
+def test_contain_with_blur_fills_the_edges_from_the_picture() -> None:
     made = opened(
         prepare_frame(
             encoded(quarters(900, 900)), FrameOptions(fit="contain", background="blur", format="png")
@@ -109,7 +110,7 @@ def test_contain_with_blur_fills_the_edges_from_the_picture():
     assert made.getpixel((300, 20)) == RED
 
 
-def test_stretch_shows_everything():
+def test_stretch_shows_everything() -> None:
     made = opened(
         prepare_frame(encoded(quarters(1400, 1400)), FrameOptions(fit="stretch", format="png")).data
     )
@@ -117,7 +118,7 @@ def test_stretch_shows_everything():
     assert corners(made) == [RED, GREEN, BLUE, WHITE]
 
 
-def test_a_sideways_photograph_is_cut_upright():
+def test_a_sideways_photograph_is_cut_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(quarters(3000, 2000), "JPEG", exif=exif.tobytes(), quality=95)
@@ -126,7 +127,7 @@ def test_a_sideways_photograph_is_cut_upright():
     assert all(near(at, want, 20) for at, want in zip(corners(made), (BLUE, RED, WHITE, GREEN), strict=True))
 
 
-def test_a_draft_decoded_jpeg_looks_like_the_whole_one():
+def test_a_draft_decoded_jpeg_looks_like_the_whole_one() -> None:
     photo = opened(HUBBLE.read_bytes()).resize((6000, 4000))
     data = encoded(photo, "JPEG", quality=95)
     made = opened(prepare_frame(data, FrameOptions(format="png")).data)
@@ -135,7 +136,7 @@ def test_a_draft_decoded_jpeg_looks_like_the_whole_one():
     assert max(difference) < 2
 
 
-def test_metadata_is_left_behind():
+def test_metadata_is_left_behind() -> None:
     exif = Image.Exif()
     exif[0x010E] = "taken at home"
     data = encoded(quarters(1600, 900), "JPEG", exif=exif.tobytes(), comment=b"private")
@@ -146,7 +147,7 @@ def test_metadata_is_left_behind():
         assert not opened(frame.data).getexif()
 
 
-def test_jpeg_quality_is_lowered_to_fit(caplog):
+def test_jpeg_quality_is_lowered_to_fit(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     data = encoded(noise(1280, 720))
     free = prepare_frame(data, FrameOptions(quality=95))
@@ -158,13 +159,13 @@ def test_jpeg_quality_is_lowered_to_fit(caplog):
     assert capped.info.bytes > prepare_frame(data, FrameOptions(quality=40)).info.bytes * 1.2
 
 
-def test_the_queues_own_limit_holds_for_the_worst_picture():
+def test_the_queues_own_limit_holds_for_the_worst_picture() -> None:
     frame = prepare_frame(encoded(noise(3840, 2160), "BMP"), FrameOptions(quality=100, short_side=2160))
     assert frame.info.bytes <= 10_000_000
     assert (frame.info.width, frame.info.height) == (3840, 2160)
 
 
-def test_what_cannot_be_made_to_fit_says_what_would_help():
+def test_what_cannot_be_made_to_fit_says_what_would_help() -> None:
     data = encoded(noise(1280, 720))
     with pytest.raises(InvalidFrame, match=r"even at JPEG quality 40; the limit is 20,000.*short_side"):
         prepare_frame(data, FrameOptions(max_frame_bytes=20_000))
@@ -172,7 +173,7 @@ def test_what_cannot_be_made_to_fit_says_what_would_help():
         prepare_frame(data, FrameOptions(max_frame_bytes=20_000, format="png"))
 
 
-def test_quality_is_felt():
+def test_quality_is_felt() -> None:
     low, high = (prepare_frame(ROCKET.read_bytes(), FrameOptions(quality=q)).info.bytes for q in (50, 95))
     assert low * 2 < high
 
@@ -180,21 +181,21 @@ def test_quality_is_felt():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "webp"}, "format is 'webp'; it must be one of jpeg, png"),
-        ({"quality": 39}, "quality is 39; it must be from 40 to 100"),
-        ({"quality": 101}, "quality is 101"),
-        ({"background": "blurr"}, "background is 'blurr'; it must be 'blur' or a color"),
-        ({"fit": "fill"}, "fit is 'fill'"),
-        ({"max_frame_bytes": 10_000_001}, "max_frame_bytes is 10000001"),
-        ({"max_pixels": 0}, "max_pixels is 0"),
+        ({"format": "webp"}, "`format` is 'webp'; it must be one of jpeg, png"),
+        ({"quality": 39}, "`quality` is 39; it must be from 40 to 100"),
+        ({"quality": 101}, "`quality` is 101"),
+        ({"background": "blurr"}, "`background` is 'blurr'; it must be 'blur' or a color"),
+        ({"fit": "fill"}, "`fit` is 'fill'"),
+        ({"max_frame_bytes": 10_000_001}, "`max_frame_bytes` is 10000001"),
+        ({"max_pixels": 0}, "`max_pixels` is 0"),
     ],
 )
-def test_options_are_checked_before_anything_is_read(options, message):
+def test_options_are_checked_before_anything_is_read(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         FrameOptions(**options)
 
 
-def test_a_color_profile_reaches_the_frame():
+def test_a_color_profile_reaches_the_frame() -> None:
     data = encoded(Image.new("RGB", (1600, 900), (200, 0, 0)), "PNG", icc_profile=swapped_profile())
     red, green, _ = opened(prepare_frame(data, FrameOptions(format="png")).data).getpixel((5, 5))
     assert green > 150 > 60 > red

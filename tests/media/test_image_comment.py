@@ -12,15 +12,14 @@ from PIL import Image
 from kling_airflow.errors import InvalidArgument, InvalidFrame
 from kling_airflow.media.frame_check import check_frame
 from kling_airflow.media.image_comment import with_comment
-
-from .pictures import HUBBLE, ROCKET, encoded, opened, quarters
+from tests.media.pictures import HUBBLE, ROCKET, encoded, opened, quarters
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=200)
 PNG, JPEG = encoded(quarters(400, 300)), HUBBLE.read_bytes()
 
 
 @given(printable)
-def test_the_comment_can_be_read_and_the_pixels_are_the_same(comment):
+def test_the_comment_can_be_read_and_the_pixels_are_the_same(comment: str) -> None:
     png = opened(with_comment(PNG, comment))
     assert png.info["Comment"] == comment
     assert png.tobytes() == opened(PNG).tobytes()
@@ -29,7 +28,7 @@ def test_the_comment_can_be_read_and_the_pixels_are_the_same(comment):
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, ROCKET.read_bytes(), encoded(quarters(400, 300), "JPEG")])
-def test_everything_else_stays(data):
+def test_everything_else_stays(data: bytes) -> None:
     made = with_comment(data, "nonce-1")
     before, after = opened(data), opened(made)
     assert before.tobytes() == after.tobytes()
@@ -39,19 +38,19 @@ def test_everything_else_stays(data):
     assert len(made) - len(data) <= len("nonce-1") + 20
 
 
-def test_the_comment_follows_the_application_segments():
+def test_the_comment_follows_the_application_segments() -> None:
     made = with_comment(JPEG, "nonce-1")
     assert made[:4] == JPEG[:4]
     assert made.index(b"\xff\xfe\x00\x09nonce-1") > made.index(b"ICC_PROFILE")
 
 
 @pytest.mark.parametrize("comment", ["", "x" * 201, "naïve", "two\nlines"])
-def test_only_short_printable_ascii(comment):
+def test_only_short_printable_ascii(comment: str) -> None:
     with pytest.raises(InvalidArgument, match=r"1 to 200, printable ASCII"):
         with_comment(PNG, comment)
 
 
-def test_only_jpeg_and_png():
+def test_only_jpeg_and_png() -> None:
     with pytest.raises(InvalidFrame, match="JPEG or PNG"):
         with_comment(encoded(quarters(400, 300), "WEBP"), "nonce")
     with pytest.raises(InvalidFrame, match="cut short"):

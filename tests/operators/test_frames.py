@@ -5,34 +5,35 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
 from kling_airflow.exceptions import InvalidArgument, InvalidFrame
 from kling_airflow.operators.frames import PrepareFrameOperator
+from tests.dag_runs import run_dag
 from tests.media.file_server import FileServer, status
 from tests.media.pictures import BLUE, HUBBLE, ROCKET, encoded, opened, quarters
-
-from ..dag_runs import run_dag
-from ..s3 import S3
+from tests.s3 import S3
 
 CONNECTIONS = {"source_conn_id": S3.conn_id, "destination_conn_id": S3.conn_id}
 
 
 @pytest.fixture
-def bucket(s3):
+def bucket(s3: S3) -> str:
     name = s3.bucket()
     s3.put(name, "rocket.jpg", ROCKET.read_bytes())
     s3.put(name, "hubble.jpg", HUBBLE.read_bytes())
     return name
 
 
-def prepare(**options):
+def prepare(**options: Any) -> dict[str, Any]:
     return PrepareFrameOperator(task_id="prepare", **(CONNECTIONS | options)).execute({})
 
 
-def test_from_store_to_store(s3, bucket):
+def test_from_store_to_store(s3: S3, bucket: str) -> None:
     made = prepare(source=f"s3://{bucket}/hubble.jpg", destination=f"s3://{bucket}/frames/start.jpg")
     data = s3.get(bucket, "frames/start.jpg")
     assert made == {
@@ -47,12 +48,12 @@ def test_from_store_to_store(s3, bucket):
     assert s3.client.head_object(Bucket=bucket, Key="frames/start.jpg")["ContentType"] == "image/jpeg"
 
 
-def test_a_retry_makes_the_same_bytes(bucket):
+def test_a_retry_makes_the_same_bytes(bucket: str) -> None:
     options = {"source": f"s3://{bucket}/rocket.jpg", "destination": f"s3://{bucket}/start.png"}
     assert prepare(**options) == prepare(**options)
 
 
-def test_from_the_web_to_the_disk(tmp_path):
+def test_from_the_web_to_the_disk(tmp_path: Path) -> None:
     with FileServer(encoded(quarters(2000, 1500))).running() as server:
         made = prepare(source=server.url, destination=(tmp_path / "new" / "x.png").as_uri())
     assert (made["format"], made["width"], made["height"]) == ("png", 1280, 720)
@@ -71,12 +72,14 @@ def test_from_the_web_to_the_disk(tmp_path):
         ("x.png", "", "png"),
     ],
 )
-def test_the_format_is_what_was_asked_for_or_what_the_name_says(bucket, name, asked, made):
+def test_the_format_is_what_was_asked_for_or_what_the_name_says(
+    bucket: str, name: str, asked: str | None, made: str
+) -> None:
     result = prepare(source=f"s3://{bucket}/rocket.jpg", destination=f"s3://{bucket}/{name}", format=asked)
     assert result["format"] == made
 
 
-def test_every_option_arrives(bucket, s3):
+def test_every_option_arrives(bucket: str, s3: S3) -> None:
     s3.put(bucket, "square.png", encoded(quarters(1600, 1600)))
     made = prepare(
         source=f"s3://{bucket}/square.png",
@@ -107,21 +110,23 @@ def test_every_option_arrives(bucket, s3):
         ({"max_bytes": 1000}, InvalidArgument, r"source is s3://.*more than 1,000 bytes \(max_bytes\)"),
         ({"max_bytes": "many"}, InvalidArgument, r"`max_bytes` is 'many'; it must be a number"),
         ({"max_pixels": 1000}, InvalidFrame, r"640 x 427 px, 273,280 pixels; the limit is 1,000"),
-        ({"background": "blurr"}, InvalidArgument, r"background is 'blurr'"),
+        ({"background": "blurr"}, InvalidArgument, r"`background` is 'blurr'"),
         ({"quality": 4.5}, InvalidArgument, r"`quality` is 4\.5; it must be a whole number"),
-        ({"quality": 101}, InvalidArgument, r"quality is 101; it must be from 40 to 100"),
-        ({"format": "webp"}, InvalidArgument, r"format is 'webp'; it must be one of jpeg, png"),
+        ({"quality": 101}, InvalidArgument, r"`quality` is 101; it must be from 40 to 100"),
+        ({"format": "webp"}, InvalidArgument, r"`format` is 'webp'; it must be one of jpeg, png"),
         ({"source_conn_id": "nowhere"}, InvalidArgument, r"source: the connection `nowhere` is not defined"),
         ({"destination_conn_id": "nowhere"}, InvalidArgument, r"destination: the connection `nowhere`"),
     ],
 )
-def test_what_no_retry_can_help_fails_for_good(bucket, options, error, message):
+def test_what_no_retry_can_help_fails_for_good(
+    bucket: str, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message) as caught:
         prepare(source=f"s3://{bucket}/rocket.jpg", destination=f"s3://{bucket}/x.jpg", **options)
     assert isinstance(caught.value, AirflowFailException)
 
 
-def test_sources_that_are_no_picture_or_not_there(s3, bucket):
+def test_sources_that_are_no_picture_or_not_there(s3: S3, bucket: str) -> None:
     s3.put(bucket, "page.jpg", b"<html>Not found</html>")
     with pytest.raises(InvalidFrame, match="not a picture that can be read"):
         prepare(source=f"s3://{bucket}/page.jpg", destination=f"s3://{bucket}/x.jpg")
@@ -132,7 +137,7 @@ def test_sources_that_are_no_picture_or_not_there(s3, bucket):
     assert "x.jpg" not in s3.keys(bucket)
 
 
-def test_a_download_that_may_work_later_may_be_retried(tmp_path):
+def test_a_download_that_may_work_later_may_be_retried(tmp_path: Path) -> None:
     with FileServer(b"").running() as server:
         server.faults = [status(404)]
         with pytest.raises(AirflowException, match="answered 404") as caught:
@@ -141,7 +146,9 @@ def test_a_download_that_may_work_later_may_be_retried(tmp_path):
     assert "secret" not in str(caught.value)
 
 
-def test_a_signed_source_is_not_in_the_log(s3, tmp_path, capsys, caplog):
+def test_a_signed_source_is_not_in_the_log(
+    s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     with FileServer(ROCKET.read_bytes()).running() as server:
         prepare(source=server.url + "?sig=secret", destination=f"{tmp_path.as_uri()}/x.jpg")
@@ -158,20 +165,20 @@ def test_a_signed_source_is_not_in_the_log(s3, tmp_path, capsys, caplog):
         ({"source": "s3://bucket/"}, "source is 's3://bucket/': the file name is missing"),
         ({"source": ""}, "source is ''"),
         ({"destination": "s3://bucket"}, "destination is 's3://bucket/': the file name is missing"),
-        ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or format"),
-        ({"aspect_ratio": "4:3"}, "aspect_ratio is '4:3'"),
-        ({"fit": "crop"}, "fit is 'crop'"),
-        ({"gravity": "north"}, "gravity is 'north'"),
-        ({"short_side": 100}, "short_side is 100; it must be from 432 to 2160"),
+        ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or `format`"),
+        ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
+        ({"fit": "crop"}, "`fit` is 'crop'"),
+        ({"gravity": "north"}, "`gravity` is 'north'"),
+        ({"short_side": 100}, "`short_side` is 100; it must be from 432 to 2160"),
     ],
 )
-def test_literals_are_checked_when_the_dag_is_parsed(options, message):
+def test_literals_are_checked_when_the_dag_is_parsed(options: dict[str, Any], message: str) -> None:
     good = {"source": "s3://bucket/a.jpg", "destination": "s3://bucket/b.jpg"}
     with pytest.raises(InvalidArgument, match=message):
         PrepareFrameOperator(task_id="prepare", **(good | options))
 
 
-def test_templates_and_xcoms_are_checked_when_they_are_known():
+def test_templates_and_xcoms_are_checked_when_they_are_known() -> None:
     with DAG("templates", schedule=None):
         first = PrepareFrameOperator(
             task_id="first",
@@ -186,7 +193,7 @@ def test_templates_and_xcoms_are_checked_when_they_are_known():
         )
     first.aspect_ratio, first.fit, first.short_side, first.source = "16:9", "cover", "720", "s3://b/a.jpg"
     first.destination = "s3"
-    with pytest.raises(InvalidArgument, match="destination is 's3'"):
+    with pytest.raises(InvalidArgument, match="`destination` is 's3'"):
         first.execute({})
 
 
@@ -228,7 +235,7 @@ with DAG("frames_mapped", schedule=None, params={{"size": 432}}):
 """
 
 
-def test_it_maps_and_its_result_feeds_another(dags_folder, s3, bucket):
+def test_it_maps_and_its_result_feeds_another(dags_folder: Path, s3: S3, bucket: str) -> None:
     run = run_dag(dags_folder, "frames_mapped", MAPPED.format(bucket=bucket, conn=S3.conn_id))
     assert run.states == {"many[0]": "success", "many[1]": "success", "one": "success", "two": "success"}
     first, second = run.result("many[0]"), run.result("many[1]")
@@ -239,7 +246,7 @@ def test_it_maps_and_its_result_feeds_another(dags_folder, s3, bucket):
     assert run.result("two")["uri"] == f"s3://{bucket}/two.png"
 
 
-def test_lineage(s3, bucket):
+def test_lineage(s3: S3, bucket: str) -> None:
     operator = PrepareFrameOperator(
         task_id="prepare",
         source=f"s3://{S3.conn_id}@{bucket}/rocket.jpg",
@@ -253,7 +260,7 @@ def test_lineage(s3, bucket):
     assert [(at.namespace, at.name) for at in found.outputs] == [(f"s3://{bucket}", "frames/x.jpg")]
 
 
-def test_a_dag_with_these_operators_is_parsed_without_image_libraries():
+def test_a_dag_with_these_operators_is_parsed_without_image_libraries() -> None:
     code = (
         "import sys\n"
         "import kling_airflow.transfers.clip_to_storage\n"

@@ -35,7 +35,7 @@ def running() -> Iterator[Simulator]:
 def simulator(running: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     running.reset()
     connect(monkeypatch, running.base_url, running.api_key)
-    monkeypatch.setattr("kling_airflow.submission.submit._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("kling_airflow.submission.submit.FIRST_BACKOFF", 0.01)
     return running
 
 
@@ -227,7 +227,7 @@ class TestOnce:
     def test_an_id_that_can_not_be_written_down_is_in_the_error(
         self, simulator: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kling_airflow.submission.ledger_access.WRITE_PATIENCE", 0.0)
+        monkeypatch.setattr("kling_airflow.submission.ledger_access.STORE_ID_TIMEOUT", 0.0)
         store = _ForgetsIds()
         with pytest.raises(exceptions.UnresolvedSubmission) as caught:
             operator(rocket).execute(context(store))

@@ -1,3 +1,5 @@
+"""Where a wait is over: every kind of look, at every moment."""
+
 from __future__ import annotations
 
 import json
@@ -21,7 +23,7 @@ from kling_airflow.errors import (
     WrongService,
 )
 from kling_airflow.gmi.request import Request
-from kling_airflow.polling.decision import NOT_FOUND_GRACE, Wait, from_event, is_passing, to_event
+from kling_airflow.polling.decision import NOT_FOUND_GRACE, Wait, from_event, is_temporary, to_event
 
 START = 1_000_000.0
 WAIT = Wait("a", started_at=START, deadline=START + 3600, unreachable_after=600)
@@ -36,8 +38,8 @@ def request(status: str, **fields: Any) -> Request:
 def decide(
     seen: Request | GMIError, after: float = 10, last: float | None = None
 ) -> Request | GMIError | None:
-    last_answer_at = None if last is None else START + last
-    return WAIT.decide(seen, now=START + after, last_answer_at=last_answer_at)
+    last_response_at = None if last is None else START + last
+    return WAIT.decide(seen, now=START + after, last_response_at=last_response_at)
 
 
 DONE = request("success", outcome={"video_url": "https://m/a.mp4"})
@@ -72,7 +74,7 @@ def test_a_success_without_a_clip_is_an_error_of_its_own_that_was_paid_for() -> 
         (None, False),
     ],
 )
-def test_a_failure_says_whether_the_same_may_succeed_later(reason: str | None, retryable: bool) -> None:
+def test_a_failure_says_whether_it_is_temporary(reason: str | None, retryable: bool) -> None:
     end = decide(request("failed", outcome={"error": reason}))
     assert isinstance(end, GenerationFailed)
     assert end.retryable is retryable
@@ -84,7 +86,7 @@ def test_a_cancelled_request_ends_the_wait() -> None:
     assert isinstance(decide(request("cancelled")), GenerationCancelled)
 
 
-def test_at_the_deadline_the_request_is_left_alive() -> None:
+def test_at_the_deadline_the_request_stays_alive() -> None:
     assert decide(request("queued"), after=3599) is None
     end = decide(request("queued"), after=3600)
     assert isinstance(end, GenerationTimeout)
@@ -99,7 +101,7 @@ def test_a_wrong_connection_ends_the_wait_at_once(error: GMIError) -> None:
 
 
 @pytest.mark.parametrize("error", [Unreachable("502"), WrongService("html"), errors.Rejected("400")])
-def test_everything_else_is_waited_out(error: GMIError) -> None:
+def test_every_other_error_ends_the_wait_only_after_a_time(error: GMIError) -> None:
     assert decide(error, after=599) is None
     assert decide(error, after=2000, last=1500) is None
 
@@ -117,7 +119,7 @@ def test_an_unknown_id_is_pending_just_after_the_submission() -> None:
     assert decide(NotFound("404"), after=NOT_FOUND_GRACE - 1) is None
     assert isinstance(decide(NotFound("404"), after=NOT_FOUND_GRACE), NotFound)
     late = Wait("a", started_at=START, deadline=START + 3600, submitted_at=START - NOT_FOUND_GRACE)
-    assert isinstance(late.decide(NotFound("404"), now=START + 1, last_answer_at=None), NotFound)
+    assert isinstance(late.decide(NotFound("404"), now=START + 1, last_response_at=None), NotFound)
 
 
 @given(
@@ -148,7 +150,7 @@ ENDS: list[Request | GMIError] = [
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
-def test_an_end_survives_the_way_through_the_database(end: Request | GMIError) -> None:
+def test_an_event_is_the_same_after_the_database(end: Request | GMIError) -> None:
     event = json.loads(json.dumps(to_event(end)))
     if isinstance(end, Request):
         assert from_event(event) == end.clip().to_json()
@@ -160,16 +162,16 @@ def test_an_end_survives_the_way_through_the_database(end: Request | GMIError) -
     assert getattr(caught.value, "retryable", None) == getattr(end, "retryable", None)
 
 
-def test_the_echo_never_travels() -> None:
+def test_the_echo_is_not_in_the_event() -> None:
     done = request("success", outcome={"video_url": "https://m/a.mp4"}, payload={"image": "QUJD" * 1000})
     assert len(json.dumps(to_event(done))) < 1000
 
 
 @pytest.mark.parametrize("event", [None, "done", {}, {"state": 7}, {"state": "done"}, {"state": "paused"}])
-def test_an_event_that_cannot_be_read_is_an_error_that_a_retry_mends(event: Any) -> None:
+def test_an_unreadable_event_is_an_error_after_which_a_retry_helps(event: Any) -> None:
     with pytest.raises(Unreachable):
         from_event(event)
 
 
-def test_content_failures_are_never_taken_for_passing_ones() -> None:
-    assert not is_passing("prompt violates the content policy")
+def test_a_content_failure_is_not_temporary() -> None:
+    assert not is_temporary("prompt violates the content policy")

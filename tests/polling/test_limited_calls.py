@@ -1,3 +1,5 @@
+"""The poller's calls over real HTTP: what each response means for the connection."""
+
 from __future__ import annotations
 
 import asyncio
@@ -12,39 +14,41 @@ from kling_airflow.polling import limited_calls
 from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.rate_limiter import RateLimiter
 from tests.gmi.scripted import Step, answer, reset, scripted, trickle
-from tests.polling.waiting import Counted
+from tests.polling.waiting import CountedMetrics
 
 RECORD = answer(200, '{"request_id": "a", "status": "queued"}', Date="Mon, 23 Nov 2026 05:00:00 GMT")
 
 
-def run(call: str, *steps: Step, pace: RateLimiter | None = None) -> tuple[object, LimitedCalls, Counted]:
-    """Make one call; return what came of it."""
+def run(
+    call: str, *steps: Step, min_call_seconds: float = 10.0
+) -> tuple[object, LimitedCalls, CountedMetrics]:
+    """Make one call; return its result or its error."""
 
     async def make(url: str) -> tuple[object, LimitedCalls]:
         async with AsyncGMIClient("key", url) as client:
-            calls = LimitedCalls(client, pace or RateLimiter(1000), meter)
-            arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "refuses_the_key": ()}[call]
+            calls = LimitedCalls(client, RateLimiter(1000), metrics, min_call_seconds=min_call_seconds)
+            arguments = {"get": ("a", 0.1), "list_page": ("m", 0, 0.1), "key_is_refused": ()}[call]
             try:
                 return await getattr(calls, call)(*arguments), calls
             except Exception as error:
                 return error, calls
 
-    meter = Counted()
+    metrics = CountedMetrics()
     with scripted(*steps) as server:
         got, calls = asyncio.run(make(server.url))
-    return got, calls, meter
+    return got, calls, metrics
 
 
-def test_a_record_comes_with_the_queues_clock() -> None:
-    got, calls, meter = run("get", RECORD)
+def test_a_record_comes_with_the_time_by_the_queues_clock() -> None:
+    got, calls, metrics = run("get", RECORD)
     assert isinstance(got, tuple)
     assert (got[0].request_id, got[1]) == ("a", 1795410000.0)
-    assert calls.last_answer_at == pytest.approx(time.time(), abs=5)
-    assert meter.calls == {("id", "ok"): 1}
+    assert calls.last_response_at == pytest.approx(time.time(), abs=5)
+    assert metrics.calls == {("id", "ok"): 1}
 
 
 @pytest.mark.parametrize(
-    ("step", "kind", "outcome", "failing", "answered"),
+    ("step", "kind", "outcome", "failing", "has_responded"),
     [
         (answer(404, "{}"), NotFound, "not_found", False, True),
         (answer(401, "{}"), Unauthorized, "unauthorized", False, False),
@@ -54,35 +58,34 @@ def test_a_record_comes_with_the_queues_clock() -> None:
         (reset, Unreachable, "failed", True, False),
     ],
 )
-def test_what_each_answer_means_for_the_connection(
-    step: Step, kind: type[Exception], outcome: str, failing: bool, answered: bool
+def test_each_response_is_counted_and_told_to_the_rate_limiter(
+    step: Step, kind: type[Exception], outcome: str, failing: bool, has_responded: bool
 ) -> None:
-    got, calls, meter = run("get", step)
+    got, calls, metrics = run("get", step)
     assert isinstance(got, kind)
-    assert meter.calls == {("id", outcome): 1}
-    assert calls.pace.failing is failing
-    assert (calls.last_answer_at is not None) is answered
+    assert metrics.calls == {("id", outcome): 1}
+    assert calls.rate_limiter.failing is failing
+    assert (calls.last_response_at is not None) is has_responded
 
 
-def test_a_page_is_read_up_to_a_size_and_beyond_it_is_not_the_connections_fault(
+def test_a_page_over_the_size_limit_is_no_failure_of_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limited_calls, "LIST_MAX_BYTES", 10_000)
     page = json.dumps({"requests": [{"request_id": "a", "payload": {"image": "x" * 20_000}}]})
-    got, calls, meter = run("list_page", answer(200, page))
+    got, calls, metrics = run("list_page", answer(200, page))
     assert isinstance(got, ResponseTooLarge)
-    assert meter.calls == {("list", "too_large"): 1}
-    assert not calls.pace.failing
+    assert metrics.calls == {("list", "too_large"): 1}
+    assert not calls.rate_limiter.failing
 
     got, *_ = run("get", answer(200, '{"request_id": "a", "payload": {"image": "' + "x" * 20_000 + '"}}'))
-    assert isinstance(got, tuple), "a record by id may be large"
+    assert isinstance(got, tuple), "the size limit of a record by id is larger"
 
 
-def test_a_call_that_hangs_holds_up_its_round_only_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limited_calls, "_SHORTEST", 0.5)
+def test_a_call_without_a_whole_response_is_given_up_in_time() -> None:
     for call in ("get", "list_page"):
         began = time.monotonic()
-        got, *_ = run(call, trickle)
+        got, *_ = run(call, trickle, min_call_seconds=0.5)
         assert isinstance(got, Unreachable)
         assert 0.4 < time.monotonic() - began < 5
 
@@ -98,27 +101,27 @@ def test_a_call_that_hangs_holds_up_its_round_only_for_a_time(monkeypatch: pytes
     ],
 )
 def test_the_key_is_refused_only_by_401_and_403(step: Step, refused: bool) -> None:
-    got, _, meter = run("refuses_the_key", step)
+    got, _, metrics = run("key_is_refused", step)
     assert got is refused
-    assert {kind for kind, _ in meter.calls} == {"check"}
+    assert {kind for kind, _ in metrics.calls} == {"check"}
 
 
 def test_retry_after_pauses_and_is_counted() -> None:
-    _, calls, meter = run("get", answer(503, "{}", Retry_After="7"))
-    assert meter.pauses == [(7.0, True)]
-    assert calls.pace.failing
+    _, calls, metrics = run("get", answer(503, "{}", Retry_After="7"))
+    assert metrics.pauses == [(7.0, True)]
+    assert calls.rate_limiter.failing
 
 
-async def test_a_call_that_waited_for_its_turn_heeds_a_pause_that_began_meanwhile() -> None:
+async def test_a_call_that_waits_for_its_turn_also_waits_for_a_pause_that_began_later() -> None:
     loop = asyncio.get_running_loop()
-    pace = RateLimiter(2.0)
+    rate_limiter = RateLimiter(2.0)
     with scripted(RECORD) as server:
         async with AsyncGMIClient("key", server.url) as client:
-            calls = LimitedCalls(client, pace, Counted())
+            calls = LimitedCalls(client, rate_limiter, CountedMetrics())
             await calls.get("a", 1.0)
             waiting = asyncio.create_task(calls.get("a", 1.0))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)  # the task starts, and waits for its turn
             now = loop.time()
-            pace.failed(now, asked_at=now, retry_after=1.5)
+            rate_limiter.record_failure(now, asked_at=now, retry_after=1.5)
             await waiting
             assert loop.time() >= now + 1.5

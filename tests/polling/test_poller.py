@@ -1,4 +1,4 @@
-"""How a poller lives: who ends, who doesn't, and what it leaves behind. Over real HTTP."""
+"""A poller with many waiters, over real HTTP: which waits end, and what the poller leaves behind."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.request import Request
-from kling_airflow.polling import poller as poller_module
-from kling_airflow.polling.poller import poller_of
+from kling_airflow.polling.poller import POLLERS_BY_LOOP, Poller, poller_of
 from kling_airflow.polling.round import Round
 from kling_airflow.simulator import Account, Simulator
 from tests.gmi.scripted import answer, reset, scripted
-from tests.polling.waiting import MODEL, Counted, eventually, polling, submit, until_end, wait_of
+from tests.polling.waiting import MODEL, CountedMetrics, eventually, polling, submit, until_end, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +34,6 @@ QUEUED = answer(200, json.dumps({"request_id": "a", "status": "queued"}))
 DONE = answer(
     200, json.dumps({"request_id": "a", "status": "success", "outcome": {"video_url": "https://m/a.mp4"}})
 )
-EVER = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +52,13 @@ def sim(slow_simulator: Simulator) -> Simulator:
 
 
 def finish(sim: Simulator, *ids: str) -> None:
+    """Let requests fail at once."""
     for one in ids:
         sim.faults.add("failed", request_id=one, reason="as ordered", after=0.0)
 
 
-async def test_a_cancelled_waiter_cancels_nobody_else(sim: Simulator) -> None:
-    """Cancelled in the middle of a call that is shared, with the words of a user's action."""
+async def test_cancelling_one_waiter_cancels_no_other(sim: Simulator) -> None:
+    """The cancel comes during a shared call, with the message of a user's action."""
     ids = submit(sim, 8)
     sim.faults.add("late-answer", call="GET /requests", seconds=0.5, times=1)
     async with polling(sim.base_url, "one") as poller:
@@ -69,13 +68,13 @@ async def test_a_cancelled_waiter_cancels_nobody_else(sim: Simulator) -> None:
             task.cancel("user-action")
         gone = await asyncio.gather(*tasks[:4], return_exceptions=True)
         assert all(isinstance(end, asyncio.CancelledError) for end in gone)
-        assert len(poller._schedule) == 4
+        assert len(poller.schedule) == 4
         finish(sim, *ids)
         ends = await asyncio.gather(*tasks[4:])
     assert all("as ordered" in str(end) for end in ends)
 
 
-async def test_two_waiters_of_one_request_share_its_looks_and_not_their_fate(sim: Simulator) -> None:
+async def test_two_waiters_of_one_request_share_its_looks_and_end_separately(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     async with polling(sim.base_url, "one") as poller:
         first = asyncio.create_task(until_end(poller, wait_of(one), interval=0.2))
@@ -84,12 +83,12 @@ async def test_two_waiters_of_one_request_share_its_looks_and_not_their_fate(sim
         assert isinstance(await third, GenerationTimeout)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        assert len(poller._schedule) == 1
+        assert len(poller.schedule) == 1
         finish(sim, one)
         assert "as ordered" in str(await second)
 
 
-async def test_a_crash_reaches_each_waiter_as_an_exception_of_its_own(
+async def test_a_crash_raises_a_separate_exception_in_each_waiter(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = submit(sim, 3)
@@ -115,50 +114,50 @@ async def test_a_crash_reaches_each_waiter_as_an_exception_of_its_own(
         assert "as ordered" in str(await task)
 
 
-async def test_a_poll_task_that_somebody_cancels_leaves_nobody_waiting(sim: Simulator) -> None:
+async def test_a_cancelled_poll_task_ends_each_wait(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     async with polling(sim.base_url, "one") as poller:
         task = asyncio.create_task(until_end(poller, wait_of(one)))
-        await eventually(lambda: poller._task is not None)
-        assert poller._task is not None
-        poller._task.cancel()
+        await eventually(lambda: poller.task is not None)
+        assert poller.task is not None
+        poller.task.cancel()
         with pytest.raises(PollerCrashed):
             await task
 
 
-async def test_its_log_lines_reach_no_tasks_log(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+async def test_its_log_lines_are_not_in_a_tasks_log(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     """Airflow routes log lines by a context variable that a trigger's task has set."""
-    whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
-    heard: list[str] = []
+    whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="no task")
+    records: list[str] = []
 
-    class Hear(logging.Handler):
+    class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            heard.append(whose.get())
+            records.append(whose.get())
 
     ids = submit(sim, 8)
     sim.faults.add("http-error", status=405, call="GET /requests", times=100)
-    logger, handler = logging.getLogger("kling_airflow.polling"), Hear()
+    logger, handler = logging.getLogger("kling_airflow.polling"), Recorder()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         async with polling(sim.base_url, "one") as poller:
             whose.set("a task")
             tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.2)) for one in ids]
-            await eventually(lambda: bool(heard))
+            await eventually(lambda: bool(records))
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
-    assert set(heard) == {"nobody"}
+    assert set(records) == {"no task"}
 
 
-async def test_no_task_and_no_socket_is_left_over(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller_module, "LINGER", 0.2)
+async def test_after_the_last_waiter_no_task_and_no_socket_is_left(sim: Simulator) -> None:
     ids = submit(sim, 20)
     before = asyncio.all_tasks()
-    poller = poller_of(AsyncGMIClient("one", sim.base_url), ceiling=1000)
+    client = AsyncGMIClient("one", sim.base_url)
+    poller = Poller(client, max_calls_per_second=1000, idle_seconds=0.2)
     tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.2)) for one in ids]
     await asyncio.sleep(0.5)
     assert len(asyncio.all_tasks() - before) <= len(ids) + 1 + 8, "each waiter, one poll, its calls"
@@ -167,28 +166,23 @@ async def test_no_task_and_no_socket_is_left_over(sim: Simulator, monkeypatch: p
     finish(sim, *ids)
     await asyncio.gather(*tasks, return_exceptions=True)
     await eventually(lambda: poller.closed and asyncio.all_tasks() == before)
-    assert poller._client._kept is None
-    assert poller._watches == {}
-    assert len(poller._schedule) == 0
-    assert poller_of(AsyncGMIClient("one", sim.base_url)) is not poller
+    assert client.closed
+    assert len(poller.schedule) == 0
 
 
-async def test_who_comes_while_it_lingers_is_served_by_the_same(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(poller_module, "LINGER", EVER)
+async def test_a_waiter_that_comes_while_the_poller_is_idle_uses_the_same_poller(sim: Simulator) -> None:
     first, second = submit(sim, 2)
     finish(sim, first, second)
     async with polling(sim.base_url, "one") as poller:
         await until_end(poller, wait_of(first), interval=0.1)
-        task = poller._task
+        task = poller.task
         await until_end(poller, wait_of(second), interval=0.1)
-        assert poller._task is task
+        assert poller.task is task
 
 
 async def test_one_poller_for_a_base_url_an_organization_and_a_key() -> None:
-    def of(*arguments: Any, ceiling: float = 50.0) -> Any:
-        return poller_of(AsyncGMIClient(*arguments), ceiling=ceiling)
+    def of(*arguments: Any, max_calls_per_second: float = 50.0) -> Any:
+        return poller_of(AsyncGMIClient(*arguments), max_calls_per_second=max_calls_per_second)
 
     mine = of("key", "http://a")
     assert of("key", "http://a/") is mine
@@ -201,24 +195,24 @@ async def test_one_poller_for_a_base_url_an_organization_and_a_key() -> None:
         )
         == 4
     )
-    of("key", "http://a", ceiling=5.0)
-    assert mine.pace.ceiling == 5
-    assert "key" not in repr(list(poller_module._pollers[asyncio.get_running_loop()]))
+    of("key", "http://a", max_calls_per_second=5.0)
+    assert mine.rate_limiter.max_rate == 5
+    assert "key" not in repr(list(POLLERS_BY_LOOP[asyncio.get_running_loop()]))
 
 
-def test_a_loop_that_is_gone_is_forgotten() -> None:
+def test_a_closed_loop_keeps_no_poller() -> None:
     async def wait() -> None:
         with scripted(DONE) as server:
             await until_end(poller_of(AsyncGMIClient("key", server.url)), wait_of("a"), interval=0.1)
 
     gc.collect()
-    before = len(poller_module._pollers)
+    before = len(POLLERS_BY_LOOP)
     asyncio.run(wait())
     gc.collect()
-    assert len(poller_module._pollers) <= before
+    assert len(POLLERS_BY_LOOP) <= before
 
 
-async def test_a_key_that_is_refused_ends_every_wait_with_two_calls(sim: Simulator) -> None:
+async def test_a_refused_key_ends_every_wait_with_a_few_calls(sim: Simulator) -> None:
     ids = submit(sim, 20)
     async with polling(sim.base_url, "wrong") as poller:
         ends = await asyncio.gather(*(until_end(poller, wait_of(one), interval=0.2) for one in ids))
@@ -230,7 +224,7 @@ async def test_a_key_that_is_refused_ends_every_wait_with_two_calls(sim: Simulat
     assert calls["GET /requests"] <= 2, "the list, and one question whether it is the key"
 
 
-async def test_one_request_that_is_refused_ends_alone(sim: Simulator) -> None:
+async def test_a_refused_request_ends_no_other_wait(sim: Simulator) -> None:
     mine, other = submit(sim, 2)
     sim.faults.add("http-error", status=403, call="GET /requests/{id}", request_id=other)
     async with polling(sim.base_url, "one") as poller:
@@ -244,22 +238,22 @@ async def test_one_request_that_is_refused_ends_alone(sim: Simulator) -> None:
 async def test_429_slows_the_whole_connection(sim: Simulator) -> None:
     ids = submit(sim, 3)
     sim.faults.add("rate-limited", call="GET /requests/{id}", retry_after=2, times=1)
-    meter = Counted()
-    async with polling(sim.base_url, "one", meter) as poller:
+    metrics = CountedMetrics()
+    async with polling(sim.base_url, "one", metrics) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.1)) for one in ids]
-        await eventually(lambda: bool(meter.pauses))
+        await eventually(lambda: bool(metrics.pauses))
         made = sum(sim.calls().values())
         await asyncio.sleep(1.0)
         assert sum(sim.calls().values()) <= made + 2, "those that were under way"
         finish(sim, *ids)
         await asyncio.gather(*tasks)
-    assert meter.pauses[0] == (2.0, True)
-    assert meter.calls["id", "limited"] == 1
+    assert metrics.pauses[0] == (2.0, True)
+    assert metrics.calls["id", "limited"] == 1
 
 
-async def test_the_ceiling_is_kept(sim: Simulator) -> None:
+async def test_the_rate_limit_is_kept(sim: Simulator) -> None:
     ids = submit(sim, 4)
-    async with polling(sim.base_url, "one", ceiling=5.0) as poller:
+    async with polling(sim.base_url, "one", max_calls_per_second=5.0) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.05)) for one in ids]
         await asyncio.sleep(2.0)
         made = sim.calls()["GET /requests/{id}"]
@@ -269,7 +263,7 @@ async def test_the_ceiling_is_kept(sim: Simulator) -> None:
     assert 4 <= made <= 13
 
 
-async def test_an_outage_is_found_out_by_a_few_calls_and_waited_out(sim: Simulator) -> None:
+async def test_an_outage_costs_a_few_calls_and_ends_no_wait(sim: Simulator) -> None:
     ids = submit(sim, 100)
     fault = sim.faults.add("bad-gateway", call="GET /requests/{id}", times=100_000)
     other = sim.faults.add("bad-gateway", call="GET /requests", times=100_000)
@@ -285,7 +279,7 @@ async def test_an_outage_is_found_out_by_a_few_calls_and_waited_out(sim: Simulat
     assert all("as ordered" in str(end) for end in ends)
 
 
-async def test_silence_is_given_up_on_after_a_time_and_by_everyone(sim: Simulator) -> None:
+async def test_a_long_outage_ends_every_wait_after_unreachable_after(sim: Simulator) -> None:
     ids = submit(sim, 30)
     sim.faults.add("bad-gateway", call="GET /requests/{id}", times=100_000)
     sim.faults.add("bad-gateway", call="GET /requests", times=100_000)
@@ -302,7 +296,7 @@ async def test_silence_is_given_up_on_after_a_time_and_by_everyone(sim: Simulato
     assert sim.calls()["GET /requests/{id}"] < 40
 
 
-async def test_one_request_that_always_fails_holds_up_nobody(sim: Simulator) -> None:
+async def test_one_request_that_always_fails_delays_no_other(sim: Simulator) -> None:
     bad, *good = submit(sim, 4)
     sim.faults.add("http-error", status=500, call="GET /requests/{id}", request_id=bad)
     async with polling(sim.base_url, "one") as poller:
@@ -318,7 +312,7 @@ async def test_one_request_that_always_fails_holds_up_nobody(sim: Simulator) -> 
         await asyncio.gather(stuck, return_exceptions=True)
 
 
-async def test_the_deadline_is_kept_and_looked_at_once_more() -> None:
+async def test_the_last_look_is_at_the_deadline() -> None:
     with scripted(QUEUED, DONE) as server:
         async with polling(server.url) as poller:
             end = await until_end(poller, wait_of("a", seconds=1.0), interval=30)
@@ -328,8 +322,10 @@ async def test_the_deadline_is_kept_and_looked_at_once_more() -> None:
 @pytest.mark.parametrize(
     "step", [QUEUED, reset, answer(429, Retry_After="600")], ids=["queued", "reset", "429"]
 )
-async def test_after_the_deadline_and_a_grace_it_is_over(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.polling.waiter.GRACE", 0.5)
+async def test_the_wait_ends_after_the_deadline_and_a_grace(
+    step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kling_airflow.polling.waiter.DEADLINE_GRACE", 0.5)
     with scripted(step) as server:
         async with polling(server.url) as poller:
             began = time.time()
@@ -349,39 +345,39 @@ async def test_an_unknown_id_is_pending_at_first() -> None:
             assert isinstance(await until_end(poller, old, interval=0.05), NotFound)
 
 
-async def test_what_it_counts(sim: Simulator) -> None:
+async def test_the_metrics_of_a_wait(sim: Simulator) -> None:
     ids = submit(sim, 8)
-    meter = Counted()
-    async with polling(sim.base_url, "one", meter) as poller:
+    metrics = CountedMetrics()
+    async with polling(sim.base_url, "one", metrics) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.3)) for one in ids]
-        await eventually(lambda: 8 in meter.in_flights)
+        await eventually(lambda: 8 in metrics.in_flights)
         finish(sim, *ids)
         await asyncio.gather(*tasks)
-    assert meter.calls["list", "ok"] >= 1
-    assert len(meter.lags) == 8
-    assert max(meter.lags) < 10
-    assert meter.seconds == [], "nothing was generated"
+    assert metrics.calls["list", "ok"] >= 1
+    assert len(metrics.lags) == 8
+    assert max(metrics.lags) < 10
+    assert metrics.seconds == [], "nothing was generated"
 
 
-async def test_a_look_says_what_was_seen_and_when_the_next_is_due(sim: Simulator) -> None:
+async def test_a_waiter_knows_its_last_look_and_its_next(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     loop = asyncio.get_running_loop()
     async with polling(sim.base_url, "one") as poller:
-        with poller.watch(wait_of(one), model=MODEL, interval=5.0) as watch:
-            assert await watch.end(within=2.0) is None
-            assert isinstance(watch.seen, Request)
-            assert 0 < (watch.next_look_at or 0) - loop.time() <= 5
+        with poller.add_waiter(wait_of(one), model=MODEL, interval=5.0) as waiter:
+            assert await waiter.result(within=2.0) is None
+            assert isinstance(waiter.last_seen, Request)
+            assert 0 < (waiter.next_look_at or 0) - loop.time() <= 5
 
 
 async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(sim: Simulator) -> None:
-    """What was learned of the others orders the looks; it puts none of them off."""
+    """Durations of other clips set the order of looks; they delay no look."""
     (one,) = submit(sim, 1)
     async with polling(sim.base_url, "one") as poller:
         for _ in range(5):
-            poller._lately.note((MODEL, 5), 300.0, asyncio.get_running_loop().time())
+            poller.durations.record((MODEL, 5), 300.0, asyncio.get_running_loop().time())
         waiting = asyncio.create_task(until_end(poller, wait_of(one), interval=1.0))
-        tracked = poller._schedule.tracked
-        await eventually(lambda: one in tracked and tracked[one].ripe_at > 0)
+        tracked = poller.schedule.tracked
+        await eventually(lambda: one in tracked and tracked[one].likely_end_at > 0)
         finish(sim, one)
         async with asyncio.timeout(2.5):
             await waiting
@@ -390,9 +386,9 @@ async def test_a_clip_quicker_than_all_before_it_is_noticed_within_an_interval(s
 async def test_a_progress_line_comes_with_a_look(sim: Simulator) -> None:
     (one,) = submit(sim, 1)
     async with polling(sim.base_url, "one") as poller:
-        with poller.watch(wait_of(one), model=MODEL, interval=0.3) as watch:
+        with poller.add_waiter(wait_of(one), model=MODEL, interval=0.3) as waiter:
             for _ in range(2):
-                assert await watch.end(within=0.9) is None
-                assert watch.next_look_at is not None
-                told_after = 0.3 - (watch.next_look_at - asyncio.get_running_loop().time())
-                assert told_after < 0.15, "just after a look, not in the middle between two"
+                assert await waiter.result(within=0.9) is None
+                assert waiter.next_look_at is not None
+                told_after = 0.3 - (waiter.next_look_at - asyncio.get_running_loop().time())
+                assert told_after < 0.15, "just after a look, not between two"

@@ -1,8 +1,9 @@
-"""One round against a queue that is made up: what is asked, in which order, and what counts."""
+"""One round against a scripted queue: what is read, in which order, and which rows count as looks."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 
 from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.polling.durations import LONGEST_UNRIPE
-from kling_airflow.polling.list_scan import Habit
+from kling_airflow.polling.durations import MAX_LOW_PRIORITY
+from kling_airflow.polling.list_scan import ListUsage
 from kling_airflow.polling.rate_limiter import RateLimiter
-from kling_airflow.polling.round import CONCURRENCY, Round, is_whole
+from kling_airflow.polling.round import CONCURRENT_READS, Round, is_whole
 from kling_airflow.polling.schedule import Schedule
 
 NOW = 10_000
@@ -33,37 +34,37 @@ def record(name: str, status: str = "processing", updated: int = NOW, **fields: 
 
 @dataclass
 class Queue:
-    """A queue that answers as it is told to.
+    """A queue that responds as a test says.
 
-    :param by_id: what a read by id answers; a 404 for what is not in it.
-    :param listed: what the list shows, newest first, or how it fails.
-    :param takes: seconds that a read by id takes.
+    :param by_id: what a read by id returns; 404 for every other id.
+    :param listed: what the list shows, newest first, or its error.
+    :param read_seconds: how long a read by id read_seconds.
     """
 
     by_id: dict[str, Request | GMIError]
     listed: list[Request] | GMIError
-    pace: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
-    refuses: bool = False
-    takes: float = 0.0
-    asked: list[str] = field(default_factory=list)
+    rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
+    refuses_key: bool = False
+    read_seconds: float = 0.0
+    reads: list[str] = field(default_factory=list)
     pages: int = 0
     checks: int = 0
-    at_once: int = 0
-    most_at_once: int = 0
+    parallel: int = 0
+    max_parallel: int = 0
 
     async def get(self, request_id: str, interval: float) -> tuple[Request, float]:
-        self.asked.append(request_id)
-        self.at_once += 1
-        self.most_at_once = max(self.at_once, self.most_at_once)
-        await asyncio.sleep(self.takes)
-        self.at_once -= 1
+        self.reads.append(request_id)
+        self.parallel += 1
+        self.max_parallel = max(self.parallel, self.max_parallel)
+        await asyncio.sleep(self.read_seconds)
+        self.parallel -= 1
         found = self.by_id.get(request_id, NotFound("404"))
         if isinstance(found, GMIError):
             if isinstance(found, Unreachable):
                 now = asyncio.get_running_loop().time()
-                self.pace.failed(now, asked_at=now)
+                self.rate_limiter.record_failure(now, asked_at=now)
             raise found
-        self.pace.answered()
+        self.rate_limiter.record_response()
         return found, float(NOW)
 
     async def list_page(self, model: str, offset: int, interval: float, *, only: Container[str]) -> Page:
@@ -79,42 +80,42 @@ class Queue:
             unread={row.request_id: row.stamp for row in rows if row.request_id not in only},
         )
 
-    async def refuses_the_key(self) -> bool:
+    async def key_is_refused(self) -> bool:
         self.checks += 1
-        return self.refuses
+        return self.refuses_key
 
 
 @dataclass
-class Played:
+class RoundResult:
     seen: dict[str, Request | GMIError]
-    left: list[str]
+    without_look: list[str]
     round: Round
-    habit: Habit
+    usage: ListUsage
 
 
-def play(
-    queue: Queue, *, number: int = 1, habit: Habit | None = None, schedule: Schedule | None = None
-) -> Played:
-    """One round in which everything is due."""
+def run_round(
+    queue: Queue, *, number: int = 1, usage: ListUsage | None = None, schedule: Schedule | None = None
+) -> RoundResult:
+    """Run one round in which every request is due."""
     seen: dict[str, Request | GMIError] = {}
     made = schedule or Schedule()
     for name in {} if schedule else queue.by_id:
-        made.add(name, "m", 10.0, 0.0, until=1e9)
-    habits = {"m": Habit()}
+        made.add(name, "m", 10.0, 0.0, deadline=1e9)
+    list_usage = {"m": ListUsage()}
 
     async def run() -> tuple[Round, list[str]]:
         round_ = Round(
             queue,  # type: ignore[arg-type]
             made.tracked,
-            habits,
+            list_usage,
             lambda one, what, _: seen.__setitem__(one.request_id, what),
             number,
         )
-        left = await round_.run(made.tracked.values())
-        return round_, [one.request_id for one in left]
+        without_look = await round_.run(made.tracked.values())
+        return round_, [one.request_id for one in without_look]
 
-    round_, left = asyncio.run(run())
-    return Played(seen, left, round_, habits["m"])
+    round_, without_look = asyncio.run(run())
+    return RoundResult(seen, without_look, round_, list_usage["m"])
 
 
 def names(count: int) -> list[str]:
@@ -126,186 +127,188 @@ def queue_of(count: int = 20, **fields: Any) -> Queue:
     return Queue(**({"by_id": {row.request_id: row for row in rows}, "listed": rows} | fields))
 
 
-@pytest.mark.parametrize(("waiting", "read_next_time"), [(5, False), (20, False), (300, True)])
-def test_a_list_that_proves_nothing_is_tried_again_sooner_the_less_its_reading_weighs(
-    waiting: int, read_next_time: bool
+@pytest.mark.parametrize(("waiting", "is_read_next_time"), [(5, False), (20, False), (300, True)])
+def test_a_list_that_proves_nothing_is_tried_again_the_sooner_the_more_requests_wait(
+    waiting: int, is_read_next_time: bool
 ) -> None:
-    """Nothing has happened for a while: everyone is asked by id, until the list can prove itself again."""
+    """Nothing has changed for a while: until the list proves how recent it is, each request is read by id."""
     queue = queue_of(waiting, listed=[record(name, updated=NOW - 100) for name in names(waiting)])
-    played = play(queue)
-    assert len(queue.asked) == waiting
-    assert played.habit.worth_reading(waiting, time.monotonic() + 9) is read_next_time
-    assert played.habit.worth_reading(waiting, time.monotonic() + 61)
+    result = run_round(queue)
+    assert len(queue.reads) == waiting
+    assert result.usage.is_worth_reading(waiting, time.monotonic() + 9) is is_read_next_time
+    assert result.usage.is_worth_reading(waiting, time.monotonic() + 61)
 
 
-def young_and_old(queue: Queue, young: list[str], *, interval: float) -> Schedule:
-    """Return a schedule of all in the queue; the young were just asked, and are likely not over yet."""
+def schedule_of(queue: Queue, low_priority: list[str], *, interval: float) -> Schedule:
+    """Return a schedule of all requests in the queue, some of them with low priority for a minute."""
     schedule = Schedule()
     for name in queue.by_id:
-        one = schedule.add(name, "m", interval, 0.0, until=1e9)
-        if name in young:
-            one.looked_at, one.ripe_at = time.monotonic(), time.monotonic() + 60
+        one = schedule.add(name, "m", interval, 0.0, deadline=1e9)
+        if name in low_priority:
+            one.record_look(time.monotonic(), 0.0, deadline=math.inf, likely_end_in=60.0)
     return schedule
 
 
-def test_where_calls_are_scarce_the_young_stand_back_for_those_who_may_be_over() -> None:
-    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
-    young = names(590)
-    played = play(queue, schedule=young_and_old(queue, young, interval=0.1))
-    assert set(queue.asked[:10]) == set(names(600)) - set(young), "those who may be over come first"
-    assert played.left, "a round that takes longer than an interval leaves the young to the next one"
-    assert set(played.left) < set(young)
-    assert played.round.stopped_by is None
+def test_if_the_round_is_too_long_requests_that_may_have_ended_are_read_first() -> None:
+    queue = queue_of(600, listed=Unreachable("refused"), read_seconds=0.02)
+    low_priority = names(590)
+    result = run_round(queue, schedule=schedule_of(queue, low_priority, interval=0.1))
+    assert set(queue.reads[:10]) == set(names(600)) - set(low_priority), (
+        "requests that may have ended come first"
+    )
+    assert result.without_look, "the next round reads them"
+    assert set(result.without_look) < set(low_priority)
+    assert result.round.stopped_by is None
 
 
-def test_of_those_never_asked_by_id_the_oldest_comes_first() -> None:
-    """As when a list that served everyone is refused from one round to the next."""
+def test_of_requests_that_were_never_read_the_oldest_comes_first() -> None:
+    """This happens when the queue begins to refuse a list that it served before."""
     queue = queue_of(20, listed=Unreachable("refused"))
-    play(queue)
-    assert queue.asked == names(20)
+    run_round(queue)
+    assert queue.reads == names(20)
 
 
-def test_where_there_is_room_the_young_are_asked_too() -> None:
+def test_if_there_is_time_low_priority_requests_are_read_too() -> None:
     queue = queue_of(20, listed=Unreachable("refused"))
-    played = play(queue, schedule=young_and_old(queue, names(20), interval=10.0))
-    assert len(played.seen) == 20
-    assert played.left == []
+    result = run_round(queue, schedule=schedule_of(queue, names(20), interval=10.0))
+    assert len(result.seen) == 20
+    assert result.without_look == []
 
 
-def test_an_interval_of_nothing_stops_nobody() -> None:
+def test_an_interval_of_zero_does_not_end_the_round() -> None:
     queue = queue_of(20, listed=Unreachable("refused"))
-    schedule = young_and_old(queue, names(20), interval=10.0)
-    schedule.tracked["r0"].interval = 0.0
-    assert play(queue, schedule=schedule).left == []
+    schedule = schedule_of(queue, names(20), interval=10.0)
+    schedule.add("r0", "m", 0.0, 0.0, deadline=1e9)
+    assert run_round(queue, schedule=schedule).without_look == []
 
 
-def test_who_is_known_to_be_over_stands_back_for_nobody() -> None:
-    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
-    schedule = young_and_old(queue, names(600), interval=0.1)
-    schedule.tracked["r7"].over = True
-    played = play(queue, schedule=schedule)
-    assert queue.asked[0] == "r7"
-    assert played.left
+def test_a_request_that_the_list_shows_as_ended_is_read_first() -> None:
+    queue = queue_of(600, listed=Unreachable("refused"), read_seconds=0.02)
+    schedule = schedule_of(queue, names(600), interval=0.1)
+    schedule.tracked["r7"].record_ended_row(is_whole=False)
+    result = run_round(queue, schedule=schedule)
+    assert queue.reads[0] == "r7"
+    assert result.without_look
 
 
-def test_nobody_stands_back_for_long() -> None:
-    queue = queue_of(600, listed=Unreachable("refused"), takes=0.02)
-    schedule = young_and_old(queue, names(600), interval=0.01)
+def test_low_priority_ends_after_a_time() -> None:
+    queue = queue_of(600, listed=Unreachable("refused"), read_seconds=0.02)
+    schedule = schedule_of(queue, names(600), interval=0.01)
     for one in schedule.tracked.values():
-        one.looked_at -= LONGEST_UNRIPE
-    assert play(queue, schedule=schedule).left == []
+        one.record_look(one.last_look_at - MAX_LOW_PRIORITY, 0.0, deadline=math.inf, likely_end_in=1e6)
+    assert run_round(queue, schedule=schedule).without_look == []
 
 
-def test_one_page_stands_for_all_and_one_read_holds_it_against_the_truth() -> None:
+def test_one_page_is_a_look_at_every_request_and_one_read_checks_the_page() -> None:
     queue = queue_of(20)
-    played = play(queue)
-    assert set(played.seen) == set(names(20))
-    assert (queue.pages, len(queue.asked)) == (1, 1)
-    assert played.left == []
+    result = run_round(queue)
+    assert set(result.seen) == set(names(20))
+    assert (queue.pages, len(queue.reads)) == (1, 1)
+    assert result.without_look == []
 
 
-def test_a_list_that_hides_an_end_is_caught_and_left_alone() -> None:
+def test_a_list_that_shows_an_end_too_late_is_skipped() -> None:
     queue = queue_of(20)
     for name in names(20):
         queue.by_id[name] = record(name, "success", updated=NOW - 60, outcome=CLIP)
-    played = play(queue)
-    assert all(isinstance(seen, Request) and seen.status.terminal for seen in played.seen.values())
-    assert len(queue.asked) == 20, "whoever it showed as active is asked by id at once"
-    assert not played.habit.worth_reading(20, asyncio.new_event_loop().time() + 60)
+    result = run_round(queue)
+    assert all(isinstance(seen, Request) and seen.status.terminal for seen in result.seen.values())
+    assert len(queue.reads) == 20, "each request that it showed as active is read by id at once"
+    assert not result.usage.is_worth_reading(20, asyncio.new_event_loop().time() + 60)
 
 
-def test_an_end_that_came_after_the_list_was_read_is_no_lie() -> None:
+def test_an_end_after_the_list_was_read_proves_nothing_against_the_list() -> None:
     queue = queue_of(20)
     for name in names(20):
         queue.by_id[name] = record(name, "success", updated=NOW - 1, outcome=CLIP)
-    played = play(queue)
-    assert len(queue.asked) == 1
-    assert played.habit.left_until == 0
+    result = run_round(queue)
+    assert len(queue.reads) == 1
+    assert result.usage.skip_until == 0
 
 
-def test_the_truth_is_asked_of_another_each_time() -> None:
+def test_each_round_checks_another_row() -> None:
     queue, schedule = queue_of(6), Schedule()
     for name in queue.by_id:
-        schedule.add(name, "m", 10.0, 0.0, until=1e9)
+        schedule.add(name, "m", 10.0, 0.0, deadline=1e9)
     for number in range(6):
-        play(queue, number=number, schedule=schedule)
-    assert sorted(queue.asked) == names(6)
+        run_round(queue, number=number, schedule=schedule)
+    assert sorted(queue.reads) == names(6)
 
 
-def test_what_the_list_lacks_is_asked_by_id_in_the_same_round_and_not_looked_for_again_at_once() -> None:
+def test_a_request_that_the_list_lacks_is_read_by_id_in_the_same_round() -> None:
     queue, schedule = queue_of(20), Schedule()
     assert isinstance(queue.listed, list)
     queue.listed = queue.listed[:15]
     for name in queue.by_id:
-        schedule.add(name, "m", 10.0, 0.0, until=1e9)
-    played = play(queue, schedule=schedule)
-    assert set(played.seen) == set(names(20))
-    assert set(queue.asked) >= set(names(20)[15:])
-    assert {name for name, one in schedule.tracked.items() if one.list_from > 2} == set(names(20)[15:])
+        schedule.add(name, "m", 10.0, 0.0, deadline=1e9)
+    result = run_round(queue, schedule=schedule)
+    assert set(result.seen) == set(names(20))
+    assert set(queue.reads) >= set(names(20)[15:])
+    assert {name for name, one in schedule.tracked.items() if one.next_list_round > 2} == set(names(20)[15:])
 
 
 @pytest.mark.parametrize("error", [Unauthorized("403"), NotFound("404"), Unreachable("502")])
-def test_a_list_that_is_refused_is_done_without(error: GMIError) -> None:
+def test_if_the_list_is_refused_each_request_is_read_by_id(error: GMIError) -> None:
     queue = queue_of(20, listed=error)
-    played = play(queue)
-    assert sorted(queue.asked) == sorted(names(20))
-    assert set(played.seen) == set(names(20))
-    assert played.habit.left_until > 0
+    result = run_round(queue)
+    assert sorted(queue.reads) == sorted(names(20))
+    assert set(result.seen) == set(names(20))
+    assert result.usage.skip_until > 0
 
 
-def test_who_was_not_asked_for_longest_comes_first() -> None:
+def test_the_longest_unread_request_comes_first() -> None:
     queue, schedule = queue_of(3, listed=[]), Schedule()
-    for name, asked_at in {"r0": 3.0, "r1": 1.0, "r2": 2.0}.items():
-        schedule.add(name, "m", 10.0, 0.0, until=1e9).asked_at = asked_at
-    play(queue, schedule=schedule)
-    assert queue.asked == ["r1", "r2", "r0"]
+    for name, read_at in {"r0": 3.0, "r1": 1.0, "r2": 2.0}.items():
+        schedule.add(name, "m", 10.0, 0.0, deadline=1e9).start_read(read_at)
+    run_round(queue, schedule=schedule)
+    assert queue.reads == ["r1", "r2", "r0"]
 
 
-def test_reads_by_id_are_bounded() -> None:
+def test_the_number_of_parallel_reads_is_bounded() -> None:
     queue = queue_of(100, listed=[])
-    play(queue)
-    assert len(queue.asked) == 100
-    assert queue.most_at_once == CONCURRENCY
+    run_round(queue)
+    assert len(queue.reads) == 100
+    assert queue.max_parallel == CONCURRENT_READS
 
 
-def test_a_request_that_only_the_list_knows_is_believed_to_exist() -> None:
-    """Made in the web console (seen): 404 by id, but there."""
+def test_a_request_that_only_the_list_shows_exists() -> None:
+    """Requests of the web console answer 404 by id."""
     queue = queue_of(8)
     queue.by_id = {name: NotFound("404") for name in queue.by_id}
-    played = play(queue)
-    assert all(isinstance(seen, Request) for seen in played.seen.values())
+    result = run_round(queue)
+    assert all(isinstance(seen, Request) for seen in result.seen.values())
 
 
-def test_a_connection_that_failed_is_tried_with_one_call() -> None:
+def test_after_a_failure_one_call_tries_the_connection() -> None:
     queue = queue_of(100, listed=Unreachable("502"))
     queue.by_id = {name: Unreachable("502") for name in queue.by_id}
-    queue.pace.failed(0.0, asked_at=0.0)
-    played = play(queue)
-    assert len(queue.asked) == 1
-    assert isinstance(played.round.stopped_by, Unreachable)
-    assert len(played.left) == 99
+    queue.rate_limiter.record_failure(0.0, asked_at=0.0)
+    result = run_round(queue)
+    assert len(queue.reads) == 1
+    assert isinstance(result.round.stopped_by, Unreachable)
+    assert len(result.without_look) == 99
 
 
-def test_a_refused_key_is_checked_once_and_stops_the_round() -> None:
-    queue = queue_of(50, listed=[], refuses=True)
+def test_a_refused_key_stops_the_round() -> None:
+    queue = queue_of(50, listed=[], refuses_key=True)
     queue.by_id = {name: Unauthorized("401") for name in queue.by_id}
-    played = play(queue)
-    assert isinstance(played.round.stopped_by, Unauthorized)
-    assert len(queue.asked) <= CONCURRENCY
-    assert queue.checks <= CONCURRENCY
+    result = run_round(queue)
+    assert isinstance(result.round.stopped_by, Unauthorized)
+    assert len(queue.reads) <= CONCURRENT_READS
+    assert queue.checks <= CONCURRENT_READS
 
 
-def test_one_refused_request_stops_nothing() -> None:
+def test_one_refused_request_does_not_stop_the_round() -> None:
     queue = queue_of(50, listed=[])
     queue.by_id["r7"] = Unauthorized("403")
-    played = play(queue)
-    assert played.round.stopped_by is None
-    assert set(played.seen) == set(names(50))
+    result = run_round(queue)
+    assert result.round.stopped_by is None
+    assert set(result.seen) == set(names(50))
 
 
 @st.composite
 def queues(draw: st.DrawFn) -> Queue:
-    """Any truth, and a list that tells any part of it, late or wrongly, or fails."""
+    """Any records, and a list that shows any part of them, late or incomplete, or fails."""
     count = draw(st.integers(1, 40))
     truth: dict[str, Request | GMIError] = {}
     rows = []
@@ -329,20 +332,20 @@ def queues(draw: st.DrawFn) -> Queue:
 
 
 @given(queues())
-def test_nothing_that_is_due_is_ever_left_out_and_no_end_is_missed(queue: Queue) -> None:
-    played = play(queue)
-    assert played.left == []
-    assert set(played.seen) == set(queue.by_id)
+def test_each_due_request_is_looked_at_and_each_end_is_seen(queue: Queue) -> None:
+    result = run_round(queue)
+    assert result.without_look == []
+    assert set(result.seen) == set(queue.by_id)
     for name, truth in queue.by_id.items():
-        seen = played.seen[name]
+        seen = result.seen[name]
         assert isinstance(truth, Request)
         assert isinstance(seen, Request)
         assert seen.status == truth.status
         if truth.status.terminal:
             assert seen.outcome.video_url
             assert seen.duration == 5
-    assert len(queue.asked) <= len(queue.by_id) + 1
-    assert len(set(queue.asked)) == len(queue.asked), "nobody is asked twice in a round"
+    assert len(queue.reads) <= len(queue.by_id) + 1
+    assert len(set(queue.reads)) == len(queue.reads), "no request is read twice in a round"
 
 
 @pytest.mark.parametrize(
@@ -356,5 +359,5 @@ def test_nothing_that_is_due_is_ever_left_out_and_no_end_is_missed(queue: Queue)
         (record("a", "cancelled", payload={}), True),
     ],
 )
-def test_a_row_is_whole_when_it_says_how_and_what(row: Request, whole: bool) -> None:
+def test_a_row_is_whole_if_it_has_the_outcome_and_the_payload(row: Request, whole: bool) -> None:
     assert is_whole(row) is whole

@@ -1,4 +1,4 @@
-"""A queue with requests that end at known times, and a poller that waits for them."""
+"""Requests of a simulator, and a poller that waits for them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from kling_airflow.polling.poller import Poller, poller_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kling_airflow.errors import GMIError
+    from kling_airflow.errors import KlingError
     from kling_airflow.simulator import Simulator
 
 MODEL = "kling-v3-text-to-video"
 
 
-class Counted:
-    """A meter that remembers."""
+class CountedMetrics:
+    """Metrics that keep every figure."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -64,24 +64,29 @@ def wait_of(request_id: str, seconds: float = 60, **fields: Any) -> Wait:
 
 @asynccontextmanager
 async def polling(
-    base_url: str, key: str = "key", meter: Counted | None = None, ceiling: float = 1000.0
+    base_url: str,
+    key: str = "key",
+    metrics: CountedMetrics | None = None,
+    max_calls_per_second: float = 1000.0,
 ) -> AsyncIterator[Poller]:
-    """The running loop's poller; ended with everything it opened."""
-    poller = poller_of(AsyncGMIClient(key, base_url), ceiling=ceiling, meter=meter)
+    """Yield the running loop's poller, and end it with everything it opened."""
+    poller = poller_of(
+        AsyncGMIClient(key, base_url), max_calls_per_second=max_calls_per_second, metrics=metrics
+    )
     try:
         yield poller
     finally:
-        if poller._task is not None:
-            poller._task.cancel()
-            await asyncio.gather(poller._task, return_exceptions=True)
+        if poller.task is not None:
+            poller.task.cancel()
+            await asyncio.gather(poller.task, return_exceptions=True)
 
 
 async def until_end(
     poller: Poller, wait: Wait, *, interval: float = 0.5, model: str = MODEL
-) -> Request | GMIError:
+) -> Request | KlingError:
     """Wait as a trigger does."""
-    with poller.watch(wait, model=model, interval=interval) as watch:
-        while (end := await watch.end(within=5)) is None:
+    with poller.add_waiter(wait, model=model, interval=interval) as waiter:
+        while (end := await waiter.result(within=5)) is None:
             pass
         return end
 

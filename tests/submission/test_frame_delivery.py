@@ -21,14 +21,16 @@ from kling_airflow.errors import (
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import Simulator
-from kling_airflow.submission.frame_delivery import ImageDelivery, SourceFrame, deliver, read_source
-from kling_airflow.submission.reconcile import carries
+from kling_airflow.submission.echo import carries
+from kling_airflow.submission.frame_delivery import deliver
+from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame, read_source
 from tests.media.pictures import HUBBLE, ROCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOG = logging.getLogger("delivery")
+ORDER_ID = "0123456789abcdef" * 2
 START, END = ROCKET.read_bytes(), HUBBLE.read_bytes()
 
 
@@ -58,7 +60,13 @@ def pixels(data: bytes) -> bytes:
 
 
 def send(queue: Any, frames: dict[str, SourceFrame], how: str, **earlier: Any) -> Any:
-    return deliver(frames, ImageDelivery(how), queue, LOG, **({"marker": None, "addresses": {}} | earlier))
+    return deliver(
+        frames,
+        ImageDelivery(how),
+        queue,
+        LOG,
+        **({"order_id": ORDER_ID, "marker": None, "addresses": {}} | earlier),
+    )
 
 
 class TestUploading:

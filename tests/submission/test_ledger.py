@@ -23,7 +23,7 @@ def memory(_: Path) -> Ledger:
 
 
 def task_state(_: Path) -> Ledger:
-    return TaskStateLedger(context())
+    return TaskStateLedger(context(), TaskKey("dag", "run", "submit"))
 
 
 def folder(path: Path) -> Ledger:

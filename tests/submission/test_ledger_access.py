@@ -1,4 +1,4 @@
-"""An order's records, read and written with the patience that money deserves."""
+"""An order's records, and the retries with which an accepted request id is stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from kling_airflow.errors import UnreadableRecord, UnresolvedSubmission
 from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.ledger_access import WRITE_PATIENCE, LedgerAccess
+from kling_airflow.submission.ledger_access import STORE_ID_TIMEOUT, LedgerAccess
 from kling_airflow.submission.order import Order
 from kling_airflow.submission.record import State, SubmissionRecord
 
@@ -20,7 +20,7 @@ ORDER = Order(
     2,
     lambda *_: pytest.fail("nothing is delivered"),
     lambda _: pytest.fail("nothing is sent"),
-    lambda _: False,
+    {},
 )
 RECORD = SubmissionRecord("f" * 64, 2, "m", State.SUBMITTED, request_id="r")
 
@@ -57,40 +57,40 @@ class Clock:
         self.time += seconds
 
 
-def book(ledger: Any, clock: Clock | None = None) -> LedgerAccess:
+def access(ledger: Any, clock: Clock | None = None) -> LedgerAccess:
     clock = clock or Clock()
-    return LedgerAccess(ledger, logging.getLogger("book"), now=clock.now, sleep=clock.sleep)
+    return LedgerAccess(ledger, logging.getLogger("access"), now=clock.now, sleep=clock.sleep)
 
 
 def test_without_a_record_nothing_was_sent() -> None:
-    record = book(MemoryLedger()).read(ORDER)
+    record = access(MemoryLedger()).read(ORDER)
     assert record == SubmissionRecord("f" * 64, 2, "m", State.NOT_SENT)
 
 
 def test_each_take_has_its_own() -> None:
     ledger = MemoryLedger()
-    book(ledger).write(RECORD)
-    assert book(ledger).read(ORDER) == RECORD
-    assert book(ledger).read(replace(ORDER, take=1)).state is State.NOT_SENT
+    access(ledger).write(RECORD)
+    assert access(ledger).read(ORDER) == RECORD
+    assert access(ledger).read(replace(ORDER, take=1)).state is State.NOT_SENT
 
 
 def test_unreadable_is_not_absent() -> None:
     with pytest.raises(UnresolvedSubmission, match=r"can't be read: odd\..*Nothing was sent.*`take`"):
-        book(Away(0, UnreadableRecord("odd"))).read(ORDER)
+        access(Away(0, UnreadableRecord("odd"))).read(ORDER)
 
 
 def test_the_fence_before_a_post_holds_at_once() -> None:
     ledger = Away(1)
     with pytest.raises(ConnectionError):
-        book(ledger).write(RECORD)
+        access(ledger).write(RECORD)
     assert ledger.kept == {}
 
 
 def test_an_id_is_written_down_as_soon_as_it_can_be(caplog: pytest.LogCaptureFixture) -> None:
     ledger = Away(3)
-    book(ledger).write_down(RECORD)
+    access(ledger).store_id(RECORD)
     assert ledger.read("f" * 64, 2) == RECORD
-    assert caplog.text.count("Request r could not be written down yet: no route") == 3
+    assert caplog.text.count("Request r could not be stored yet: no route") == 3
 
 
 def test_for_a_minute_and_then_the_error_has_it() -> None:
@@ -98,14 +98,14 @@ def test_for_a_minute_and_then_the_error_has_it() -> None:
     with pytest.raises(
         UnresolvedSubmission, match=r"Request r is in the queue.*`adopt_request_id` to r"
     ) as caught:
-        book(ledger, clock).write_down(RECORD)
+        access(ledger, clock).store_id(RECORD)
     assert caught.value.request_id == "r"
     assert isinstance(caught.value.__cause__, ConnectionError)
-    assert clock.time - 1000 == pytest.approx(WRITE_PATIENCE, abs=5)
+    assert clock.time - 1000 == pytest.approx(STORE_ID_TIMEOUT, abs=5)
 
 
 def test_a_claim_names_the_order() -> None:
     ledger = MemoryLedger()
-    assert book(ledger).claim("r", ORDER) is True
-    assert book(ledger).claim("r", ORDER) is True
-    assert book(ledger).claim("r", replace(ORDER, take=3)) is False
+    assert access(ledger).claim("r", ORDER) is True
+    assert access(ledger).claim("r", ORDER) is True
+    assert access(ledger).claim("r", replace(ORDER, take=3)) is False

@@ -21,13 +21,13 @@ from kling_airflow.submission.object_store import ObjectStoreLedger, prove
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 
-SCOPE = TaskKey("dag", "run", "submit", 3)
+KEY = TaskKey("dag", "run", "submit", 3)
 PRINT = "f" * 64
 EMPTY = SubmissionRecord(PRINT, 1, "m", State.NOT_SENT)
 
 
-def ledger(root: Path, scope: TaskKey = SCOPE, deployment: str = "prod", **options: Any) -> ObjectStoreLedger:
-    return ObjectStoreLedger(root, scope, deployment=deployment, **options)
+def ledger(root: Path, key: TaskKey = KEY, deployment: str = "prod", **options: Any) -> ObjectStoreLedger:
+    return ObjectStoreLedger(root, key, deployment=deployment, **options)
 
 
 def sending(record: SubmissionRecord = EMPTY, now: float = 100.0) -> SubmissionRecord:
@@ -60,12 +60,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     it.write(sending())
     it.write(sending().submitted("r-1", now=105))
     assert [path.name for path in steps(tmp_path)] == ["000001.json", "000002.json"]
-    order = SCOPE.order(PRINT, 1)
+    order = KEY.order(PRINT, 1)
     assert steps(tmp_path)[0].parent == tmp_path / "prod/orders/dag/run/submit.3" / order
     said = json.loads(steps(tmp_path)[0].read_bytes())
     assert said["record"] == sending().to_json()
     expected = {"version": 1, "order": order, "number": 1, "by": "try 2", "at": 1_790_000_000.0}
-    assert said.items() >= (expected | SCOPE.to_json()).items()
+    assert said.items() >= (expected | KEY.to_json()).items()
 
 
 def test_a_step_is_small(tmp_path: Path) -> None:
@@ -119,12 +119,13 @@ def test_a_task_knows_all_it_has_asked_for(tmp_path: Path) -> None:
         ledger(tmp_path, one).records()
 
 
-def test_deployments_never_meet(tmp_path: Path) -> None:
+def test_deployments_share_claims_and_nothing_else(tmp_path: Path) -> None:
     prod, dev = ledger(tmp_path), ledger(tmp_path, deployment="dev")
     prod.write(sending())
     assert dev.read(PRINT, 1) is None
     assert prod.claim("r-1", "mine")
-    assert dev.claim("r-1", "another's")
+    assert not dev.claim("r-1", "another's"), "they can share an organization, and then its list of requests"
+    assert dev.owner(PRINT, 1) != prod.owner(PRINT, 1)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "Prod", "-dev", "a b", "x" * 64])
@@ -202,7 +203,7 @@ def _damage(path: Path, **changes: Any) -> None:
         (lambda path: _damage(path, version=2), "the version 2, and this release reads version 1"),
         (lambda path: _damage(path, record={"version": 9}), "the version 9"),
         (lambda path: _damage(path, record=None), "the version 'NoneType'"),
-        (lambda path: _damage(path, number=7), "it is step 7"),
+        (lambda path: _damage(path, number=7), "it is entry 7"),
         (lambda path: _damage(path, run_id="another"), "of the order"),
         (lambda path: _damage(path, map_index="3"), "map_index"),
         (lambda path: _damage(path, at=None), "TypeError"),
@@ -231,7 +232,7 @@ def test_what_was_there_and_is_gone_is_not_absent(tmp_path: Path) -> None:
     it = ledger(tmp_path)
     it.write(sending())
     shutil.rmtree(tmp_path / "prod/orders")
-    with pytest.raises(UnreadableRecord, match="had 1 steps, and has 0 now"):
+    with pytest.raises(UnreadableRecord, match="had 1 entries, and has 0 now"):
         it.read(PRINT, 1)
 
 
@@ -255,12 +256,12 @@ class Deaf(LocalStore):
 def test_a_write_whose_answer_was_lost_can_be_repeated(tmp_path: Path) -> None:
     it = ledger(tmp_path)
     it.read(PRINT, 1)
-    store = it._steps.store
-    it._steps.store = Deaf(tmp_path)
+    store = it.journal.store
+    it.journal.store = Deaf(tmp_path)
     prove(store, "prod")
     with pytest.raises(LedgerUnavailable):
         it.write(sending())
-    it._steps.store = store
+    it.journal.store = store
     it.write(sending())
     it.write(sending().submitted("r-1", now=105))
     assert ledger(tmp_path).read(PRINT, 1) == sending().submitted("r-1", now=105)
@@ -269,11 +270,11 @@ def test_a_write_whose_answer_was_lost_can_be_repeated(tmp_path: Path) -> None:
 def test_what_was_written_unnoticed_is_ours_when_it_is_read(tmp_path: Path) -> None:
     it = ledger(tmp_path)
     it.read(PRINT, 1)
-    store = it._steps.store
-    it._steps.store = Deaf(tmp_path)
+    store = it.journal.store
+    it.journal.store = Deaf(tmp_path)
     with pytest.raises(LedgerUnavailable):
         it.write(sending())
-    it._steps.store = store
+    it.journal.store = store
     assert it.read(PRINT, 1) == sending()
     it.write(sending().not_sent("429"))
     assert [path.name for path in steps(tmp_path)] == ["000001.json", "000002.json"]
@@ -287,12 +288,13 @@ def test_a_request_belongs_to_one_order(tmp_path: Path, request_id: str) -> None
     assert ledger(tmp_path).claim(request_id, "order 1") is True
     assert ledger(tmp_path).claim(request_id, "order 2") is False
     assert ledger(tmp_path).claim(f"{request_id}.", "order 2") is True
-    assert len(list((tmp_path / "prod/claims").iterdir())) == 2
+    assert len(list((tmp_path / "_claims").iterdir())) == 2
 
 
 def test_a_request_is_claimed_under_its_own_name(tmp_path: Path) -> None:
-    ledger(tmp_path).claim("8f0c", SCOPE.owner(PRINT, 1))
-    assert (tmp_path / "prod/claims/8f0c").read_text() == SCOPE.owner(PRINT, 1)
+    owner = ledger(tmp_path).owner(PRINT, 1)
+    ledger(tmp_path).claim("8f0c", owner)
+    assert (tmp_path / "_claims/8f0c/000001").read_text() == owner == f"prod: {KEY.owner(PRINT, 1)}"
 
 
 def test_of_many_orders_exactly_one_gets_a_request(tmp_path: Path) -> None:
@@ -328,7 +330,7 @@ class Overwriting(LocalStore):
 )
 def test_a_store_that_replaces_files_is_refused_before_anything_is_spent(tmp_path: Path, ask: Any) -> None:
     it = ledger(tmp_path)
-    it._steps.store = Overwriting(tmp_path)
+    it.journal.store = Overwriting(tmp_path)
     for _ in range(2):
         with pytest.raises(InvalidArgument, match=r"replaced a file.*Use a store with conditional writes"):
             ask(it)
@@ -349,7 +351,7 @@ def test_a_store_is_tried_once_per_process_and_leaves_one_file(
     for _ in range(3):
         ledger(tmp_path).read(PRINT, 1)
     assert created == ["prod/exclusive-create"] * 2
-    folder_module._proven.clear()  # as in the next process
+    folder_module.PROVEN.clear()  # as in the next process
     ledger(tmp_path).read(PRINT, 1)
     assert created == ["prod/exclusive-create"] * 3
     ledger(tmp_path, deployment="dev").read(PRINT, 1)
@@ -415,10 +417,10 @@ class Tries(RuleBasedStateMachine):
     @rule(who=tries)
     def write_and_lose_the_answer(self, who: int) -> None:
         record, may, its = self.record(), self.may_write(who), self.ledgers[who]
-        store, its._steps.store = its._steps.store, Deaf(self.root)
+        store, its.journal.store = its.journal.store, Deaf(self.root)
         with pytest.raises(LedgerUnavailable):
             its.write(record)
-        its._steps.store = store
+        its.journal.store = store
         if len(steps(self.root)) > len(self.written):
             assert may
             self.written.append((who, record))

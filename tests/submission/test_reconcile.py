@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,20 +13,22 @@ from hypothesis import strategies as st
 
 from kling_airflow.errors import ResponseTooLarge, Unreachable
 from kling_airflow.gmi.request import Page, Request
-from kling_airflow.submission.reconcile import MARGIN, asks_the_same, carries, find, look
+from kling_airflow.submission.echo import asks_the_same, carries
+from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN, MARGIN, find, look
 from kling_airflow.submission.record import State, SubmissionRecord
 
 SENT = 1_000_000.0
 MARKER = "https://uploads.example/6f1c.jpeg"
 RECORD = SubmissionRecord("f" * 64, 1, "m", State.NOT_SENT).sending(
-    now=SENT, within=180, marker=MARKER, frames={"image": MARKER}
+    now=SENT, within=180, marker=MARKER, frames={"image": MARKER}, queue_now=SENT
 )
-LATER = RECORD.arrives_by + MARGIN + 1  # type: ignore[operator]
+LATER = RECORD.latest_arrival + LATE_ARRIVAL_MARGIN + MARGIN + 1
 
 
 def row(request_id: str, created_at: float, **fields: Any) -> Request:
     data = {"request_id": request_id, "model": "m", "status": "queued", "created_at": created_at}
-    made = Request.read(data | {"payload": {"prompt": "p", "image": "https://else.example/a.png"}} | fields)
+    payload = {"prompt": "a stranger's", "image": "https://uploads.example/0000.png"}
+    made = Request.read(data | {"payload": payload} | fields)
     assert made is not None
     return made
 
@@ -36,6 +39,7 @@ class Listed:
 
     rows: list[Request]
     skew: float = 0.0
+    sort: Callable[[Request], Any] = lambda request: -(request.created_at or 0)
     largest: int = 1000
     ignores_offset: bool = False
     silent: bool = False
@@ -45,7 +49,7 @@ class Listed:
         self.limits.append(limit)
         if limit > self.largest:
             raise ResponseTooLarge("too large")
-        newest = sorted(self.rows, key=lambda request: -(request.created_at or 0))
+        newest = sorted(self.rows, key=self.sort)
         offset = 0 if self.ignores_offset else offset
         rows = newest[offset : offset + limit]
         more = None if self.silent else offset + limit < len(newest)
@@ -54,11 +58,12 @@ class Listed:
 
 def sight(listed: Listed, record: SubmissionRecord = RECORD, **asked: Any) -> Any:
     fields = asked or {"prompt": "p"}
-    return look(listed, record, lambda echo: asks_the_same(echo, fields), now=lambda: SENT + 500)
+    frames = {"image": record.marker} if record.marker else {}
+    return look(listed, record, lambda echo: asks_the_same(echo, fields, frames))
 
 
 OURS = row("ours", SENT + 5, payload={"prompt": "p", "image": MARKER})
-OLD = row("old", SENT - 3600)
+OLD = row("old", SENT - 7200)
 YOUNG = row("young", LATER)
 
 
@@ -92,8 +97,144 @@ def test_anything_less_proves_nothing(listed: Listed, why: str) -> None:
 
 def test_the_queues_clock_decides_what_is_younger() -> None:
     """Our clock is an hour ahead: a row that looks old to us is younger than our POST."""
-    assert sight(Listed([row("old", SENT - 9000), row("y", LATER - 3600)], skew=-3600)).absent
-    assert not sight(Listed([row("old", SENT - 9000), row("y", LATER - 3600)])).absent
+    listed = Listed([row("old", SENT - 9000), row("y", LATER - 3600)], skew=-3600)
+    assert sight(listed, replace(RECORD, queue_sent_at=SENT - 3600, queue_doubted_since=SENT - 3600)).absent
+    assert not sight(listed).absent
+
+
+def test_without_the_queues_time_clocks_may_differ_by_an_hour() -> None:
+    """Neither the reader's clock nor the list's says how wrong the writer's clock was."""
+    record = replace(RECORD, queue_sent_at=None, queue_doubted_since=None)
+    assert not sight(Listed([OLD, YOUNG]), record).absent
+    rows = [row("old", SENT - 9000), row("y", LATER + 3600)]
+    assert sight(Listed(rows, skew=3600), record).absent
+    ours = row("ours", SENT + 3500, payload={"prompt": "p"})
+    assert sight(Listed([*rows, ours], skew=3600), record).doubtful == (ours,)
+
+
+def test_a_page_from_a_cache_proves_nothing() -> None:
+    """Its rows and its Date are those of a time before the POST left."""
+    cached = Listed([row("y", SENT - 80), OLD], skew=-800)
+    assert not sight(cached).absent
+    second = [row(f"y{n}", LATER + n) for n in range(100)] + [OLD]
+
+    class CachedSecondPage(Listed):
+        def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+            page = super().list_page(model, limit=limit, offset=offset)
+            return replace(page, served_at=SENT - 5) if offset else page
+
+    sighting = sight(CachedSecondPage(second))
+    assert not sighting.absent
+    assert "older than the submission" in sighting.summary
+    assert sight(Listed(second)).absent
+
+
+def by_change(request: Request) -> float:
+    return -request.stamp
+
+
+def oldest_first(request: Request) -> float:
+    return request.created_at or 0
+
+
+def by_id(request: Request) -> str:
+    return request.request_id
+
+
+def pinned(request: Request) -> tuple[bool, float]:
+    """A row that the vendor keeps on top."""
+    return request.request_id != "pinned", -(request.created_at or 0)
+
+
+@pytest.mark.parametrize("sort", [by_change, oldest_first, by_id, pinned])
+@pytest.mark.parametrize("echo", [{"prompt": "p", "image": MARKER}, {"prompt": "p"}])
+def test_a_list_that_is_sorted_otherwise_is_read_on(sort: Any, echo: dict[str, str]) -> None:
+    """`ours` stands behind whole pages of older rows, or behind one."""
+    olds = [row(f"a{n:03}", SENT - 7200 - n, updated_at=SENT + 300 + n) for n in range(150)]
+    rows = [YOUNG, row("pinned", SENT - 90_000), row("zours", SENT + 5, payload=echo), *olds, OLD]
+    sighting = sight(Listed(rows, sort=sort))
+    assert not sighting.absent
+    assert [request.request_id for request in (*sighting.ours, *sighting.doubtful)] == ["zours"]
+
+
+def test_one_old_row_is_not_the_end() -> None:
+    rows = [row(f"y{n}", LATER + n) for n in range(99)]
+    listed = Listed(
+        [*rows, row("touched", LATER - 50_000, updated_at=LATER + 3), OURS, OLD], sort=lambda _: 0
+    )
+    assert [request.request_id for request in sight(listed).ours] == ["ours"]
+
+
+def test_a_page_of_old_rows_is_the_end() -> None:
+    rows = [row(f"y{n}", LATER + n) for n in range(50)] + [row(f"o{n}", SENT - 7200 - n) for n in range(6000)]
+    listed = Listed(rows)
+    assert sight(listed).absent
+    assert len(listed.limits) == 2
+
+
+def test_a_row_without_an_id_may_be_ours() -> None:
+    class Odd(Listed):
+        def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+            page = super().list_page(model, limit=limit, offset=offset)
+            return replace(page, rows=page.rows + 1)
+
+    sighting = sight(Odd([OLD, YOUNG]))
+    assert not sighting.absent
+    assert "no readable id" in sighting.summary
+
+
+PARTIAL_ECHOES: list[dict[str, Any]] = [
+    {},
+    {"prompt": "a rocket rises over the sea"},
+    {"image": MARKER[:20]},
+    {"prompt": "a rocket rises", "image": MARKER[:20]},
+    {"prompt": "a rocket ri...", "image": "https://uplo..."},
+    {"prompt": "a rocket ... the sea", "image": None},
+    {"prompt": "a rocket rises over the sea", "image": "<redacted>"},
+    {"prompt": "***", "image": "***"},
+    {"prompt": "a rocket rises over the sea", "image": "https://cdn.example/inputs/8f2c.jpeg"},
+    {"prompt": "A  rocket rises over the sea ", "image": "", "duration": 5},
+    {"duration": "5"},
+    {"prompt": "a rocket rises over the sea", "mode": "std"},
+]
+
+
+@pytest.mark.parametrize("echo", PARTIAL_ECHOES)
+@pytest.mark.parametrize("marker", [MARKER, None])
+def test_a_partial_echo_is_no_proof_of_absence(echo: dict[str, Any], marker: str | None) -> None:
+    asked = {"prompt": "a rocket rises over the sea", "duration": "5"}
+    record = replace(RECORD, marker=marker, frames={"image": marker} if marker else {})
+    young = row("young", LATER, payload={"prompt": "something else", "image": "https://else.example/a.png"})
+    sighting = sight(Listed([OLD, row("ours", SENT + 5, payload=echo), young]), record, **asked)
+    assert not sighting.absent
+    assert [request.request_id for request in (*sighting.ours, *sighting.doubtful)] == ["ours"]
+
+
+def test_a_partial_echo_is_not_adopted() -> None:
+    sighting = sight(Listed([OLD, row("ours", SENT + 5, payload={"prompt": "p"}), YOUNG]))
+    assert sighting.ours == ()
+    assert "ours" in sighting.summary, "a person finds the request in the console by its id"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        {"prompt": "something else", "image": MARKER.replace("6f1c", "a0a0")},
+        {"prompt": "p", "image": MARKER.replace("6f1c", "a0a0")},
+        {"prompt": "something else"},
+    ],
+)
+def test_what_surely_asks_something_else_is_foreign(echo: dict[str, Any]) -> None:
+    """Another picture uploaded by us has an address like ours, and the queue echoes such addresses whole."""
+    assert sight(Listed([OLD, row("twin", SENT + 5, payload=echo), YOUNG])).absent
+
+
+def test_a_partial_echo_that_comes_late_is_no_witness() -> None:
+    """It may be ours, created late: its being there does not show that ours is not."""
+    late = row("late", LATER, payload={"prompt": "p"})
+    sighting = sight(Listed([OLD, late]))
+    assert not sighting.absent
+    assert sighting.doubtful == (late,)
 
 
 def test_pages_shrink_when_echoes_make_them_huge() -> None:
@@ -148,7 +289,9 @@ def test_without_a_marker_only_what_asks_the_same_at_that_time_is_a_candidate() 
     ]
     sighting = sight(Listed(rows), record)
     assert [request.request_id for request in sighting.ours] == ["same"]
-    assert sighting.doubtful == 1, "`more` may be ours with a default that the service filled in"
+    assert [request.request_id for request in sighting.doubtful] == ["more"], (
+        "`more` may be ours with a default that the service filled in"
+    )
 
 
 def test_an_echo_with_a_default_filled_in_is_no_proof_of_absence() -> None:
@@ -156,7 +299,7 @@ def test_an_echo_with_a_default_filled_in_is_no_proof_of_absence() -> None:
     filled = row("filled", SENT + 1, payload={"prompt": "p", "mode": "std"})
     sighting = sight(Listed([OLD, filled, row("young", LATER, payload={"prompt": "q"})]), record)
     assert not sighting.absent
-    assert "nobody can tell" in sighting.summary
+    assert "can't be told from ours" in sighting.summary
 
 
 def test_asking_the_same_is_compared_as_text_and_without_signatures() -> None:
@@ -195,5 +338,6 @@ def test_a_request_that_exists_is_never_proven_absent(
     ]
     visible = [request for request in [ours, *others] if (request.created_at or 0) <= looked_at + skew - lag]
     listed = Listed(visible, skew=looked_at + skew - SENT - 500)
-    sighting = look(listed, RECORD, lambda echo: False, now=lambda: looked_at)
+    record = replace(RECORD, queue_sent_at=SENT + skew, queue_doubted_since=SENT + skew)
+    sighting = look(listed, record, lambda echo: False)
     assert not sighting.absent

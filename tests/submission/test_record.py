@@ -37,7 +37,12 @@ records = st.builds(
     frames=st.dictionaries(text, text, max_size=2),
     posts=st.integers(0, 9),
     sent_at=times,
+    queue_sent_at=times,
+    post_timeout=times,
+    queue_doubted_since=times,
     arrives_by=times,
+    searched_since=times,
+    queue_searched_since=times,
     earlier=st.lists(text, max_size=3).map(tuple),
     reason=st.none() | text,
 ) | st.builds(
@@ -80,7 +85,10 @@ def test_what_cannot_be_read_is_not_taken_for_absent(data: Any) -> None:
 
 def test_the_states_of_a_submission() -> None:
     sending = sent()
-    assert (sending.state, sending.posts, sending.sent_at, sending.arrives_by) == (State.SENDING, 1, 100, 280)
+    assert (sending.state, sending.posts, sending.sent_at) == (State.SENDING, 1, 100)
+    assert (sending.arrives_by, sending.latest_arrival) == (None, 280), "its attempt has not ended"
+    assert sending.attempt_ended(now=101).arrives_by == 280, "the queue may still work on a broken POST"
+    assert sending.attempt_ended(now=400).arrives_by == 400, "an attempt can outlast its timeout"
     refused = sending.not_sent("429")
     assert (refused.state, refused.reason, refused.marker) == (State.NOT_SENT, "429", sending.marker)
     again = sent(refused, now=200)
@@ -99,6 +107,27 @@ def test_the_fingerprint_is_of_what_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    "spelled_otherwise",
+    [
+        {"base_url": "HTTPS://Queue.Example."},
+        {"base_url": "https://queue.example:443/"},
+        {"base_url": "https://queue.example/./x/../"},
+        {"fields": PRINT["fields"] | {"prompt": " p\r\n"}},
+        {"fields": PRINT["fields"] | {"duration": 5.0}},
+        {"generation": 0},
+    ],
+)
+def test_another_spelling_is_the_same_order(spelled_otherwise: dict[str, Any]) -> None:
+    assert fingerprint(**(PRINT | spelled_otherwise)) == fingerprint(**PRINT)
+
+
+def test_a_prompt_is_compared_after_unicode_composition() -> None:
+    composed, decomposed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    prints = [fingerprint(**(PRINT | {"fields": {"prompt": prompt}})) for prompt in (composed, decomposed)]
+    assert prints[0] == prints[1]
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"model": "other"},
@@ -109,6 +138,11 @@ def test_the_fingerprint_is_of_what_is_asked() -> None:
         {"frames": {"image": "other"}},
         {"frames": {"image": "hash", "image_tail": "hash"}},
         {"base_url": "http://simulator"},
+        {"base_url": "https://queue.example:8443"},
+        {"base_url": "https://queue.example/proxy"},
+        {"generation": 1},
+        {"fields": PRINT["fields"] | {"prompt": "P"}},
+        {"fields": PRINT["fields"] | {"prompt": "p p"}},
         {"organization_id": "org-7"},
     ],
 )
@@ -121,7 +155,7 @@ def test_what_the_queue_may_have_is_in_doubt_until_it_is_known() -> None:
     sent = new.sending(now=100.0, within=180.0, marker=None, frames={})
     again = sent.sending(now=300.0, within=180.0, marker=None, frames={})
     submitted = sent.submitted("a", now=101.0)
-    told = [(one.in_doubt, one.may_have_bought) for one in (new, sent, sent.not_sent("no"))]
+    told = [(record.in_doubt, record.may_have_bought) for record in (new, sent, sent.not_sent("no"))]
     assert told == [(False, False), (True, True), (False, False)]
     assert again.not_sent("not now").in_doubt, "the first may still be there"
     assert (submitted.in_doubt, submitted.may_have_bought) == (False, True)

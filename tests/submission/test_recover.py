@@ -16,7 +16,6 @@ from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import MemoryLedger
 from kling_airflow.submission.order import DeliveredFrames, OnUnresolved, Order, SubmitLater
-from kling_airflow.submission.reconcile import asks_the_same
 from kling_airflow.submission.record import State
 from kling_airflow.submission.submit import Submitter
 
@@ -31,12 +30,23 @@ class Unclaiming(MemoryLedger):
         """Can't tell."""
 
 
+class Passed:
+    """A frame whose address is passed on."""
+
+    def __init__(self, url: str) -> None:
+        self.identity, self.url = f"address:{url}", url
+
+    def address(self) -> str:
+        return self.url
+
+
 class Bench:
     """A queue, a clock, and what a test needs to order."""
 
     def __init__(self, simulator: Simulator, clock: ManualClock) -> None:
         self.simulator, self.clock = simulator, clock
         self.client = GMIClient(simulator.api_key, simulator.base_url, retries=Retries(attempts=1))
+        self.client.queue_clock.elapsed = clock.now
         rocket = (files("kling_airflow.demo") / "frames" / "rocket.jpg").read_bytes()
         self.image = self.client.upload(rocket, "jpeg")
         self.strangers_image = self.client.upload(rocket, "jpeg")
@@ -45,14 +55,13 @@ class Bench:
     def order(self, fingerprint: str = "f" * 64, *, marked: bool = True, prompt: str = "rise") -> Order:
         payload = {"prompt": prompt, "image": self.image, "duration": "3", "sound": "off"}
 
-        def deliver(marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
             if marked:
                 return DeliveredFrames({"image": self.image}, self.image, {"image": self.image})
             return DeliveredFrames({"image": self.image})
 
-        return Order(
-            MODEL, fingerprint, 1, deliver, lambda _: payload, lambda echo: asks_the_same(echo, payload)
-        )
+        fields = {name: value for name, value in payload.items() if name != "image"}
+        return Order(MODEL, fingerprint, 1, deliver, lambda _: payload, fields, {"image": Passed(self.image)})
 
     def submitter(self, **settings: Any) -> Submitter:
         now = self.clock.now

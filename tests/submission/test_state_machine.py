@@ -350,7 +350,7 @@ class SubmitOnce(RuleBasedStateMachine):
                     last_answer_at = self.now()
                 except GMIError as error:
                     seen = error
-                end = wait.decide(seen, now=self.now(), last_answer_at=last_answer_at)
+                end = wait.decide(seen, now=self.now(), last_response_at=last_answer_at)
                 if end is not None:
                     return to_event(end)
                 world.clock.advance(60)
@@ -365,10 +365,12 @@ class SubmitOnce(RuleBasedStateMachine):
             def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
                 client.retries = Retries(attempts=2, base=0.0)
                 submitter = super()._submitter(context, client, machine.now() + 3600)
-                submitter.book.ledger = Mortal(  # type: ignore[assignment]
-                    submitter.book.ledger, machine.crash, lambda: machine.in_the_post(self)
+                client.queue_clock.elapsed = world.clock.now
+                access = submitter.ledger_access
+                access.ledger = Mortal(  # type: ignore[assignment]
+                    access.ledger, machine.crash, lambda: machine.in_the_post(self)
                 )
-                submitter.book.now, submitter.book.sleep = machine.now, machine.pass_time
+                access.now, access.sleep = machine.now, machine.pass_time
                 for part in (submitter, submitter.recovery):
                     part.now, part.sleep = machine.now, self._stopping.sleep
                 return submitter

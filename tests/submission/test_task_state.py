@@ -5,9 +5,11 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from kling_airflow.errors import InvalidArgument, UnreadableRecord
 from kling_airflow.submission.record import State, SubmissionRecord
+from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
 from tests.airflow_context import TaskStateStore
 
+KEY = TaskKey("dag", "run", "submit")
 RECORD = SubmissionRecord("f" * 64, 2, "m", State.SENDING, marker="https://p/f.png")
 
 
@@ -17,7 +19,7 @@ def store() -> TaskStateStore:
 
 
 def ledger(store: TaskStateStore | None) -> TaskStateLedger:
-    return TaskStateLedger({"task_state_store": store})
+    return TaskStateLedger({"task_state_store": store}, KEY)
 
 
 def test_the_next_try_reads_what_this_one_wrote(store: TaskStateStore) -> None:

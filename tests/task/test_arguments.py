@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.arguments import amount_or_none, one_of, seconds, whole_number
+from kling_airflow.arguments import amount, one_of, seconds, whole_number
 from kling_airflow.errors import InvalidArgument
 
 NO_NUMBER = ["soon", True, [], {}, float("nan"), float("inf"), -1, "-0.5"]
@@ -28,17 +28,15 @@ def test_a_wrong_length_of_time_is_refused(value: Any) -> None:
         seconds("timeout", value)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(1, 1), ("0.84", 0.84), (None, None), ("", None), ("None", None)]
-)
-def test_dollars(value: Any, expected: float | None) -> None:
-    assert amount_or_none("max_cost_usd", value) == expected
+@pytest.mark.parametrize(("value", "expected"), [(1, 1), (0, 0), ("0.84", 0.84), (" 2 ", 2)])
+def test_dollars(value: Any, expected: float) -> None:
+    assert amount("max_cost_usd", value) == expected
 
 
-@pytest.mark.parametrize("value", [*NO_NUMBER, "$1"])
+@pytest.mark.parametrize("value", [*NO_NUMBER, "$1", None, "", " ", "None", "null", "1,000"])
 def test_a_wrong_amount_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="`max_cost_usd` is"):
-        amount_or_none("max_cost_usd", value)
+        amount("max_cost_usd", value)
 
 
 @given(st.integers(min_value=1, max_value=10**9))

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Backend:
-    """A statistics backend that remembers."""
+    """A statistics backend that keeps every figure."""
 
     def __init__(self) -> None:
-        self.kept: list[tuple[str, str, Any]] = []
+        self.figures: list[tuple[str, str, Any]] = []
 
     def incr(self, stat: str, count: int = 1, **_: Any) -> None:
-        self.kept.append(("count", stat, count))
+        self.figures.append(("count", stat, count))
 
     def gauge(self, stat: str, value: float, **_: Any) -> None:
-        self.kept.append(("gauge", stat, value))
+        self.figures.append(("gauge", stat, value))
 
     def timing(self, stat: str, dt: timedelta, **_: Any) -> None:
-        self.kept.append(("seconds", stat, dt.total_seconds()))
+        self.figures.append(("seconds", stat, dt.total_seconds()))
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 def test_the_names(backend: Backend) -> None:
-    meter = AirflowMetrics()
-    meter.in_flight(12)
-    meter.call("list", "ok")
-    meter.paused(3.0, limited=True)
-    meter.paused(4.0, limited=False)
-    meter.noticed(2.5)
-    meter.generated("kling-v3-image-to-video", 5, 165.0)
-    meter.generated("a model/of.another kind", None, 1.0)
-    assert backend.kept == [
+    metrics = AirflowMetrics()
+    metrics.in_flight(12)
+    metrics.call("list", "ok")
+    metrics.paused(3.0, limited=True)
+    metrics.paused(4.0, limited=False)
+    metrics.noticed(2.5)
+    metrics.generated("kling-v3-image-to-video", 5, 165.0)
+    metrics.generated("a model/of.another kind", None, 1.0)
+    assert backend.figures == [
         ("gauge", "kling.requests_in_flight", 12),
         ("count", "kling.calls.list.ok", 1),
         ("count", "kling.pauses.rate_limit", 1),
@@ -62,18 +62,19 @@ def test_the_names(backend: Backend) -> None:
     ]
 
 
-def test_airflow_takes_every_name(backend: Backend) -> None:
+def test_airflow_accepts_every_name(backend: Backend) -> None:
     test_the_names(backend)
-    for _, name, _ in backend.kept:
+    for _, name, _ in backend.figures:
         assert stats.normalize_name_for_stats(name) == name
 
 
 def test_the_docs_list_every_name(backend: Backend) -> None:
     test_the_names(backend)
     page = Path(__file__).parents[2].joinpath("docs", "waiting.md").read_text()
-    for _, name, _ in backend.kept:
+    for _, name, _ in backend.figures:
         assert f"`{'.'.join(name.split('.')[:2])}" in page, "the part of the name that never varies"
 
 
-def test_without_statistics_nothing_happens() -> None:
+def test_without_statistics_no_error_is_raised() -> None:
+    """Asserts that the call returns."""
     AirflowMetrics().in_flight(1)

@@ -1,3 +1,5 @@
+"""The trigger over real HTTP: which event it fires, and when."""
+
 from __future__ import annotations
 
 import asyncio
@@ -43,8 +45,8 @@ def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
     return [event.payload for event in asyncio.run(asyncio.wait_for(collect(), 30))]
 
 
-def fail_lookups(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
-    """Let the first lookups of a connection fail; return what was looked up."""
+def fail_reads(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
+    """Let the first reads of a connection fail; return the ids that were read."""
     from airflow.providers.common.compat import connection
 
     whole, reads = connection.get_async_connection, []
@@ -83,14 +85,14 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Any:
     return of
 
 
-def test_it_waits_then_fires_once_with_the_clip(events: Any) -> None:
+def test_it_fires_one_event_with_the_clip(events: Any) -> None:
     (event,) = events(answer(200, QUEUED), answer(200, QUEUED), answer(200, DONE))
     assert event["state"] == "done"
     assert event["clip"]["video_url"] == "https://m/a.mp4"
-    assert len(json.dumps(event)) < 1000, "the echo of the payload stays out"
+    assert len(json.dumps(event)) < 1000, "the echo of the payload is not in the event"
 
 
-def test_passing_errors_are_waited_out(events: Any) -> None:
+def test_temporary_errors_do_not_end_the_wait(events: Any) -> None:
     (event,) = events(answer(502, "<html>"), reset, answer(429), answer(404, "{}"), answer(200, DONE))
     assert event["state"] == "done"
 
@@ -106,22 +108,22 @@ def test_passing_errors_are_waited_out(events: Any) -> None:
         (answer(404, "{}"), {"started_at": 0.0}, "not_found"),
     ],
 )
-def test_each_end_is_told_apart(events: Any, step: Step, fields: dict[str, Any], state: str) -> None:
+def test_each_end_has_its_state(events: Any, step: Step, fields: dict[str, Any], state: str) -> None:
     (event,) = events(step, **fields)
     assert event["state"] == state
     assert event["what"]
 
 
-def test_a_connection_that_stays_away_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.triggers.poller_connection.BELIEVED_AFTER_SECONDS", 0.0)
+def test_a_connection_that_stays_missing_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.triggers.poller_connection.MISSING_SECONDS", 0.0)
     (event,) = run(trigger(gmi_conn_id="nowhere"))
     assert event["state"] == "unauthorized"
     assert "nowhere" in event["what"]
-    assert event["money"] == "HELD", "the request is alive, whatever became of the connection"
+    assert event["money"] == "HELD", "the request is alive, even without a connection"
     assert event["request_id"] == "a"
 
 
-def test_a_connection_that_is_away_for_a_while_ends_nothing() -> None:
+def test_a_connection_that_is_missing_for_a_while_does_not_end_the_wait() -> None:
     (event,) = run(trigger(gmi_conn_id="nowhere", seconds=0.3))
     assert event["state"] == "timeout"
 
@@ -132,35 +134,37 @@ def test_retry_after_slows_the_next_look(events: Any) -> None:
     assert time.monotonic() - began >= 1
 
 
-def test_a_connection_that_is_only_missing_for_a_moment_is_waited_for(
+def test_a_connection_that_is_missing_for_a_moment_is_read_again(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secrets backend that fails makes Airflow say "not defined", too."""
-    fail_lookups(monkeypatch, AirflowNotFoundException("The conn_id `gmi_cloud_default` isn't defined"), 2)
+    fail_reads(monkeypatch, AirflowNotFoundException("The conn_id `gmi_cloud_default` isn't defined"), 2)
     (event,) = events(answer(200, DONE))
     assert event["state"] == "done"
 
 
-def test_a_lookup_that_fails_is_waited_out_and_its_words_stay_out_of_the_log(
+def test_a_failed_read_of_the_connection_is_repeated_and_its_text_is_not_logged(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = log_lines(monkeypatch)
-    fail_lookups(monkeypatch, RuntimeError("vault said: token s3cr3t"), 5)
+    fail_reads(monkeypatch, RuntimeError("vault said: token s3cr3t"), 5)
     (event,) = events(answer(200, DONE))
     assert event["state"] == "done"
     assert any("RuntimeError" in line for line in lines)
     assert not any("s3cr3t" in line for line in lines)
 
 
-def test_a_lookup_that_never_works_ends_as_unreachable(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_lookups(monkeypatch, RuntimeError("down"), 10_000)
+def test_a_connection_that_is_never_readable_ends_as_unreachable(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_reads(monkeypatch, RuntimeError("down"), 10_000)
     (event,) = events(answer(200, DONE), unreachable_after=0.2)
     assert event["state"] == "unreachable"
     assert "gmi_cloud_default" in event["what"]
 
 
 def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = fail_lookups(monkeypatch, RuntimeError("never raised"), 0)
+    reads = fail_reads(monkeypatch, RuntimeError("never raised"), 0)
 
     async def together() -> None:
         first = [event async for event in trigger().run()]
@@ -173,7 +177,7 @@ def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pyte
     assert len(reads) == 1
 
 
-def test_a_shared_poll_that_breaks_down_is_started_again(
+def test_after_a_crash_of_the_poller_the_trigger_starts_another(
     events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kling_airflow.polling.round import Round
@@ -192,7 +196,7 @@ def test_a_shared_poll_that_breaks_down_is_started_again(
     assert len(crashes) == 2
 
 
-def test_one_that_always_breaks_down_is_an_error(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poller_that_always_crashes_fails_the_trigger(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from kling_airflow.polling.round import Round
 
     async def run_badly(*_: object) -> None:
@@ -203,8 +207,8 @@ def test_one_that_always_breaks_down_is_an_error(events: Any, monkeypatch: pytes
         events(answer(200, DONE))
 
 
-def test_it_says_in_the_log_how_it_stands(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.triggers.request._LOG_EVERY", 0.3)
+def test_it_logs_its_progress(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.triggers.request.LOG_EVERY", 0.3)
     lines = log_lines(monkeypatch)
     events(answer(200, QUEUED), seconds=1.0)
     assert lines[0].startswith("Waiting for request a until")
@@ -226,7 +230,7 @@ def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> No
         asyncio.run(cancel())
 
 
-def test_it_survives_serialization() -> None:
+def test_its_arguments_are_the_same_after_serialization() -> None:
     from airflow.sdk.serde import deserialize, serialize
 
     made = trigger(model="another-model", unreachable_after=7.0)
@@ -243,8 +247,8 @@ def test_arguments_of_another_version_are_tolerated_and_kept() -> None:
     assert GMICloudRequestTrigger(**old).poll_interval == 10
 
 
-def test_an_upgrade_and_its_undoing_fail_no_waiting_task() -> None:
-    """What each version has written into the database is read by the other, and by itself again."""
+def test_neither_an_upgrade_nor_a_downgrade_fails_a_waiting_task() -> None:
+    """Each version reads the arguments that the other version wrote into the database."""
     first = {
         "gmi_conn_id": "c", "request_id": "a", "model": "m", "poll_interval": 5.0, "started_at": 1.0,
         "deadline": 2.0, "unreachable_after": 3.0,
@@ -255,7 +259,7 @@ def test_an_upgrade_and_its_undoing_fail_no_waiting_task() -> None:
     assert undone == upgraded | {"from_the_next": [1]}
 
 
-def test_neither_key_nor_address_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_arguments_have_neither_key_nor_address(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "http://queue.example", "the-secret-key")
     made = trigger()
     assert "secret" not in repr(made)
@@ -265,7 +269,7 @@ def test_neither_key_nor_address_is_in_it(monkeypatch: pytest.MonkeyPatch) -> No
     }  # fmt: skip
 
 
-def test_its_module_is_light_enough_for_the_event_loop() -> None:
+def test_importing_its_module_loads_no_heavy_library() -> None:
     code = (
         "import sys, airflow.triggers.base; import kling_airflow.triggers.request;"
         "print([m for m in ('aiohttp', 'requests', 'PIL', 'av', 'tenacity.asyncio') if m in sys.modules])"

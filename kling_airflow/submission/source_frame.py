@@ -1,0 +1,129 @@
+"""A frame as the user gave it: read, checked and identified before money is spent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kling_airflow.errors import InvalidArgument, InvalidFrame, MediaError
+from kling_airflow.submission import normal_form
+from kling_airflow.submission.order import Log
+
+
+class ImageDelivery(StrEnum):
+    """How a frame gets to the queue."""
+
+    AUTO = "auto"
+    """Upload. If the queue has no upload-url, pass an https source on, and send any other as Base64."""
+    UPLOAD = "upload"
+    """Through the queue's upload-url: findable, small, never expires; whoever has its URL can read it."""
+    BASE64 = "base64"
+    """Inside the payload: private, large."""
+    URL = "url"
+    """Passed on as it is; an object in a store is presigned."""
+
+    @classmethod
+    def read(cls, value: object) -> ImageDelivery:
+        """Return the delivery that a user names.
+
+        :raises InvalidArgument: for any other word.
+        """
+        try:
+            return cls(str(value).strip().lower())
+        except ValueError:
+            words = ", ".join(cls)
+            raise InvalidArgument(f"`image_delivery` is {value!r}; it must be one of {words}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """A frame as the user gave it, read and checked.
+
+    :param source: its URI or URL.
+    :param identity: a hash of what it shows, whatever its metadata; of its address without the signature if
+        it is passed on.
+    :param data: its bytes; None if it couldn't be read and is only passed on.
+    :param format: "jpeg" or "png"; "" if it couldn't be read.
+    :param presign: makes an address of an object in a store that the queue can read.
+    """
+
+    source: str
+    identity: str
+    data: bytes | None = field(repr=False)
+    format: str
+    presign: Callable[[str], str]
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the source is a URL already."""
+        return self.source.lower().startswith(("http://", "https://"))
+
+    def address(self) -> str:
+        """Return an address that the queue can read: the source's own, or a presigned one."""
+        return self.source if self.is_url else self.presign(self.source)
+
+
+def read_source(
+    name: str,
+    source: object,
+    how: ImageDelivery,
+    read: Callable[[str, str], bytes],
+    presign: Callable[[str], str],
+    log: Log,
+) -> SourceFrame:
+    """Read a frame and check it against the queue's limits, before money is spent.
+
+    :param name: the field, for errors: ``image`` or ``image_tail``.
+    :param source: an object-storage URI or an http(s) URL.
+    :param how: only under ``url`` may a URL be unreadable from here: the queue may still read it.
+    :param read: returns the bytes of a source, given the field's name for errors.
+    :param presign: makes an address of an object in a store that the queue can read.
+    :raises InvalidArgument: naming the field, its value, and the limit.
+    """
+    from kling_airflow.media.frame_check import check_frame
+    from kling_airflow.media.picture_identity import picture_identity
+
+    uri = _uri(name, source)
+    passed_on = how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://"))
+    try:
+        data = read(uri, name)
+        info = check_frame(data)
+    except InvalidFrame as error:
+        raise InvalidArgument(f"`{name}` ({without_query(uri)}) is no frame: {error.what}") from error
+    except (MediaError, InvalidArgument) as error:
+        if passed_on:
+            log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error.what)
+            return SourceFrame(uri, _address_hash(uri), None, "", presign)
+        raise
+    # A URL that is passed on may be unreadable the next time, so its address identifies it each time.
+    identity = _address_hash(uri) if passed_on else picture_identity(data)
+    return SourceFrame(uri, identity, data, info.format, presign)
+
+
+def without_query(uri: str) -> str:
+    """Return an address without its query, for messages: signatures stand there."""
+    return uri.partition("?")[0]
+
+
+def _uri(name: str, source: object) -> str:
+    """Return the text of a frame's source; refuse what people also try, by name."""
+    if not isinstance(source, str) or not source.strip():
+        raise InvalidArgument(f"`{name}` is {source!r}; it must be an object-storage URI or an http(s) URL.")
+    uri = source.strip()
+    if uri[:5].lower() == "data:":
+        raise InvalidArgument(
+            f"`{name}` is a `data:` URL; store the frame and give its URI, or its http(s) URL.",
+            todo='With `image_delivery="base64"` the operator makes the Base64 itself.',
+        )
+    if "://" not in uri:
+        raise InvalidArgument(
+            f"`{name}` is {uri[:80]!r}, which has no scheme; it must be like s3://bucket/frame.png,"
+            " file:///folder/frame.png or https://..."
+        )
+    return uri
+
+
+def _address_hash(uri: str) -> str:
+    return f"address:{hashlib.sha256(normal_form.address(uri).encode()).hexdigest()}"

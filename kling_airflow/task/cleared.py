@@ -1,0 +1,84 @@
+"""What a try knows of a task instance whose ledger may be discarded, so that it searches before it buys.
+
+Airflow 3.4 and later discard the task state store when a user clears a task, unless "keep task state" is
+ticked; clearing a whole run keeps it in 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from kling_airflow.links import REQUEST_ID_KEY
+from kling_airflow.submission.lost_memory import LostMemory
+from kling_airflow.submission.order import Log
+from kling_airflow.submission.task_key import TaskKey
+from kling_airflow.task.state import instance_states
+from kling_airflow.task.tries import Tries
+
+SLACK: Final = 300.0
+"""Seconds that the clocks of Airflow and of the queue may differ."""
+FRAME_SECONDS: Final = 60.0
+"""Seconds for reading one frame back from the queue's storage."""
+_NOT_BEGUN: Final = frozenset({"None", "scheduled", "queued", "removed", "restarting"})
+
+
+def lost_memory(
+    context: Mapping[str, Any], key: TaskKey, tries: Tries, on_clear: str, log: Log
+) -> LostMemory | None:
+    """Return what to search by if the ledger turns out to be discarded; None if nothing is to be searched.
+
+    A first try has nothing to search for. Under ``on_clear="buy"`` neither has the first try after a clear;
+    a later try searches all the same, because a clear of a running task looks like a retry.
+    """
+    if tries.is_first or (on_clear == "buy" and tries.cleared):
+        return None
+    return LostMemory(
+        since=_run_began(context) - SLACK,
+        read_frame=read_public_frame,
+        claimed=_claimed(context, key, log),
+        cleared=tries.cleared,
+    )
+
+
+def read_public_frame(url: str) -> bytes:
+    """Return the bytes of a frame at a public address, with the limits of a frame.
+
+    :raises DownloadFailed: if they don't arrive.
+    """
+    from kling_airflow.media.download import DownloadLimits, read_url
+    from kling_airflow.media.limits import MAX_FRAME_BYTES
+
+    return read_url(url, DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS))
+
+
+def _run_began(context: Mapping[str, Any]) -> float:
+    """Return when the first try can have begun, at the earliest.
+
+    A clear of a finished run sets the run's ``start_date`` anew (Airflow 3.3.2); ``run_after`` stays.
+    """
+    run = context.get("dag_run")
+    times = [getattr(run, name, None) for name in ("run_after", "start_date", "logical_date")]
+    known = [time.timestamp() for time in times if isinstance(time, datetime)]
+    return min(known, default=0.0)
+
+
+def _claimed(context: Mapping[str, Any], key: TaskKey, log: Log) -> frozenset[str]:
+    """Return the request ids of the other mapped instances that have begun; empty if they can't be read."""
+    if key.map_index < 0:
+        return frozenset()
+    prefix = f"{key.task_id}_"
+    try:
+        states = instance_states(key.dag_id, key.run_id, [key.task_id], None)[key.run_id]
+        begun = [
+            int(name.removeprefix(prefix))
+            for name, state in states.items()
+            if name.startswith(prefix) and str(getattr(state, "value", state)) not in _NOT_BEGUN
+        ]
+        others = [index for index in begun if index != key.map_index]
+        ids = context["ti"].xcom_pull(task_ids=key.task_id, key=REQUEST_ID_KEY, map_indexes=others)
+    except Exception as error:
+        log.warning("The requests of the other mapped instances can't be read: %s", type(error).__name__)
+        return frozenset()
+    return frozenset(each for each in ids or () if isinstance(each, str))

@@ -1,0 +1,149 @@
+"""What a file is, is told by its first bytes, whatever its name says."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from kling_airflow.media.file_kinds import FileKind
+from kling_airflow.media.file_type import HEAD_BYTES, describe_file, detect_file_type
+from tests.media.pictures import HUBBLE, encoded, quarters
+
+
+def box(brand: bytes, *compatible: bytes) -> bytes:
+    """The file type box of an ISO base media file."""
+    body = brand + b"\0\0\0\0" + b"".join(compatible)
+    return (len(body) + 8).to_bytes(4, "big") + b"ftyp" + body + b"\0\0\0\x08mdat"
+
+
+PILLOW_FILES = {
+    "JPEG": "a JPEG picture",
+    "MPO": "a JPEG picture",
+    "PNG": "a PNG picture",
+    "WEBP": "a WebP picture",
+    "GIF": "a GIF picture",
+    "TIFF": "a TIFF picture",
+    "BMP": "a BMP picture",
+    "AVIF": "an AVIF picture",
+    "JPEG2000": "a JPEG 2000 picture",
+    "PPM": "a PPM, PGM or PBM picture",
+    "ICO": "an icon (ICO)",
+    "PDF": "a PDF document",
+    "EPS": "a PostScript document",
+    "DDS": "a DDS texture",
+    "QOI": "a QOI picture",
+}
+
+HEADS: dict[str, tuple[bytes, FileKind, str]] = {
+    "nothing": (b"", FileKind.DAMAGED, "an empty file"),
+    "zeros": (b"\0" * 5000, FileKind.DAMAGED, "a file of zero bytes only"),
+    "HEIC": (box(b"heic", b"mif1", b"heic"), FileKind.PICTURE, "a HEIC picture"),
+    "HEIF": (box(b"mif1", b"mif1", b"miaf"), FileKind.PICTURE, "a HEIC picture"),
+    "AVIF, general brand": (box(b"mif1", b"mif1", b"avif"), FileKind.PICTURE, "an AVIF picture"),
+    "MP4": (box(b"isom", b"mp42", b"avc1"), FileKind.VIDEO, "an MP4 video"),
+    "MOV": (box(b"qt  "), FileKind.VIDEO, "a QuickTime video"),
+    "MOV, old": (b"\0\0\x10\0moov\0\0\0\x6cmvhd", FileKind.VIDEO, "a QuickTime or MP4 video without"),
+    "CR3": (box(b"crx ", b"crx ", b"isom"), FileKind.PICTURE, "a raw picture of a camera"),
+    "CR2": (b"II*\0\x10\0\0\0CR\x02\0", FileKind.PICTURE, "a raw picture of a camera"),
+    "RAF": (b"FUJIFILMCCD-RAW 0201", FileKind.PICTURE, "a raw picture of a camera"),
+    "BigTIFF": (b"II+\0\x08\0\0\0", FileKind.PICTURE, "a BigTIFF picture"),
+    "WebM": (b"\x1aE\xdf\xa3\x9fB\x86", FileKind.VIDEO, "a Matroska or WebM video"),
+    "AVI": (b"RIFF\x10\0\0\0AVI LIST", FileKind.VIDEO, "an AVI video"),
+    "MPEG-TS": ((b"\x47" + b"\0" * 187) * 3, FileKind.VIDEO, "an MPEG transport stream"),
+    "WAV": (b"RIFF\x10\0\0\0WAVEfmt ", FileKind.AUDIO, "a WAV file"),
+    "MP3": (b"ID3\x04\0", FileKind.AUDIO, "an MP3 file"),
+    "PSD": (b"8BPS\0\1" + b"\0" * 99, FileKind.PICTURE, "a Photoshop (PSD) picture"),
+    "JPEG XL": (b"\xff\x0a\xfa\x7f\x90", FileKind.PICTURE, "a JPEG XL picture"),
+    "JPEG XL in boxes": (b"\0\0\0\x0cJXL \r\n\x87\n", FileKind.PICTURE, "a JPEG XL picture"),
+    "PDF": (b"%PDF-1.7\n", FileKind.DOCUMENT, "a PDF document"),
+    "gzip": (gzip.compress(b"x" * 99), FileKind.ARCHIVE, "gzip data"),
+    "zip": (b"PK\x03\x04\x14\0", FileKind.ARCHIVE, "a ZIP archive"),
+    "tar": (b"a.jpg".ljust(257, b"\0") + b"ustar\0", FileKind.ARCHIVE, "a tar archive"),
+    "HTML": (
+        b"\n <!DOCTYPE html><title>Sign in</title>",
+        FileKind.TEXT,
+        "an HTML page that begins with `<!DOC",
+    ),
+    "HTML with a comment": (
+        b"<!-- x -->\n<html>",
+        FileKind.TEXT,
+        "an HTML page that begins with `<!-- x -->`",
+    ),
+    "HTML, UTF-16": ("\ufeff<html>".encode("utf-16-le"), FileKind.TEXT, "an HTML page"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", FileKind.TEXT, "an SVG drawing"),
+    "SVG in XML": (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><svg>", FileKind.TEXT, "an SVG drawing"),
+    "SVG with a DTD": (b"<!DOCTYPE svg PUBLIC 'a' [<!ENTITY b 'c'>]><svg>", FileKind.TEXT, "an SVG drawing"),
+    "XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied", FileKind.TEXT, "an XML document that begins"),
+    "JSON": (b'{"code": 401}', FileKind.TEXT, 'a JSON document that begins with `{"code": 401}`'),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid", FileKind.TEXT, "a Git LFS pointer"),
+    "data URL": (b"data:image/png;base64,iVBORw0KGgo", FileKind.TEXT, "a `data:` URL as text"),
+    "Base64": (b"iVBORw0KGgoAAAANSUhEUg", FileKind.TEXT, "Base64 text"),
+    "playlist": (b"#EXTM3U\n#EXT-X-VERSION:3", FileKind.TEXT, "a playlist (M3U8)"),
+    "text": (b"\nNot found.\nSorry", FileKind.TEXT, "a text file that begins with `Not found.`"),
+    "Latin-1": (
+        "Fr\u00e9d\u00e9ric".encode("latin-1"),
+        FileKind.TEXT,
+        "a text file that begins with `Fr\u00e9",
+    ),
+    "long line": (b"x" * 5000, FileKind.TEXT, f"a text file that begins with `{'x' * 100}...`"),
+    "text-mode PNG": (
+        b"\x89PNG\n\x1a\n\0\0\0\rIHDR",
+        FileKind.DAMAGED,
+        "a PNG picture that a transfer as text",
+    ),
+    "replaced bytes": (
+        "\ufffdPNG\r\n\x1a\n".encode(),
+        FileKind.DAMAGED,
+        "a file whose bytes were read as text",
+    ),
+    "unknown": (
+        b"\x12\x34\x56\x78\x9a\xbc\xde\xf0\x11",
+        FileKind.UNKNOWN,
+        "the bytes 12 34 56 78 9a bc de f0",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(PILLOW_FILES))
+def test_files_that_pillow_writes(kind: str) -> None:
+    data = encoded(quarters(64, 48), kind)
+    assert describe_file(data) == PILLOW_FILES[kind]
+    assert detect_file_type(data[:HEAD_BYTES]) == detect_file_type(data)
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_first_bytes(name: str) -> None:
+    data, kind, words = HEADS[name]
+    assert detect_file_type(data).kind is kind
+    assert words in describe_file(data)
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_what_is_no_picture_and_no_clip_says_what_to_do(name: str) -> None:
+    found = detect_file_type(HEADS[name][0])
+    usual = found.kind in (FileKind.VIDEO, FileKind.AUDIO) or found.name in (
+        "an AVIF picture",
+        "a BigTIFF picture",
+    )
+    assert usual or found.todo.endswith((".", ")."))
+
+
+@given(st.binary(max_size=600) | st.text(max_size=300).map(str.encode))
+def test_any_bytes_have_a_short_printable_description(data: bytes) -> None:
+    words = describe_file(data)
+    assert words.isprintable()
+    assert 5 < len(words) < 250
+
+
+@given(st.binary(max_size=300))
+def test_a_prefix_of_a_photograph_is_never_called_something_else(tail: bytes) -> None:
+    assert detect_file_type(HUBBLE.read_bytes()[:64] + tail).name == "a JPEG picture"
+
+
+def test_a_large_file_is_told_by_its_head() -> None:
+    data = encoded(Image.new("RGB", (1000, 1000)), "BMP")
+    assert detect_file_type(data) == detect_file_type(data[:HEAD_BYTES])
