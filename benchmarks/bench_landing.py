@@ -110,9 +110,9 @@ def main() -> None:
     rows = [
         (
             name,
-            round(MEGABYTES / statistics.median(one["seconds"] for one in found), 1),
-            round(max(one["peak"] for one in found), 1),
-            round(max(one["peak"] - one["start"] for one in found), 1),
+            round(MEGABYTES / statistics.median(row["seconds"] for row in found), 1),
+            round(max(row["peak"] for row in found), 1),
+            round(max(row["peak"] - row["start"] for row in found), 1),
         )
         for name, found in results.items()
     ]

@@ -27,6 +27,7 @@
         ├── InvalidFrame
         ├── InvalidClip
         ├── DownloadFailed
+        ├── DestinationTaken     a file stands there that a landing must not overwrite
         └── StorageFailed
 
 Each text has three parts: what happened, whether a clip may have been paid for, what to do. The Airflow
@@ -37,7 +38,9 @@ from __future__ import annotations
 
 from copy import copy
 from enum import StrEnum
-from typing import Self
+from typing import Self, TypedDict, Unpack
+
+from kling_airflow.redaction import without_signatures
 
 
 class Money(StrEnum):
@@ -50,6 +53,14 @@ class Money(StrEnum):
     CANCELLED = "It is not known whether GMI Cloud bills a cancelled request."
     SPENT = "The clip was generated and paid for."
     IN_LEDGER = "Nothing was sent now. The ledger says whether an earlier try has bought the clip."
+
+
+class Known(TypedDict, total=False):
+    """What every error can be told beside what happened; see :class:`KlingError`."""
+
+    money: Money | None
+    todo: str | None
+    request_id: str | None
 
 
 class KlingError(Exception):
@@ -79,9 +90,9 @@ class KlingError(Exception):
         super().__init__(self.text())
 
     def text(self) -> str:
-        """Return the whole text: what happened, the money, what to do."""
+        """Return the whole text, without signatures: what happened, the money, what to do."""
         what = self.what if self.what.endswith((".", "!", "?")) else f"{self.what}."
-        return " ".join(part for part in (what, self.money.value, self.todo) if part)
+        return without_signatures(" ".join(part for part in (what, self.money.value, self.todo) if part))
 
     def with_money(self, money: Money, *, todo: str | None = None, request_id: str | None = None) -> Self:
         """Return the same error with another word about the money.
@@ -148,17 +159,9 @@ class _Postponed(GMIError):
     :param retry_after: seconds that the queue asks to wait; None if the queue does not say.
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        retry_after: float | None = None,
-        money: Money | None = None,
-        todo: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
+    def __init__(self, what: str, *, retry_after: float | None = None, **known: Unpack[Known]) -> None:
         self.retry_after = retry_after
-        super().__init__(what, money=money, todo=todo, request_id=request_id)
+        super().__init__(what, **known)
 
 
 class NotAccepted(_Postponed):
@@ -194,17 +197,9 @@ class GenerationFailed(GMIError):
 
     default_money = Money.NOT_BILLED
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        retryable: bool = False,
-        money: Money | None = None,
-        todo: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
+    def __init__(self, what: str, *, retryable: bool = False, **known: Unpack[Known]) -> None:
         self.retryable = retryable
-        super().__init__(what, money=money, todo=todo, request_id=request_id)
+        super().__init__(what, **known)
 
 
 class GenerationCancelled(GMIError):
@@ -276,18 +271,17 @@ class DownloadFailed(MediaError):
     """
 
     def __init__(
-        self,
-        what: str,
-        *,
-        retryable: bool = True,
-        gone: bool = False,
-        money: Money | None = None,
-        todo: str | None = None,
-        request_id: str | None = None,
+        self, what: str, *, retryable: bool = True, gone: bool = False, **known: Unpack[Known]
     ) -> None:
         self.retryable = retryable
         self.gone = gone
-        super().__init__(what, money=money, todo=todo, request_id=request_id)
+        super().__init__(what, **known)
+
+
+class DestinationTaken(MediaError):
+    """A file that no landing wrote, or another landing, stands where a clip would go."""
+
+    default_money = Money.SPENT
 
 
 class StorageFailed(MediaError):
@@ -297,4 +291,4 @@ class StorageFailed(MediaError):
 def in_short(error: BaseException) -> str:
     """Return a library's complaint in one short line, without memory addresses."""
     text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
-    return f"{type(error).__name__}: {text[:300]}".rstrip(": ")
+    return without_signatures(f"{type(error).__name__}: {text[:300]}".rstrip(": "))

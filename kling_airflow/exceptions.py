@@ -126,6 +126,10 @@ class DownloadRefused(errors.DownloadFailed, AirflowFailException):
     """A download that no retry can help: over the size limit, or not http(s)."""
 
 
+class DestinationTaken(errors.DestinationTaken, AirflowFailException):
+    """A file that no landing wrote, or another landing, stands where a clip would go."""
+
+
 class StorageFailed(errors.StorageFailed, AirflowException):
     """The store did not do what it was asked; a retry asks again."""
 
@@ -158,6 +162,7 @@ _TWINS: dict[type[errors.KlingError], type[errors.KlingError]] = {
         InvalidFrame,
         InvalidClip,
         DownloadFailed,
+        DestinationTaken,
         StorageFailed,
     )
 }

@@ -96,6 +96,25 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "prod",
                         "default": None,
                     },
+                    "allowed_sources": {
+                        "description": (
+                            "Places that a task may read frames from if the address came from a Param,"
+                            " `conf`, an XCom or other data: schemes, hosts and prefixes, between blanks."
+                            " Private hosts and `file://` only if they are named. Addresses in a DAG's code"
+                            " are not confined."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "https:// s3://stills http://intranet.example:8080 file:///data/frames",
+                        "default": "https:// http:// s3:// s3a:// s3n:// gs:// gcs:// abfs:// abfss://",
+                    },
+                    "allowed_destinations": {
+                        "description": "The same for the places that a task may write to.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://frames s3://clips file:///data/clips",
+                        "default": "s3:// s3a:// s3n:// gs:// gcs:// abfs:// abfss://",
+                    },
                     "max_calls_per_second": {
                         "description": (
                             "How often one triggerer may ask one connection's queue, whatever the number of"

@@ -87,14 +87,14 @@ def running_s3() -> Iterator[S3]:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3]:
     """An S3 for the tests of a module."""
-    _forget_stores()
+    forget_stores()
     with running_s3() as running:
         yield running
-    _forget_stores()
+    forget_stores()
 
 
-def _forget_stores() -> None:
-    # Airflow keeps one file system for each connection id, and each module has its own server.
+def forget_stores() -> None:
+    """Empty Airflow's cache, one file system for each connection id: each module has its own server."""
     from airflow.sdk.io.store import _STORE_CACHE
 
     _STORE_CACHE.clear()

@@ -28,22 +28,22 @@ class AirflowAPI:
 
     def healthy(self) -> bool:
         """Whether database, scheduler, triggerer and DAG processor all report that they are."""
-        answer = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=TIMEOUT)
-        if not answer.ok:
+        response = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=TIMEOUT)
+        if not response.ok:
             return False
-        health = answer.json()
+        health = response.json()
         return all((health.get(name) or {}).get("status") == "healthy" for name in COMPONENTS)
 
     def log_in(self) -> None:
         """Get a token; every other call but :meth:`healthy` needs one."""
-        answer = self._session.post(f"{self.base_url}/auth/token", json=self._credentials, timeout=TIMEOUT)
-        _require_ok(answer)
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        response = self._session.post(f"{self.base_url}/auth/token", json=self._credentials, timeout=TIMEOUT)
+        _require_ok(response)
+        self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def has_dag(self, dag_id: str) -> bool:
         """Whether the DAG has been parsed and stored."""
-        answer = self._session.get(self._url("dags", dag_id), timeout=TIMEOUT)
-        return answer.ok
+        response = self._session.get(self._url("dags", dag_id), timeout=TIMEOUT)
+        return response.ok
 
     def import_errors(self) -> list[str]:
         """Return the stack trace of each DAG file that can't be loaded."""
@@ -51,13 +51,13 @@ class AirflowAPI:
 
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run the DAG."""
-        answer = self._session.patch(
+        response = self._session.patch(
             self._url("dags", dag_id),
             json={"is_paused": False},
             params={"update_mask": "is_paused"},
             timeout=TIMEOUT,
         )
-        _require_ok(answer)
+        _require_ok(response)
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Start a run; returns its run id.
@@ -65,11 +65,11 @@ class AirflowAPI:
         :param dag_id: the DAG.
         :param conf: values for its params.
         """
-        answer = self._session.post(
+        response = self._session.post(
             self._url("dags", dag_id, "dagRuns"), json={"logical_date": None, "conf": conf}, timeout=TIMEOUT
         )
-        _require_ok(answer)
-        run_id: str = answer.json()["dag_run_id"]
+        _require_ok(response)
+        run_id: str = response.json()["dag_run_id"]
         return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
@@ -87,37 +87,38 @@ class AirflowAPI:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return what a task pushed, or None while there is nothing."""
         url = self._url("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key)
-        answer = self._session.get(url, params={"deserialize": "true"}, timeout=TIMEOUT)
-        if answer.status_code == 404:
+        response = self._session.get(url, params={"deserialize": "true"}, timeout=TIMEOUT)
+        if response.status_code == 404:
             return None
-        _require_ok(answer)
-        return answer.json()["value"]
+        _require_ok(response)
+        return response.json()["value"]
 
     def log_entries(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[LogEntry]:
         """Return the log of one try of a task, oldest entry first."""
-        answer = self._session.get(
+        response = self._session.get(
             self._url("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", str(try_number)),
             headers={"Accept": "application/json"},
             params={"full_content": "true"},
             timeout=TIMEOUT,
         )
-        _require_ok(answer)
-        entries: list[LogEntry] = answer.json()["content"]
+        _require_ok(response)
+        entries: list[LogEntry] = response.json()["content"]
         return entries
 
     def _get(self, *parts: str) -> Any:
-        answer = self._session.get(self._url(*parts), timeout=TIMEOUT)
-        _require_ok(answer)
-        return answer.json()
+        response = self._session.get(self._url(*parts), timeout=TIMEOUT)
+        _require_ok(response)
+        return response.json()
 
     def _url(self, *parts: str) -> str:
         return "/".join([self.base_url, "api", "v2", *(quote(part, safe="") for part in parts)])
 
 
-def _require_ok(answer: requests.Response) -> None:
+def _require_ok(response: requests.Response) -> None:
     """Raise with what Airflow says, not only with the code."""
-    if not answer.ok:
+    if not response.ok:
         raise requests.HTTPError(
-            f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]}",
-            response=answer,
+            f"{response.request.method} {response.url} answered {response.status_code}: "
+            f"{response.text[:500]}",
+            response=response,
         )

@@ -1,4 +1,4 @@
-"""A whole Airflow of its own: scheduler, worker, triggerer, DAG processor and API server."""
+"""A complete Airflow in a folder: scheduler, worker, triggerer, DAG processor and API server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from kling_airflow.demo.service import Service
 STARTUP_SECONDS = 300
 USERNAME = "admin"
 MARK = ".made-by-kling-airflow"
-# Settings of the surrounding shell that would send the child elsewhere than it is told to go.
+# Variables of the shell that would change which database, store or queue the child uses.
 FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "GMI_")
 
 
 class AirflowCluster:
-    """``airflow standalone`` in a folder and on ports of its own.
+    """``airflow standalone`` with its own folder and ports.
 
     :param home: its ``AIRFLOW_HOME``; emptied first, if it is that of an earlier cluster.
     :param dags: the folder of DAG files.
@@ -59,9 +59,9 @@ class AirflowCluster:
         )
 
     def start(self) -> None:
-        """Start it in an empty home; :meth:`wait_until_ready` tells when it is there.
+        """Start Airflow in an empty home; :meth:`wait_until_ready` waits until it answers.
 
-        :raises DemoError: if the home is somebody else's folder.
+        :raises DemoError: if the home is a folder that no demo made.
         """
         _empty(self.home)
         passwords = self.home / "passwords.json"
@@ -73,17 +73,17 @@ class AirflowCluster:
         """Wait until every component is healthy, then log in.
 
         :param timeout: seconds since the start.
-        :raises DemoError: if it ends first or takes longer.
+        :raises DemoError: if Airflow ends first or takes longer.
         """
         self.service.wait_until_ready(self.api.healthy, timeout=timeout)
         self.api.log_in()
 
     def wait_for_dag(self, dag_id: str, timeout: float = STARTUP_SECONDS) -> None:
-        """Wait until a DAG is known.
+        """Wait until Airflow has read a DAG.
 
         :param dag_id: the DAG.
         :param timeout: seconds since the start.
-        :raises DemoError: if its file can't be loaded, or the time is over.
+        :raises DemoError: if its file can't be loaded, or the time is up.
         """
 
         def known() -> bool:
@@ -94,12 +94,12 @@ class AirflowCluster:
         self.service.wait_until_ready(known, timeout=timeout)
 
     def stop(self) -> None:
-        """Stop every process of it."""
+        """Stop every process of the cluster."""
         self.service.stop()
 
 
 def _empty(home: Path) -> None:
-    """Make the folder anew; one that we did not make is left alone."""
+    """Delete the folder and make it again; refuse a folder that no demo made."""
     mark = home / MARK
     if home.exists() and any(home.iterdir()) and not mark.exists():
         raise DemoError(f"{home} is not a folder of an earlier demo. Choose another place with --home.")
@@ -124,7 +124,7 @@ def airflow_executable() -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without other people's Airflow, AWS and GMI settings.
+    """Return this process's environment without its Airflow, AWS and GMI settings.
 
     The folder of this Python comes first on the path (``airflow standalone`` executes plain ``airflow``),
     and no proxy stands between processes of one machine.
@@ -136,7 +136,7 @@ def clean_environment() -> dict[str, str]:
         kept[name] = f"{kept[name]},{local}" if kept.get(name) else local
     kept["PYTHONUNBUFFERED"] = "1"
     kept["NO_COLOR"] = "1"
-    if sys.platform == "darwin":  # a forked child may otherwise be killed by the Objective-C runtime
+    if sys.platform == "darwin":  # else the Objective-C runtime may kill a forked child
         kept["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     return kept
 
@@ -144,7 +144,7 @@ def clean_environment() -> dict[str, str]:
 def airflow_environment(
     home: Path, dags: Path, port: int, worker_logs: int, trigger_logs: int
 ) -> dict[str, str]:
-    """Return everything an Airflow of its own is told.
+    """Return the environment variables that configure the cluster.
 
     :param home: its ``AIRFLOW_HOME``, with the passwords of its users in ``passwords.json``.
     :param dags: the folder of DAG files.
@@ -173,7 +173,7 @@ def airflow_environment(
             "WORKER_LOG_SERVER_PORT": str(worker_logs),
             "TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         },
-        # Without it a task that defers within seconds is now and then marked failed (Airflow 3.3).
+        # Without this setting Airflow 3.3 sometimes marks a task as failed that defers within 3 s.
         "WORKERS": {"MIN_HEARTBEAT_INTERVAL": "1"},
     }
     options = {

@@ -1,10 +1,10 @@
-"""What ends a demo early."""
+"""The error that ends a demo before its clip is made."""
 
 from __future__ import annotations
 
 
 class DemoError(Exception):
-    """The demo can't go on.
+    """The demo can't continue.
 
     :param reason: what happened and what to do about it, for the person at the terminal.
     :param log_tail: the last lines of the log that shows why, oldest first; empty if no log has it.

@@ -1,4 +1,4 @@
-"""An S3 of our own: moto's server, and what the demo puts there and takes from there."""
+"""The demo's S3: moto's server, and the files that the demo uploads and downloads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ObjectStore:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The Airflow connection that leads here."""
+        """The Airflow connection to this store."""
         return {
             "conn_type": "aws",
             "login": ACCESS_KEY,
@@ -47,7 +47,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same for code that asks the environment: a path that names no connection does."""
+        """The same settings as environment variables, for a path that names no connection."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,

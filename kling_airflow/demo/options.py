@@ -1,4 +1,4 @@
-"""What the person at the terminal asked for, checked before anything is started."""
+"""The options of the command, checked before any process is started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMPT = (
     "past the edge of the air, until only a field of distant galaxies remains."
 )
 DURATION = 5
-# A clip takes about 165 s on the real service; this makes it eight: done at the sensor's second look.
+# A clip takes about 165 s on the real service. This speed makes it 8 s: the sensor's second poll finds it.
 SPEED = 20.0
 NEEDED = {
     "moto": "moto[server]",
@@ -59,7 +59,7 @@ class Options:
 
 
 def checked_frame(text: str, *, option: str) -> Path:
-    """Return the image file, or say what is wrong with it.
+    """Return the image file, or raise an error that says what is wrong with it.
 
     :param text: a path, as typed.
     :param option: the command line option it came from.
@@ -79,7 +79,7 @@ def checked_frame(text: str, *, option: str) -> Path:
 
 
 def check_payload(*, prompt: str, duration: str, sound: bool) -> int:
-    """Hold prompt and duration against the model's limits; return the duration in seconds.
+    """Check prompt and duration against the model's limits; return the duration in seconds.
 
     :raises DemoError: naming field, value and limit.
     """

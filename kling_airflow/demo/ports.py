@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, all different.
+    """Return different ports that no program listens on.
 
     :param count: how many.
     """
@@ -19,13 +19,13 @@ def free_ports(count: int) -> list[int]:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
             one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+        return [bound.getsockname()[1] for bound in sockets]
 
 
 def require_free(port: int, *, option: str) -> int:
     """Return the port, or say that another program has it.
 
-    :param port: the port somebody asked for.
+    :param port: the port that the option names.
     :param option: the command line option it came from, for the message.
     :raises DemoError: if it can't be listened on.
     """

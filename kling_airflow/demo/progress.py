@@ -1,4 +1,4 @@
-"""What the demo is doing, while it does it: a live board on a terminal, plain lines elsewhere."""
+"""The demo's progress while it runs: a live board on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TaskRow:
 
     @property
     def seconds(self) -> float | None:
-        """How long it has been going, or took."""
+        """Seconds since the task started, or that it took."""
         if self.started is None:
             return None
         return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
@@ -75,7 +75,7 @@ def task_rows(instances: list[dict[str, Any]], *, request: str = "", status: str
     :param request: id of the request that is waited for, if there is one yet.
     :param status: the queue's word on it.
     """
-    by_id = {one["task_id"]: one for one in instances}
+    by_id = {instance["task_id"]: instance for instance in instances}
     order = [*(name for name in TASKS if name in by_id), *(name for name in by_id if name not in TASKS)]
     states = {name: by_id[name]["state"] or "waiting" for name in order}
     return [
@@ -91,7 +91,7 @@ def task_rows(instances: list[dict[str, Any]], *, request: str = "", status: str
 
 
 def _doing(name: str, states: Mapping[str, str], request: str, status: str) -> str:
-    """Say what a task is busy with, or what it waits for."""
+    """Describe what a task does now, or what it waits for."""
     match states[name]:
         case "running":
             return RUNNING.get(name, "")
@@ -155,16 +155,16 @@ class Board:
 
     @property
     def seconds(self) -> float:
-        """How long the demo has been going."""
+        """Seconds since the demo started."""
         return time.monotonic() - self._started
 
     def step(self, text: str) -> None:
-        """Say what happens now."""
+        """Show the current step."""
         self._step = text
         self._line(text)
 
     def service(self, name: str, seconds: float, address: str) -> None:
-        """Say that a server is up.
+        """Show that a server is ready.
 
         :param seconds: how long that took.
         """

@@ -1,4 +1,4 @@
-"""The simulated request queue, and the two things the demo asks of it."""
+"""The simulated request queue, and the two calls that the demo makes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SimulatedQueue:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The Airflow connection that leads here."""
+        """The Airflow connection to this queue."""
         return {"conn_type": "gmi_cloud", "host": self.url, "password": DEFAULT_KEY}
 
     def wait_until_ready(self) -> None:
@@ -53,18 +53,18 @@ class SimulatedQueue:
 
     def status(self, request_id: str) -> str | None:
         """Return the status of a request, or None if the queue doesn't say."""
-        answer = self._session.get(
+        response = self._session.get(
             f"{self.url}/api/v1/ie/requestqueue/apikey/requests/{request_id}",
             headers={"Authorization": f"Bearer {DEFAULT_KEY}"},
             timeout=10,
         )
-        return str(answer.json()["status"]) if answer.ok else None
+        return str(response.json()["status"]) if response.ok else None
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the billing ledger: a row for every request that was created, billed or not."""
-        answer = self._session.get(f"{self.url}/_simulator/ledger", timeout=10)
-        answer.raise_for_status()
-        rows: list[dict[str, Any]] = answer.json()["requests"]
+        response = self._session.get(f"{self.url}/_simulator/ledger", timeout=10)
+        response.raise_for_status()
+        rows: list[dict[str, Any]] = response.json()["requests"]
         return rows
 
     def billed(self) -> int:

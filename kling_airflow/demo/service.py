@@ -1,4 +1,4 @@
-"""A server the demo starts, watches and stops, with everything it started in turn."""
+"""A server that the demo starts, watches and stops, with every process that the server started."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 TAIL_LINES = 30
-# A server that others depend on may live on without its port, as `airflow standalone` does.
+# A server may keep running without its port, as `airflow standalone` does; the log then has this text.
 FATAL = "address already in use"
 
 
 class Service:
-    """A process in a group of its own, its output in a log file.
+    """A process in its own process group; its output goes to a log file.
 
     :param name: what people call it.
     :param command: the program and its arguments.
@@ -68,20 +68,20 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process was started and not stopped."""
         return self._process is not None and self._process.poll() is None
 
     def require_running(self) -> None:
-        """Say so, with the end of its log, if the process has ended.
+        """Raise an error with the end of the log if the process has ended.
 
-        :raises DemoError: if it has.
+        :raises DemoError: if the process has ended.
         """
         if self._process is not None and (code := self._process.poll()) is not None:
             how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
             raise self._error(f"{self.name} ended by itself: {how}.")
 
     def wait_until_ready(self, is_ready: Callable[[], bool], *, timeout: float) -> None:
-        """Wait until a check holds.
+        """Wait until a check is true.
 
         :param is_ready: the check; ``OSError`` (which a refused connection is) counts as "not yet".
         :param timeout: seconds from the start of the process.
@@ -144,11 +144,11 @@ class Service:
         family: dict[int, psutil.Process] = {}
         with suppress(psutil.NoSuchProcess):
             leader = psutil.Process(group)
-            family = {one.pid: one for one in (leader, *leader.children(recursive=True))}
-        for one in psutil.process_iter():
+            family = {process.pid: process for process in (leader, *leader.children(recursive=True))}
+        for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
-                if os.getpgid(one.pid) == group:
-                    family.setdefault(one.pid, one)
+                if os.getpgid(process.pid) == group:
+                    family.setdefault(process.pid, process)
         return list(family.values())
 
 
@@ -156,16 +156,16 @@ def _gone_after(grace: float, members: list[psutil.Process]) -> list[psutil.Proc
     """Wait for the processes to end; return those that did not."""
     import psutil
 
-    # A process that ended but whose parent never asked for its exit code is as good as gone.
-    def alive(one: psutil.Process) -> bool:
+    # A zombie (its parent has not read the exit code) counts as ended.
+    def alive(process: psutil.Process) -> bool:
         try:
-            return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
-    # Reaping the leader is the caller's; until then it is a zombie.
+    # The caller reads the leader's exit code; until then the leader is a zombie.
     deadline = time.monotonic() + grace
-    while members := [one for one in members if alive(one)]:
+    while members := [process for process in members if alive(process)]:
         if time.monotonic() > deadline:
             return members
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Ctrl-C, a closed terminal and a polite kill, all alike: stop everything, once, completely."""
+"""SIGINT, SIGHUP and SIGTERM are handled alike: each stops every process of the demo, once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruptions:
-    """Turns each stopping signal into ``KeyboardInterrupt``, except where that would lose a process."""
+    """Turns each stopping signal into ``KeyboardInterrupt``, unless that would leave a process running."""
 
     def __init__(self) -> None:
         self._held = False
@@ -32,7 +32,7 @@ class Interruptions:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let the block finish first: for starting a process."""
+        """Delay a stopping signal until the block has finished: used while a process is started."""
         self._held = True
         try:
             yield
@@ -44,7 +44,7 @@ class Interruptions:
 
     @contextmanager
     def ignored(self) -> Iterator[None]:
-        """Drop stopping signals while the block runs: for stopping, which is on its way already."""
+        """Ignore stopping signals while the block runs: used while everything is being stopped."""
         self._held = True
         try:
             yield

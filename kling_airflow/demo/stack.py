@@ -1,4 +1,4 @@
-"""Everything that runs: an S3, the request queue, and an Airflow that is connected to both."""
+"""The three servers of the demo: an S3, the request queue, and an Airflow connected to both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Stack:
     :param dags: the folder of DAG files.
     :param port: of Airflow's UI; a free one if None.
     :param speed: how many times faster than the real service the simulator works.
-    :param interruptions: who holds Ctrl-C back while a process is being started or stopped.
+    :param interruptions: delays SIGINT while a process is being started or stopped.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Stack:
 
     @property
     def services(self) -> tuple[Service, Service, Service]:
-        """In the order in which they are ready."""
+        """The three services, in the order in which they become ready."""
         return self.store.service, self.queue.service, self.airflow.service
 
     def __enter__(self) -> Stack:
-        self._lock = _only_one(self.home)
+        self._lock = _lock_home(self.home)
         try:
             for start in (self.airflow.start, self.store.service.start, self.queue.service.start):
                 with self._interruptions.held():
@@ -89,15 +89,15 @@ class Stack:
             on_ready(service)
 
     def require_running(self) -> None:
-        """Check that none of them has ended.
+        """Check that none of the three has ended.
 
-        :raises DemoError: naming the one that has, with the end of its log.
+        :raises DemoError: names the service that has ended, with the end of its log.
         """
         for service in self.services:
             service.require_running()
 
     def stop(self) -> None:
-        """Stop all three; once they are being stopped, nothing interrupts it."""
+        """Stop all three; no signal interrupts the stopping."""
         with self._interruptions.ignored():
             for service in reversed(self.services):
                 service.stop()
@@ -106,8 +106,8 @@ class Stack:
                 self._lock = None
 
 
-def _only_one(home: Path) -> IO[str]:
-    """Hold the folder against a second demo, for as long as the file is open."""
+def _lock_home(home: Path) -> IO[str]:
+    """Lock the folder against a second demo, for as long as the returned file is open."""
     lock = (home / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

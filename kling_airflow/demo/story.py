@@ -1,4 +1,4 @@
-"""The demo from its first process to its last: start, run, copy, stop."""
+"""The demo's course: start the servers, run the DAG, copy the clip, stop the servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOG_LINES = 30
 
 
 class Demo:
-    """One demo.
+    """One run of the demo.
 
     :param options: what was asked for; checked already.
     :param console: where to show it.
@@ -49,7 +49,7 @@ class Demo:
         self._interruptions = Interruptions()
 
     def run(self) -> None:
-        """Run it, and leave nothing running.
+        """Run the demo, and stop every process that it started.
 
         :raises DemoError: with the reason, and the log that shows it.
         :raises KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after everything was stopped.
@@ -85,7 +85,7 @@ class Demo:
             self._wait_for_the_end(stack)
 
     def _generate(self, stack: Stack) -> Result:
-        """Make the clip, with everything that is needed up to the copy of it."""
+        """Start the servers, run the DAG and copy the clip."""
         try:
             with self._board(self._console) as board:
                 run_id = self._start(stack, board)
@@ -99,7 +99,7 @@ class Demo:
             ) from error
 
     def _start(self, stack: Stack, board: Board) -> str:
-        """Bring everything up and trigger the run; return its id."""
+        """Start the servers and trigger the run; return the run's id."""
         addresses = {
             stack.store.service.name: stack.store.url,
             stack.queue.service.name: stack.queue.url,
@@ -129,7 +129,7 @@ class Demo:
             try:
                 state = api.run_state(DAG_ID, run_id)
                 instances = api.task_instances(DAG_ID, run_id)
-                deferred = any(one["state"] == "deferred" for one in instances)
+                deferred = any(instance["state"] == "deferred" for instance in instances)
                 if deferred and not request:
                     request = str(api.xcom(DAG_ID, run_id, "submit") or "")
                 status = stack.queue.status(request) if deferred and request else None
@@ -154,7 +154,7 @@ class Demo:
         )
 
     def _collect(self, stack: Stack, board: Board, run_id: str) -> Result:
-        """Copy what landed to this machine and see that it is what the DAG says."""
+        """Copy the landed files to this machine and compare the clip with the hash that the DAG returned."""
         board.step("Copying the clip out of the bucket")
         api = stack.airflow.api
         clip = api.xcom(DAG_ID, run_id, "wait")
@@ -168,7 +168,7 @@ class Demo:
         return Result(clip, landed, files, stack.queue.billed(), board.seconds)
 
     def _wait_for_the_end(self, stack: Stack) -> None:
-        """Leave everything up until somebody stops it."""
+        """Keep the servers running until a stopping signal arrives."""
         self._console.print(
             f"\n  Airflow   {stack.airflow.api.base_url}/dags/{DAG_ID}"
             f"\n  Login     {USERNAME}   password {stack.airflow.password}"
@@ -209,8 +209,8 @@ def report(console: Console, error: DemoError) -> None:
 
 
 def _failure(stack: Stack, run_id: str, instances: list[dict[str, Any]]) -> DemoError:
-    """Say which task failed, why, and show the end of its log."""
-    failed = [one for one in instances if one["state"] == "failed"]
+    """Return an error that names the failed task and the reason, with the end of its log."""
+    failed = [instance for instance in instances if instance["state"] == "failed"]
     if not failed:
         return DemoError("The run failed though no task did.", log_tail=stack.airflow.service.tail())
     task = failed[0]["task_id"]

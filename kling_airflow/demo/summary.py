@@ -1,4 +1,4 @@
-"""The end of a good demo: what was made, what it would have cost, where it is."""
+"""The summary after a successful demo: the clip, its price on the real service, its files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def show(console: Console, result: Result) -> None:
 
 
 def cost(usd: float | None, billed: int) -> str:
-    """Say what the clip would have cost.
+    """Return the text on the clip's cost.
 
     :param usd: the price of one request, if it is known.
     :param billed: how many requests were billed.
@@ -71,7 +71,7 @@ def cost(usd: float | None, billed: int) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes as text in MB or kB."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 

@@ -1,4 +1,4 @@
-"""A task's log, as the REST API gives it, made readable."""
+"""A task's log from the REST API, as lines of text."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def cause(entries: Iterable[LogEntry]) -> str | None:
     last = None
     for entry in entries:
         if isinstance(entry, dict) and (details := entry.get("error_detail")):
-            # The first of a chain is the one that left the task; the others caused it.
+            # The first error of a chain is the error that ended the task; the others are its causes.
             last = f"{details[0].get('exc_type')}: {details[0].get('exc_value')}"
     return last

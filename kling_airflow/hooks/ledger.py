@@ -59,7 +59,7 @@ def open_ledger_path(uri: str) -> ObjectStoragePath:
         store's default.
     :raises InvalidArgument: if the address is malformed, or nothing is installed for its scheme.
     """
-    from kling_airflow.hooks.storage import open_path
+    from kling_airflow.hooks.store_path import open_path
 
     folder = uri.strip().rstrip("/") if isinstance(uri, str) else ""
     scheme, separator, rest = folder.partition("://")

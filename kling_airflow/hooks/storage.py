@@ -1,6 +1,6 @@
 """Objects of any store that Airflow's ``ObjectStoragePath`` opens: read with a cap, written whole.
 
-Every text names the field a user wrote, the address without credentials, and the connection.
+Every text names the field a user wrote, the address without credentials and signatures, and the connection.
 """
 
 from __future__ import annotations
@@ -8,80 +8,75 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
+from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
+from kling_airflow.redaction import without_signatures
 
 log = logging.getLogger(__name__)
 
 BLOCK = 8 << 20
 """Bytes held in memory while reading or writing: one part of a multipart upload."""
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure"}
-_DEFAULT_CONNECTIONS = {"s3": "aws_default", "gs": "google_cloud_default", "abfs": "wasb_default"}
-_LOCAL = ("file", "local")
-_SIGNED_SECONDS = 86_400
-
-
-def is_http(uri: str) -> bool:
-    """Whether an address is fetched over http(s) rather than opened in a store."""
-    return uri.lower().startswith(("http://", "https://"))
-
-
-def check_location(uri: object, field: str) -> str:
-    """Refuse what can't be the address of one object, before anything is opened.
-
-    :param uri: what a user wrote, rendered.
-    :param field: the parameter's name, for the error.
-    :return: the address.
-    :raises InvalidArgument: no scheme, bucket, key or file name, or credentials within.
-    """
-    if not isinstance(uri, str) or not uri.strip():
-        raise InvalidArgument(
-            f"{field} is {uri!r}; it must be an address such as s3://bucket/folder/name.mp4."
-        )
-    scheme, separator, rest = uri.partition("://")
-    if not separator or not scheme:
-        raise InvalidArgument(
-            f"{field} is {uri!r}, without a scheme; write s3://, gs://, abfs:// or file:// before it."
-        )
-    bucket, _, key = rest.partition("/")
-    shown = f"{scheme}://{bucket.rpartition('@')[2]}/{key}"
-    if ":" in bucket.rpartition("@")[0]:
-        raise InvalidArgument(f"{field} is {shown!r} with a password in it; use a connection instead.")
-    if not bucket.rpartition("@")[2] and scheme not in _LOCAL:
-        raise InvalidArgument(f"{field} is {shown!r}: the bucket is missing.")
-    if not key.rpartition("/")[2]:
-        raise InvalidArgument(f"{field} is {shown!r}: the file name is missing.")
-    return uri
+_CHECKSUMS = (
+    "This store may not know the checksums that the AWS SDK sends since 2025: put"
+    ' {"config_kwargs": {"request_checksum_calculation": "when_required",'
+    ' "response_checksum_validation": "when_required"}} into the connection\'s extra.'
+)
+_UNKNOWN_HEADER = ("notimplemented", "not implemented", "checksum", "x-amz-trailer", "contentsha256mismatch")
 
 
 class StoredObject:
     """One object of a store, there or not.
 
-    :param uri: such as ``s3://bucket/key``; ``s3://conn_id@bucket/key`` works as everywhere in Airflow.
+    :param uri: such as ``s3://bucket/key``; ``s3://conn_id@bucket/key`` works as everywhere in Airflow, and
+        ``s3://bucket/key?versionId=...`` is that version, for reading.
     :param conn_id: the store's connection. None takes the store's default (``aws_default``,
         ``google_cloud_default``, ``wasb_default``) where it is defined, else what the environment gives.
     :param field: the parameter this came from, for errors.
+    :param options: parameters of S3's calls, such as ``ServerSideEncryption`` or ``RequestPayer``.
     :raises InvalidArgument: a malformed address, or a scheme that nothing is installed for.
     """
 
-    def __init__(self, uri: str, *, conn_id: str | None = None, field: str = "destination") -> None:
+    def __init__(
+        self,
+        uri: object,
+        *,
+        conn_id: str | None = None,
+        field: str = "destination",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.field = field
-        self._path = open_path(check_location(uri, field), conn_id, field)
+        address, self._version = split_version(check_location(uri, field))
+        self._path = open_path(address, conn_id, field)
         with self._errors("opened"):
-            self._fs = self._path.fs
+            self._fs = filesystem(self._path, version=self._version, options=options or {}, field=field)
 
     @property
     def uri(self) -> str:
         """The address without the connection id that ``str(path)`` would show."""
+        if self._path.protocol in LOCAL:
+            return file_address(self._path.path)
         return f"{self._path.protocol}://{self._path.path}"
+
+    @property
+    def link(self) -> str | None:
+        """The web page or address of the object, for a browser; None if there is none."""
+        bucket, _, key = self._path.path.partition("/")
+        protocol = self._path.protocol
+        if protocol in S3_SCHEMES:
+            if endpoint := getattr(self._fs, "endpoint_url", None):
+                return f"{str(endpoint).rstrip('/')}/{quote(f'{bucket}/{key}')}"
+            return f"https://s3.console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
+        if protocol in ("gs", "gcs"):
+            return f"https://console.cloud.google.com/storage/browser/_details/{quote(f'{bucket}/{key}')}"
+        return None
 
     @property
     def suffix(self) -> str:
@@ -91,18 +86,19 @@ class StoredObject:
     def sibling(self, suffix: str) -> StoredObject:
         """Return the object of the same name with another suffix."""
         other = object.__new__(StoredObject)
-        other.field, other._path, other._fs = self.field, self._path.with_suffix(suffix), self._fs
+        other.field, other._version = self.field, None
+        other._path, other._fs = self._path.with_suffix(suffix), self._fs
         return other
 
     def size(self) -> int | None:
-        """Return its size in bytes; None where there is nothing, or nobody may look."""
+        """Return its size in bytes; None if there is nothing, or looking isn't permitted."""
         with self._errors("looked at"), self._nothing_there():
             self._fs.invalidate_cache(self._path.parent.path)
-            return int(self._fs.info(self._path.path)["size"])
+            return int(self._fs.info(self._path.path, **self._version_option())["size"])
         return None
 
     def read(self, limit: int) -> bytes | None:
-        """Return its first ``limit`` bytes; None where there is nothing, b"" where nobody may look.
+        """Return its first ``limit`` bytes; None if there is nothing, b"" if reading isn't permitted.
 
         :raises InvalidArgument: the bucket doesn't exist.
         """
@@ -120,7 +116,7 @@ class StoredObject:
         :raises InvalidArgument: it doesn't exist, or has more than ``max_bytes``.
         """
         too_large = InvalidArgument(
-            f"{self.field} is {self.uri}, which has more than {max_bytes:,} bytes (max_bytes)."
+            f"`{self.field}` is {shown(self.uri)}, which has more than {max_bytes:,} bytes (max_bytes)."
         )
         if (self.size() or 0) > max_bytes:
             raise too_large
@@ -133,10 +129,39 @@ class StoredObject:
     def sha256(self) -> str:
         """Return the hash of what is stored, in hex."""
         digest = hashlib.sha256()
-        with self._errors("read"), self._fs.open(self._path.path, "rb", block_size=BLOCK) as file:
+        with self._errors("read"), self._open() as file:
             while chunk := file.read(BLOCK):
                 digest.update(chunk)
         return digest.hexdigest()
+
+    def create(self, data: bytes) -> bool:
+        """Store some bytes if there is nothing, decided by the store in one step.
+
+        :param data: of its writer alone, so that our own object is told from another's.
+        :return: whether the object is ours; False if another stands there.
+        :raises StorageFailed: it was not created, or that is not known.
+        """
+        from kling_airflow.errors import LedgerUnavailable
+        from kling_airflow.submission.exclusive_store import open_store
+
+        with self._errors("created"):
+            folder: Any = self._path.parent
+            try:
+                if self._path.protocol in LOCAL:
+                    folder = Path(folder.path)
+                    folder.mkdir(parents=True, exist_ok=True)
+                return open_store(folder).create(self._path.name, data)
+            except (LedgerUnavailable, InvalidArgument) as error:
+                if isinstance(error, LedgerUnavailable) and not _says(error, _UNKNOWN_HEADER):
+                    raise StorageFailed(
+                        f"`{self.field}`: {shown(self.uri)} can't be created: "
+                        f"{in_short(error.__cause__ or error)}."
+                    ) from error
+            # A store without a conditional write: look first, and write then.
+            if self.size() is not None:
+                return False
+            self.write(data, "application/json")
+            return True
 
     def write_file(self, path: Path, content_type: str) -> None:
         """Store a local file, whole or not at all, holding one block of it in memory.
@@ -148,7 +173,7 @@ class StoredObject:
             self._write(lambda sink: shutil.copyfileobj(source, sink, BLOCK), size, content_type)
         stored = self.size()
         if stored not in (None, size):
-            raise StorageFailed(f"{self.uri} has {stored:,} bytes after {size:,} were written.")
+            raise StorageFailed(f"{shown(self.uri)} has {stored:,} bytes after {size:,} were written.")
 
     def write(self, data: bytes, content_type: str) -> None:
         """Store some bytes, whole or not at all."""
@@ -165,7 +190,7 @@ class StoredObject:
                 return str(self._fs.sign(self._path.path, expiration=seconds))
             except NotImplementedError:
                 raise InvalidArgument(
-                    f"{self.field} is {self.uri}; {self._path.protocol}:// has no signed addresses."
+                    f"`{self.field}` is {shown(self.uri)}; {self._path.protocol}:// has no signed addresses."
                 ) from None
 
     def delete(self) -> None:
@@ -173,16 +198,26 @@ class StoredObject:
         with self._errors("deleted"), suppress(FileNotFoundError):
             self._fs.rm_file(self._path.path)
 
+    def _version_option(self) -> dict[str, str]:
+        return {"version_id": self._version} if self._version else {}
+
+    def _open(self) -> Any:
+        return self._fs.open(self._path.path, "rb", block_size=BLOCK, **self._version_option())
+
     def _read(self, limit: int) -> bytes:
-        with self._fs.open(self._path.path, "rb", block_size=BLOCK) as file:
+        with self._open() as file:
             return bytes(file.read(limit))
 
     def _write(self, fill: Callable[[Any], object], size: int, content_type: str) -> None:
-        is_local = self._path.protocol in _LOCAL
+        if self._version:
+            raise InvalidArgument(
+                f"`{self.field}` is {shown(self.uri)} with a version of it; a store names versions itself."
+            )
+        is_local = self._path.protocol in LOCAL
         # What fits into one block goes in one call, which a store does whole or not at all anyway.
         in_one_go = size < BLOCK and not is_local
         options: dict[str, Any] = {"block_size": BLOCK, "autocommit": in_one_go}
-        if self._path.protocol.startswith("s3"):
+        if self._path.protocol in S3_SCHEMES:
             options["ContentType"] = content_type  # so that a browser plays it; other stores go by the name
         if is_local:
             self._fs.makedirs(self._path.parent.path, exist_ok=True)
@@ -199,7 +234,7 @@ class StoredObject:
 
     @contextmanager
     def _nothing_there(self) -> Iterator[None]:
-        """Let what isn't there pass, and what nobody may look at, but not a missing bucket."""
+        """Ignore that there is nothing, or that looking isn't permitted, but not a missing bucket."""
         try:
             yield
         except PermissionError as error:
@@ -216,77 +251,14 @@ class StoredObject:
             raise
         except FileNotFoundError as error:
             what = "whose bucket does" if "bucket does not exist" in _texts(error) else "which does"
-            raise InvalidArgument(f"{self.field} is {self.uri}, {what} not exist.") from error
+            raise InvalidArgument(f"`{self.field}` is {shown(self.uri)}, {what} not exist.") from error
         except Exception as error:
             by = f" with the connection `{self._path.conn_id}`" if self._path.conn_id else ""
+            is_s3 = self._path.protocol in S3_SCHEMES
             raise StorageFailed(
-                f"{self.field} is {self.uri}, which can't be {doing}{by}: {in_short(error)}."
-            ) from error
-
-
-def read_frame(source: str, *, conn_id: str | None = None, max_bytes: int, field: str = "source") -> bytes:
-    """Return the bytes behind any http(s) URL or object of a store.
-
-    :param source: ``https://...``, ``s3://...``, ``file:///...``
-    :param conn_id: the store's connection; http(s) needs none.
-    :param max_bytes: more are refused.
-    :param field: the parameter this came from, for errors.
-    :raises InvalidArgument: malformed, not there, or too large.
-    :raises DownloadFailed: over http(s), it didn't arrive.
-    :raises StorageFailed: the store refused.
-    """
-    if is_http(source):
-        from kling_airflow.media.download import DownloadLimits, read_url
-
-        return read_url(source, DownloadLimits(max_bytes=max_bytes, deadline=120))
-    return StoredObject(source, conn_id=conn_id, field=field).read_all(max_bytes)
-
-
-def presign(source: str, *, conn_id: str | None = None, field: str = "image") -> str:
-    """Return an address of a store's object that the queue can read for a day.
-
-    :raises InvalidArgument: malformed, or the store has no signed addresses.
-    """
-    return StoredObject(source, conn_id=conn_id, field=field).sign(_SIGNED_SECONDS)
-
-
-def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
-    """Return Airflow's path of an address, with the connection that belongs to it.
-
-    :param uri: such as ``s3://bucket/key``; ``s3://conn_id@bucket/key`` names a connection.
-    :param conn_id: None takes the store's default connection where it is defined.
-    :param field: the parameter this came from, for errors.
-    :raises InvalidArgument: a connection that isn't defined, or a scheme that nothing is installed for.
-    """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    scheme = uri.partition("://")[0]
-    named = conn_id or uri.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    if named and not _is_defined(named):
-        raise InvalidArgument(f"{field}: the connection `{named}` is not defined.")
-    default = _DEFAULT_CONNECTIONS.get(scheme)
-    if not named and default and _is_defined(default):
-        conn_id = default
-    try:
-        path = ObjectStoragePath(uri, conn_id=conn_id or None)
-        _ = path.fs
-    except (ValueError, ImportError) as error:
-        extra = _EXTRAS.get(scheme)
-        hint = f" Install kling_airflow[{extra}]." if extra else ""
-        raise InvalidArgument(
-            f"{field} begins with {scheme}://, which nothing here can open: {in_short(error)}.{hint}"
-        ) from error
-    return path
-
-
-def _is_defined(conn_id: str) -> bool:
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
-    try:
-        BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return False
-    return True
+                f"`{self.field}` is {shown(self.uri)}, which can't be {doing}{by}: {in_short(error)}.",
+                todo=_CHECKSUMS if is_s3 and _says(error, _UNKNOWN_HEADER) else None,
+            ) from _fit_to_show(error)
 
 
 def _discard(sink: Any) -> None:
@@ -296,9 +268,20 @@ def _discard(sink: Any) -> None:
         sink.closed = True  # or its end as an object would close, and thereby store it
 
 
+def _fit_to_show(error: Exception) -> Exception | None:
+    """Return a cause for the log's traceback; None for one that quotes a signed address."""
+    text = _texts(error)
+    return error if without_signatures(text) == text else None
+
+
+def _says(error: BaseException, words: tuple[str, ...]) -> bool:
+    """Whether an error, or one of its causes, has one of these words in it."""
+    text = _texts(error).lower()
+    return any(word in text for word in words)
+
+
 def _texts(error: BaseException | None) -> str:
-    found = []
+    found = ""
     while error is not None:
-        found.append(str(error))
-        error = error.__cause__ or error.__context__
-    return " ".join(found)
+        found, error = f"{found} {error}", error.__cause__ or error.__context__
+    return found

@@ -15,12 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_airflow.media.clip_check import ClipInfo, check_clip, frame_at, poster
+    from kling_airflow.media.clip_check import ClipInfo, check_clip
+    from kling_airflow.media.clip_picture import frame_at, poster
     from kling_airflow.media.download import Downloaded, DownloadLimits, read_url
     from kling_airflow.media.frame import Frame, FrameOptions, prepare_frame
     from kling_airflow.media.frame_check import FrameInfo, check_frame
     from kling_airflow.media.image_comment import with_comment
-    from kling_airflow.media.landing import Place, Places, land
+    from kling_airflow.media.landing import LandingOptions, land
+    from kling_airflow.media.places import Place, Places
     from kling_airflow.media.sidecar import Asked, Sidecar
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Frame",
     "FrameInfo",
     "FrameOptions",
+    "LandingOptions",
     "Place",
     "Places",
     "Sidecar",
@@ -45,12 +48,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "clip_check": ("ClipInfo", "check_clip", "frame_at", "poster"),
+    "clip_check": ("ClipInfo", "check_clip"),
+    "clip_picture": ("frame_at", "poster"),
     "download": ("DownloadLimits", "Downloaded", "read_url"),
     "frame": ("Frame", "FrameOptions", "prepare_frame"),
     "frame_check": ("FrameInfo", "check_frame"),
     "image_comment": ("with_comment",),
-    "landing": ("Place", "Places", "land"),
+    "landing": ("LandingOptions", "land"),
+    "places": ("Place", "Places"),
     "sidecar": ("Asked", "Sidecar"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

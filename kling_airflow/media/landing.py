@@ -1,7 +1,6 @@
 """The landing of a clip: fetched, checked, stored, and described by a sidecar that is written last.
 
-The sidecar's presence means the landing is whole. Where things are stored is somebody else's business:
-a ``Place`` is all that is asked for.
+The sidecar's presence means that the landing is whole. The store is hidden behind :class:`Place`.
 """
 
 from __future__ import annotations
@@ -9,56 +8,57 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any
 
+from kling_airflow.addresses import shown
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed, StorageFailed
-from kling_airflow.media.clip_check import check_clip, poster
-from kling_airflow.media.download import Downloaded, DownloadLimits, download
-from kling_airflow.media.limits import MAX_CLIP_BYTES
+from kling_airflow.errors import KlingError, Money, StorageFailed
+from kling_airflow.media.clip_check import ClipInfo, check_clip
+from kling_airflow.media.clip_download import fetch
+from kling_airflow.media.clip_picture import poster
+from kling_airflow.media.download import Downloaded, DownloadLimits
+from kling_airflow.media.landing_claim import (
+    Found,
+    look,
+    refuse_foreign,
+    refuse_frames,
+    refuse_sibling,
+    release,
+    take,
+)
+from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.media.places import Place, Places
 from kling_airflow.media.sidecar import Asked, Sidecar
+
+if TYPE_CHECKING:
+    from kling_airflow.media.http_connection import AddressGuard
 
 log = logging.getLogger(__name__)
 
-
-class Place(Protocol):
-    """One object of a store, there or not."""
-
-    @property
-    def uri(self) -> str:
-        """Its address, without credentials or connection ids."""
-
-    def size(self) -> int | None:
-        """Return its size in bytes; None where there is nothing, or nobody may look."""
-
-    def read(self, limit: int) -> bytes | None:
-        """Return its first ``limit`` bytes; None where there is nothing, b"" where nobody may look."""
-
-    def sha256(self) -> str:
-        """Return the hash of what is stored, in hex."""
-
-    def write_file(self, path: Path, content_type: str) -> None:
-        """Store a local file, whole or not at all, in constant memory."""
-
-    def write(self, data: bytes, content_type: str) -> None:
-        """Store some bytes, whole or not at all."""
-
-    def delete(self) -> None:
-        """Remove it, if it is there."""
+_AGAIN = "Running the landing again buys nothing."
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where a landing's parts go."""
+@dataclass(frozen=True, kw_only=True)
+class LandingOptions:
+    """How a clip is landed.
 
-    clip: Place
-    sidecar: Place
-    poster: Place
+    :param with_poster: whether to take a poster out of the clip.
+    :param overwrite: whether to replace files at the destination that no landing wrote.
+    :param on_mismatch: "fail" or "warn": what to do with a clip that is damaged or not what was asked for.
+    :param max_pixels: of one picture of the clip; larger ones are not decoded.
+    :param landed_by: the task that lands, for the sidecar: ``dag_id, run_id, task_id, map_index``.
+    """
+
+    with_poster: bool = True
+    overwrite: bool = False
+    on_mismatch: str = "fail"
+    max_pixels: int = MAX_CLIP_PIXELS
+    landed_by: Mapping[str, Any] | None = None
 
 
 def land(
@@ -66,123 +66,152 @@ def land(
     places: Places,
     *,
     asked: Asked | None = None,
-    with_poster: bool = True,
     limits: DownloadLimits | None = None,
     renew: Callable[[], str] | None = None,
+    guard: AddressGuard | None = None,
+    options: LandingOptions | None = None,
 ) -> dict[str, Any]:
-    """Bring a clip home: stream it to a local file, check it, store it, its poster, and last its sidecar.
+    """Stream a clip to a local file, check it, and store the clip, its poster, and last its sidecar.
 
-    Where a whole landing of the same request is found, nothing is done. Nothing at the destination is
-    touched before the new clip has passed its checks.
+    If a whole landing of the same request is found, nothing is done. Nothing at the destination is touched
+    before the new clip has passed its checks, and no file is overwritten that no landing wrote.
 
     :param clip: what the sensor returned.
     :param places: where it goes.
     :param asked: what was asked of the model, for the checks and the sidecar.
-    :param with_poster: whether to take a poster out of the clip.
     :param limits: of the download.
     :param renew: asks the queue for the clip's address again.
+    :param guard: which hosts the download may connect to; None for any.
+    :param options: how it is landed.
     :return: ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri,
         sidecar_uri, request_id``.
+    :raises DestinationTaken: a file stands there that no landing wrote, or another landing is writing.
     :raises DownloadFailed: the clip didn't arrive.
     :raises InvalidClip: it isn't what was asked for.
     :raises StorageFailed: the store refused.
     """
-    asked = asked or Asked()
-    limits = limits or DownloadLimits(max_bytes=MAX_CLIP_BYTES)
-    found = places.sidecar.read(Sidecar.MAX_BYTES)
-    earlier = Sidecar.parse(found)
-    if earlier is not None and _is_whole(earlier, clip, places, with_poster):
-        log.info("Request %s has landed before, whole, at %s.", clip.request_id, places.clip.uri)
-        return _landed(earlier, places)
-    with tempfile.TemporaryDirectory(prefix="kling-landing-") as folder:
-        # Named after the clip, so that what looks at names knows what it is.
-        path = Path(folder) / "clip.mp4"
-        downloaded = _fetch(clip, path, limits, renew)
-        info = check_clip(path, duration=asked.duration, sound=asked.sound)
+    with paid_for(clip.request_id):
+        return _Landing(clip, places, asked or Asked(), options or LandingOptions()).run(
+            limits or DownloadLimits(max_bytes=MAX_CLIP_BYTES), renew, guard
+        )
+
+
+@contextmanager
+def paid_for(request_id: str) -> Iterator[None]:
+    """Let every error that leaves the block say that the clip is paid for, and that landing again is free."""
+    try:
+        yield
+    except KlingError as error:
+        todo = f"{error.todo} {_AGAIN}" if error.todo else f"Run the task again. {_AGAIN}"
+        if error.money is Money.SPENT and error.request_id:
+            raise
+        raise error.with_money(Money.SPENT, todo=todo, request_id=request_id) from error.__cause__
+
+
+class _Landing:
+    """One clip on its way to its places."""
+
+    def __init__(self, clip: Clip, places: Places, asked: Asked, options: LandingOptions) -> None:
+        self.clip, self.places, self.asked, self.options = clip, places, asked, options
+
+    def run(
+        self, limits: DownloadLimits, renew: Callable[[], str] | None, guard: AddressGuard | None
+    ) -> dict[str, Any]:
+        """Land the clip, or find that it has landed."""
+        refuse_frames(self.places, [str(frame.get("uri") or "") for frame in self.asked.frames])
+        found = look(self.places)
+        if found.sidecar is not None and self._is_whole(found.sidecar):
+            log.info("Request %s has landed before, whole, at %s.", self.clip.request_id, self._shown())
+            return _landed(found.sidecar, self.places)
+        if not self.options.overwrite:
+            refuse_sibling(found, self.clip.request_id, self.options.landed_by or {})
+            refuse_foreign(self.places, found, self.clip.request_id, with_poster=self.options.with_poster)
+        with tempfile.TemporaryDirectory(prefix="kling-landing-") as folder:
+            # Named after the clip, so that a scanner that goes by names knows what it is.
+            path = Path(folder) / "clip.mp4"
+            downloaded = fetch(self.clip, path, limits, renew, guard)
+            info = self._checked(path)
+            picture = poster(path, max_pixels=self.options.max_pixels) if self.options.with_poster else None
+            take(self.places, found, self.clip.request_id, overwrite=self.options.overwrite)
+            made = self._store(path, found, downloaded, info, picture)
+        release(self.places)
+        log.info("Request %s has landed at %s.", self.clip.request_id, self._shown())
+        return _landed(made, self.places)
+
+    def _checked(self, path: Path) -> ClipInfo:
+        info = check_clip(
+            path,
+            duration=self.asked.duration,
+            sound=self.asked.sound,
+            on_mismatch=self.options.on_mismatch,
+            max_pixels=self.options.max_pixels,
+        )
+        for mismatch in info.mismatches:
+            log.warning('%s It lands nevertheless, because of on_mismatch="warn".', mismatch)
         log.info(
-            "The clip is good: %d x %d, duration %s, sound %s.",
+            "The clip was decoded: %d x %d, duration %s, sound %s.",
             info.width,
             info.height,
             info.duration_check,
             info.sound_check,
         )
-        picture = poster(path) if with_poster else None
-        if found is not None:
-            _remove(places.sidecar, is_known=earlier is not None)
+        return info
+
+    def _store(
+        self, path: Path, found: Found, downloaded: Downloaded, info: ClipInfo, picture: bytes | None
+    ) -> Sidecar:
+        """Write clip, poster and sidecar, in this order; the older sidecar goes first."""
+        places = self.places
+        if found.raw is not None:
+            _remove(places.sidecar, is_known=found.sidecar is not None)
         places.clip.write_file(path, "video/mp4")
-    if picture:
-        places.poster.write(picture, "image/jpeg")
-    elif earlier and earlier.poster:
-        places.poster.delete()  # it shows the clip that was replaced
-    made = Sidecar.make(
-        clip,
-        asked,
-        info,
-        sha256=downloaded.sha256,
-        size=downloaded.bytes,
-        uri=places.clip.uri,
-        poster=_described(places.poster, picture),
-        landed_at=datetime.now(UTC),
-    )
-    places.sidecar.write(made.to_json(), "application/json")
-    log.info("Request %s has landed at %s.", clip.request_id, places.clip.uri)
-    return _landed(made, places)
+        if picture:
+            places.poster.write(picture, "image/jpeg")
+        elif found.sidecar and found.sidecar.poster:
+            places.poster.delete()  # it shows the clip that was replaced
+        made = Sidecar.make(
+            self.clip,
+            self.asked,
+            info,
+            sha256=downloaded.sha256,
+            size=downloaded.bytes,
+            uri=places.clip.uri,
+            poster=_described(places.poster, picture),
+            landed_at=datetime.now(UTC),
+            landed_by=self.options.landed_by,
+        )
+        places.sidecar.write(made.to_json(), "application/json")
+        return made
 
+    def _is_whole(self, earlier: Sidecar) -> bool:
+        """Compare what is stored with its sidecar, the cheap questions first."""
+        if earlier.request_id != self.clip.request_id:
+            log.info("%s is the clip of request %s.", self._shown(), earlier.request_id)
+            return False
+        if self.places.clip.size() != earlier.bytes:
+            log.warning("%s doesn't have the %d bytes of its sidecar.", self._shown(), earlier.bytes)
+            return False
+        poster_bytes = None if earlier.poster is None else earlier.poster["bytes"]
+        if self.options.with_poster and (poster_bytes is None or self.places.poster.size() != poster_bytes):
+            log.info("%s is missing.", shown(self.places.poster.uri))
+            return False
+        if self.places.clip.sha256() != earlier.sha256:
+            log.warning("%s doesn't have the hash of its sidecar.", self._shown())
+            return False
+        return True
 
-def _is_whole(earlier: Sidecar, clip: Clip, places: Places, with_poster: bool) -> bool:
-    """Compare what is stored with its sidecar, the cheap questions first."""
-    if earlier.request_id != clip.request_id:
-        log.info("%s is of request %s; it is replaced.", places.clip.uri, earlier.request_id)
-        return False
-    if places.clip.size() != earlier.bytes:
-        log.warning("%s doesn't have the %d bytes of its sidecar.", places.clip.uri, earlier.bytes)
-        return False
-    if with_poster and (earlier.poster is None or places.poster.size() != earlier.poster["bytes"]):
-        log.info("%s is missing.", places.poster.uri)
-        return False
-    if places.clip.sha256() != earlier.sha256:
-        log.warning("%s doesn't have the hash of its sidecar.", places.clip.uri)
-        return False
-    return True
-
-
-def _fetch(clip: Clip, path: Path, limits: DownloadLimits, renew: Callable[[], str] | None) -> Downloaded:
-    began = time.monotonic()
-    with path.open("wb") as sink:
-        downloaded = _download(clip, sink, limits, renew)
-    log.info(
-        "Fetched %d bytes in %.1f s, cut off %d times, sha256 %s.",
-        downloaded.bytes,
-        time.monotonic() - began,
-        downloaded.interruptions,
-        downloaded.sha256,
-    )
-    return downloaded
-
-
-def _download(
-    clip: Clip, sink: BinaryIO, limits: DownloadLimits, renew: Callable[[], str] | None
-) -> Downloaded:
-    if clip.video_url:
-        try:
-            return download(clip.video_url, sink, limits)
-        except DownloadFailed as error:
-            if renew is None or not error.gone:
-                raise
-            log.warning("%s Asking the queue for the clip of request %s again.", error, clip.request_id)
-    elif renew is None:
-        raise DownloadFailed(f"The clip of request {clip.request_id} has no video_url.", retryable=False)
-    return download(renew(), sink, limits)
+    def _shown(self) -> str:
+        return shown(self.places.clip.uri)
 
 
 def _remove(sidecar: Place, *, is_known: bool) -> None:
-    """Remove the old sidecar: until the new one stands, whoever looks sees that this isn't whole."""
+    """Remove the old sidecar: until the new one is written, nothing at the destination counts as whole."""
     try:
         sidecar.delete()
     except StorageFailed as error:
         if is_known:
             raise
-        log.warning("%s Should an older sidecar stand there, it does so until the new one is written.", error)
+        log.warning("%s If an older sidecar stands there, it stays until the new one is written.", error.what)
 
 
 def _described(place: Place, data: bytes | None) -> dict[str, Any] | None:

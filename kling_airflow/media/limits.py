@@ -16,3 +16,6 @@ MAX_CLIP_BYTES = 1_000_000_000
 
 DOWNLOAD_SECONDS = 600.0
 """How long the download of a clip may take in all."""
+
+MAX_CLIP_PIXELS = 8_912_896
+"""Clips with larger pictures (4096 x 2176) are refused unless the user says otherwise."""

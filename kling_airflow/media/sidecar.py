@@ -1,4 +1,4 @@
-"""What is written beside a clip: what was asked, of whom, from which frames, and what came back."""
+"""The sidecar, a JSON file beside a clip: what was asked of which model, from which frames, and the clip."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Self
 from kling_airflow import __version__
 from kling_airflow.clip import Clip
 from kling_airflow.media.clip_check import ClipInfo
-from kling_airflow.media.http_get import plain_url
+from kling_airflow.media.http_address import plain_url
 
 _MEASURES = ("duration_seconds", "width", "height", "fps", "has_audio")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was asked of the model; what nobody knows is None and isn't checked.
+    """What was asked of the model; what is not known is None and isn't checked.
 
     :param duration: seconds.
     :param sound: whether an audio track was wanted.
@@ -53,13 +53,15 @@ class Sidecar:
         uri: str,
         poster: Mapping[str, Any] | None,
         landed_at: datetime,
+        landed_by: Mapping[str, Any] | None = None,
     ) -> Self:
         """Describe a landing.
 
         :param sha256: of the clip, in hex.
         :param size: of the clip, bytes.
         :param uri: where the clip is.
-        :param poster: its ``uri``, ``sha256`` and ``bytes``; None without one.
+        :param poster: its ``uri``, ``sha256`` and ``bytes``; None if there is none.
+        :param landed_by: the task: ``dag_id, run_id, task_id, map_index``; None if no task has landed it.
         """
         return cls(
             {
@@ -79,12 +81,13 @@ class Sidecar:
                     "bytes": size,
                     **{name: getattr(info, name) for name in _MEASURES},
                 },
-                "checks": {"duration": info.duration_check, "sound": info.sound_check},
+                "checks": _checks(info),
                 "poster": None if poster is None else dict(poster),
                 "cost_usd": clip.cost_usd,
                 "submitted_at": clip.submitted_at,
                 "finished_at": clip.finished_at,
                 "landed_at": landed_at.isoformat(timespec="seconds"),
+                "landed_by": None if landed_by is None else dict(landed_by),
             }
         )
 
@@ -121,6 +124,17 @@ class Sidecar:
         return int(self.content["clip"]["bytes"])
 
     @property
+    def uri(self) -> str:
+        """Where the clip was stored."""
+        return str(self.content["clip"].get("uri") or "")
+
+    @property
+    def landed_by(self) -> Mapping[str, Any]:
+        """The task that landed the clip; empty if that is not known."""
+        task = self.content.get("landed_by")
+        return task if isinstance(task, Mapping) else {}
+
+    @property
     def measures(self) -> dict[str, Any]:
         """What the clip measures: duration, width, height, rate, sound."""
         return {name: self.content["clip"][name] for name in _MEASURES}
@@ -129,6 +143,11 @@ class Sidecar:
     def poster(self) -> Mapping[str, Any] | None:
         """The poster's uri, hash and size; None where there is none."""
         return self.content["poster"]  # type: ignore[no-any-return]
+
+
+def _checks(info: ClipInfo) -> dict[str, str]:
+    checks = {"duration": info.duration_check, "sound": info.sound_check}
+    return checks | ({"pictures": info.pictures_check} if info.pictures_check else {})
 
 
 def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kling_airflow.addresses import check_location, is_http, read_address, shown
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.hooks.storage import StoredObject, check_location, is_http, read_frame
+from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
+from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -65,12 +67,13 @@ class PrepareFrameOperator(KlingTask):
         "destination_conn_id",
     )
     ui_color = "#e0f2fe"
+    stores_at = "destination"
 
     def __init__(
         self,
         *,
-        source: str,
-        destination: str,
+        source: Any,
+        destination: Any,
         aspect_ratio: str = "16:9",
         fit: str = "cover",
         gravity: str = "center",
@@ -99,6 +102,7 @@ class PrepareFrameOperator(KlingTask):
         self.max_pixels = max_pixels
         self.source_conn_id = source_conn_id
         self.destination_conn_id = destination_conn_id
+        self.written_places = WrittenPlaces(self, source=source, destination=destination)
         self._lineage: tuple[str, str] | None = None
         self._check_literals()
         refuse_shared_place_in_group("destination", self)
@@ -110,22 +114,26 @@ class PrepareFrameOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the picture, make the frame, store it, and return where it is and what it measures."""
+        from kling_airflow.hooks.frame_source import read_allowed_frame
         from kling_airflow.media.frame import prepare_frame
-        from kling_airflow.media.http_get import plain_url
 
         with airflow_errors():
             options = self._options()
+            destination = check_location(self.destination, "destination")
+            confine(destination, "destination", DESTINATIONS, self.written_places.of("destination"))
             target = StoredObject(
-                self.destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
+                destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
             )
             _check_source(self.source)
-            data = read_frame(
-                self.source,
+            source = read_address("source", self.source)
+            data = read_allowed_frame(
+                source,
+                "source",
+                self.written_places,
                 conn_id=text_or_none(self.source_conn_id),
                 max_bytes=whole_number("max_bytes", self.max_bytes),
             )
-            shown = plain_url(self.source) if is_http(self.source) else self.source
-            self.log.info("Read %s: %d bytes.", shown, len(data))
+            self.log.info("Read %s: %d bytes.", shown(source), len(data))
             frame = prepare_frame(data, options)
             target.write(frame.data, f"image/{frame.info.format}")
         info = frame.info
@@ -137,7 +145,7 @@ class PrepareFrameOperator(KlingTask):
             info.bytes,
             info.sha256,
         )
-        self._lineage = self.source, target.uri
+        self._lineage = source, target.uri
         return {
             "uri": target.uri,
             "width": info.width,
@@ -185,15 +193,16 @@ class PrepareFrameOperator(KlingTask):
 
 
 def _check_source(source: object) -> None:
-    if not isinstance(source, str) or not is_http(source):
+    if not isinstance(source, str) or not is_http(source.strip()):
         check_location(source, "source")
 
 
-def _format_of(destination: str) -> str:
+def _format_of(destination: object) -> str:
+    destination = read_address("destination", destination)
     suffix = f".{destination.rpartition('/')[2].rpartition('.')[2].lower()}"
     if suffix not in _FORMATS:
         raise InvalidArgument(
-            f"`destination` is {destination!r}; its name must end in {', '.join(_FORMATS)}, "
+            f"`destination` is {shown(destination)!r}; its name must end in {', '.join(_FORMATS)}, "
             "or `format` must be given."
         )
     return _FORMATS[suffix]

@@ -9,6 +9,7 @@ from kling_airflow import models
 from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
+from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
 
@@ -89,6 +90,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
+        self.written_places = WrittenPlaces(self, image=image, image_tail=image_tail)
         self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
         self._check_literals()
 
@@ -203,12 +205,14 @@ class KlingImageToVideoOperator(GenerationOperator):
         return delivered
 
     def _read_frame(self, source: str, field: str) -> bytes:
-        from kling_airflow.hooks.storage import read_frame
+        from kling_airflow.hooks.frame_source import read_allowed_frame
         from kling_airflow.media.limits import MAX_FRAME_BYTES
 
-        return read_frame(source, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES, field=field)
+        return read_allowed_frame(
+            source, field, self.written_places, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES
+        )
 
     def _presign(self, source: str) -> str:
-        from kling_airflow.hooks.storage import presign
+        from kling_airflow.hooks.frame_source import presign_allowed
 
-        return presign(source, conn_id=self.image_conn_id)
+        return presign_allowed(source, self.written_places, conn_id=self.image_conn_id)

@@ -63,7 +63,9 @@ class Wait:
             return None if now < self.deadline else self._timed_out(f"it is `{seen.status_text}`")
         if isinstance(seen, Unauthorized | InvalidArgument):
             return seen
-        if isinstance(seen, NotFound) and (now >= self._not_found_grace_ends_at() or self._never_submitted(now)):
+        if isinstance(seen, NotFound) and (
+            now >= self._not_found_grace_ends_at() or self._never_submitted(now)
+        ):
             return seen
         since = self.started_at if last_response_at is None else last_response_at
         if not isinstance(seen, NotFound) and now - since >= self.unreachable_after:

@@ -1,25 +1,45 @@
-"""Brings a clip into the user's own store, verified and described."""
+"""Stores a clip in the user's own store, verified and described."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import is_literal, number_or_none, switch_or_none, text_or_none, whole_number
-from kling_airflow.errors import DownloadFailed, InvalidArgument
+from kling_airflow.arguments import (
+    is_literal,
+    number_or_none,
+    one_of,
+    seconds,
+    switch_or_none,
+    text_or_none,
+    whole_number,
+)
+from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
+from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine, http_guard
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.hooks.storage import StoredObject, check_location
-from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES
+from kling_airflow.hooks.storage import StoredObject
+from kling_airflow.links import ClipLink, push_clip
+from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
+from kling_airflow.transfers.landing_arguments import (
+    check_destination,
+    read_clip,
+    read_frames,
+    read_object_options,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
-    from kling_airflow.media.landing import Places
+    from kling_airflow.media.http_connection import AddressGuard
+    from kling_airflow.media.landing import LandingOptions
     from kling_airflow.media.sidecar import Asked
+
+_ON_MISMATCH = ("fail", "warn")
 
 
 class ClipToObjectStorageOperator(KlingTask):
@@ -27,23 +47,33 @@ class ClipToObjectStorageOperator(KlingTask):
 
     The sidecar (``x.json`` beside ``x.mp4``) says what was asked, of which model, with which frames, and what
     came back. Its presence means the landing is whole: a retry that finds it, and the clip it describes, does
-    nothing. Nothing here costs money. Memory use doesn't grow with the clip; the temporary file is on local
-    disk (``TMPDIR``).
+    nothing. Nothing here costs money, and no file is overwritten that no landing wrote. Memory use doesn't
+    grow with the clip; the temporary file is on local disk (``TMPDIR``).
 
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
-    request_id``; each is an XCom of its own, too: ``land.output["uri"]``.
+    request_id``; the URI is an XCom of its own, too: ``land.output["uri"]``. Asset events of ``outlets``
+    carry ``request_id, cost_usd, duration_seconds, sha256, uri`` as extras.
 
-    :param clip: the dict that ``GMICloudRequestSensor`` returns; templated, as are all parameters here.
-    :param destination: an object-storage URI that ends in .mp4. Poster and sidecar go beside it.
+    :param clip: the dict that ``GMICloudRequestSensor`` returns, its JSON, or a request id; templated, as are
+        all parameters here. None, from a Param, means "not given" in each of them.
+    :param destination: an object-storage URI or path that ends in .mp4. Poster and sidecar go beside it.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
-    :param gmi_conn_id: the queue's connection, used only where the clip's address has expired.
+    :param gmi_conn_id: the queue's connection, used only if the clip's address has expired or isn't known.
+        None for the connection that the clip dict names, else ``gmi_cloud_default``.
     :param duration: seconds that were asked for; by default what the clip dict says.
     :param sound: whether sound was asked for; by default what the clip dict says.
-    :param frames: what ``PrepareFrameOperator`` returned, for the sidecar; None entries are left out.
+    :param frames: what ``PrepareFrameOperator`` returned, one or several, for the sidecar.
     :param prompt: for the sidecar.
     :param poster: whether to write a poster, ``x.jpg``.
     :param max_bytes: a larger clip is refused.
-    :param download_timeout: seconds that the download may take in all.
+    :param max_pixels: a clip with larger pictures is refused: decoding one needs up to 20 times 1.5 bytes a
+        pixel.
+    :param download_timeout: seconds that the download may take in all, or a timedelta.
+    :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" lands it, and
+        says what is wrong in log and sidecar.
+    :param overwrite: whether to replace files at the destination that no landing wrote.
+    :param object_options: parameters of S3's calls, such as ``{"ServerSideEncryption": "aws:kms"}``, ``ACL``,
+        ``RequestPayer``.
     """
 
     template_fields: Sequence[str] = (
@@ -57,27 +87,37 @@ class ClipToObjectStorageOperator(KlingTask):
         "prompt",
         "poster",
         "max_bytes",
+        "max_pixels",
         "download_timeout",
+        "on_mismatch",
+        "overwrite",
+        "object_options",
     )
     ui_color = "#e0f2fe"
+    operator_extra_links = (ClipLink(),)
+    stores_at = "destination"
 
     def __init__(
         self,
         *,
         clip: Mapping[str, Any] | str,
-        destination: str,
+        destination: Any,
         destination_conn_id: str | None = None,
-        gmi_conn_id: str = GMICloudHook.default_conn_name,
+        gmi_conn_id: str | None = None,
         duration: float | str | None = None,
         sound: bool | str | None = None,
-        frames: Iterable[Mapping[str, Any] | None] | None = None,
+        frames: Iterable[Mapping[str, Any] | None] | Mapping[str, Any] | None = None,
         prompt: str | None = None,
-        poster: bool | str = True,
-        max_bytes: int | str = MAX_CLIP_BYTES,
-        download_timeout: float | str = DOWNLOAD_SECONDS,
+        poster: bool | str | None = True,
+        max_bytes: int | str | None = MAX_CLIP_BYTES,
+        max_pixels: int | str | None = MAX_CLIP_PIXELS,
+        download_timeout: Any = DOWNLOAD_SECONDS,
+        on_mismatch: str | None = "fail",
+        overwrite: bool | str | None = False,
+        object_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
+        super().__init__(**kwargs)
         self.clip = clip
         self.destination = destination
         self.destination_conn_id = destination_conn_id
@@ -88,37 +128,57 @@ class ClipToObjectStorageOperator(KlingTask):
         self.prompt = prompt
         self.poster = poster
         self.max_bytes = max_bytes
+        self.max_pixels = max_pixels
         self.download_timeout = download_timeout
+        self.on_mismatch = on_mismatch
+        self.overwrite = overwrite
+        self.object_options = object_options
+        self.written_places = WrittenPlaces(self, clip=clip, destination=destination)
+        self._clip_conn_id: str | None = None
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
         with airflow_errors():
             if is_literal(destination):
-                _check_destination(destination)
+                check_destination(destination)
+            if is_literal(on_mismatch) and on_mismatch is not None:
+                one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+        refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
+        """Refuse clips that would overwrite one another."""
+        refuse_shared_place("destination", partial, mapped)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
-        from kling_airflow.clip import Clip
         from kling_airflow.media.download import DownloadLimits
-        from kling_airflow.media.landing import land
+        from kling_airflow.media.landing import land, paid_for
+        from kling_airflow.media.places import Places
 
         with airflow_errors():
-            clip = Clip.read(self.clip)
-            asked = self._asked(clip)
-            limits = DownloadLimits(
-                max_bytes=whole_number("max_bytes", self.max_bytes),
-                deadline=number_or_none("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
-            )
-            landed = land(
-                clip,
-                self._places(),
-                asked=asked,
-                with_poster=bool(switch_or_none("poster", self.poster)),
-                limits=limits,
-                renew=lambda: self._fresh_url(clip.request_id),
-            )
+            clip = read_clip(self.clip, self._ask_for_clip)
+            self._clip_conn_id = clip.gmi_conn_id
+            with paid_for(clip.request_id):
+                asked = self._asked(clip)
+                place = self._place()
+                landed = land(
+                    clip,
+                    Places(place, place.sibling(".json"), place.sibling(".jpg")),
+                    asked=asked,
+                    limits=DownloadLimits(
+                        max_bytes=_number("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
+                        deadline=DOWNLOAD_SECONDS
+                        if text_or_none(self.download_timeout) is None
+                        else seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
+                    ),
+                    renew=lambda: self._fresh_url(clip.request_id),
+                    guard=self._guard(),
+                    options=self._options(context),
+                )
         self._lineage = (
             [clip.video_url, *(str(frame["uri"]) for frame in asked.frames)],
             [landed["uri"], landed["poster_uri"], landed["sidecar_uri"]],
         )
+        self._hand_on(context, clip, landed, place.link)
         return landed
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
@@ -137,42 +197,106 @@ class ClipToObjectStorageOperator(KlingTask):
             duration=number_or_none("clip['duration']", clip.duration) if duration is None else duration,
             sound=switch_or_none("clip['sound']", clip.sound) if sound is None else sound,
             prompt=text_or_none(self.prompt),
-            frames=_frames(self.frames),
+            frames=read_frames(self.frames),
         )
 
-    def _places(self) -> Places:
-        from kling_airflow.media.landing import Places
+    def _options(self, context: Context) -> LandingOptions:
+        from kling_airflow.media.landing import LandingOptions
 
-        _check_destination(self.destination)
-        place = StoredObject(
-            self.destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
+        on_mismatch = text_or_none(self.on_mismatch) or "fail"
+        one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+        return LandingOptions(
+            with_poster=switch_or_none("poster", self.poster) is not False,
+            overwrite=bool(switch_or_none("overwrite", self.overwrite)),
+            on_mismatch=on_mismatch,
+            max_pixels=_number("max_pixels", self.max_pixels, MAX_CLIP_PIXELS),
+            landed_by=_task(context),
         )
-        return Places(place, place.sibling(".json"), place.sibling(".jpg"))
+
+    def _place(self) -> StoredObject:
+        address = check_destination(self.destination)
+        confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
+        return StoredObject(
+            address,
+            conn_id=text_or_none(self.destination_conn_id),
+            field="destination",
+            options=read_object_options(self.object_options),
+        )
+
+    def _hook(self) -> GMICloudHook:
+        named = text_or_none(self.gmi_conn_id) or self._clip_conn_id
+        return GMICloudHook(named or GMICloudHook.default_conn_name)
+
+    def _guard(self) -> AddressGuard:
+        """Confine the download: a clip lies on a public host, on the queue's own, or where a setting says."""
+
+        def is_the_queues(url: str) -> bool:
+            from urllib.parse import urlsplit
+
+            from kling_airflow.errors import GMIError
+
+            try:
+                queue = urlsplit(self._hook().get_conn().protocol.base_url)
+            except GMIError:
+                return False
+            return (queue.hostname, queue.port) == (urlsplit(url).hostname, urlsplit(url).port)
+
+        return http_guard(
+            "clip['video_url']", self.written_places.of("clip"), confined=False, trusts=is_the_queues
+        )
+
+    def _ask_for_clip(self, request_id: str) -> Clip:
+        request = self._hook().get_conn().get(request_id)
+        if not request.outcome.video_url:
+            raise DownloadFailed(
+                f"Request {request_id} is {request.status}; the queue has no clip of it.",
+                retryable=not request.status.terminal,
+                money=Money.NOT_BILLED if request.status.terminal else Money.HELD,
+                todo="Land it after it has succeeded, for instance behind a GMICloudRequestSensor.",
+                request_id=request_id,
+            )
+        return request.clip()
 
     def _fresh_url(self, request_id: str) -> str:
-        request = GMICloudHook(self.gmi_conn_id).get_conn().get(request_id)
+        request = self._hook().get_conn().get(request_id)
         if not request.outcome.video_url:
             raise DownloadFailed(
                 f"The queue has no clip of request {request_id} any more ({request.status})."
             )
         return request.outcome.video_url
 
+    def _hand_on(self, context: Context, clip: Clip, landed: Mapping[str, Any], link: str | None) -> None:
+        """Leave the URI and the link as XComs, and what the clip is in the asset events of the outlets."""
+        if context.get("ti") is not None:
+            context["ti"].xcom_push(key="uri", value=landed["uri"])
+            push_clip(context, link)
+        if not self.outlets or context.get("outlet_events") is None:
+            return
+        from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
-def _check_destination(destination: object) -> None:
-    uri = check_location(destination, "destination")
-    if not uri.lower().endswith(".mp4"):
-        raise InvalidArgument(f"destination is {uri!r}; it must end in .mp4, which is what clips are.")
-    if uri.lower().startswith(("http://", "https://")):
-        raise InvalidArgument(f"destination is {uri!r}; nothing can be stored over http.")
+        extra = {
+            "request_id": landed["request_id"],
+            "cost_usd": clip.cost_usd,
+            "duration_seconds": landed["duration_seconds"],
+            "sha256": landed["sha256"],
+            "uri": landed["uri"],
+        }
+        for outlet in self.outlets:
+            if isinstance(outlet, AssetAlias):
+                context["outlet_events"][outlet].add(Asset(landed["uri"]), extra=extra)
+            elif isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(extra)
 
 
-def _frames(frames: Any) -> list[Mapping[str, Any]]:
-    """Read what PrepareFrameOperator returned; a skipped end frame is None."""
-    found = [] if frames is None else [frames] if isinstance(frames, Mapping) else list(frames)
-    kept = [frame for frame in found if frame]
-    for frame in kept:
-        if not isinstance(frame, Mapping) or not frame.get("uri"):
-            raise InvalidArgument(
-                f"frames holds {frame!r}; each must be what PrepareFrameOperator returns, with a uri."
-            )
-    return kept
+def _number(field: str, value: object, usual: int) -> int:
+    return usual if text_or_none(value) is None else whole_number(field, value)
+
+
+def _task(context: Context) -> dict[str, Any] | None:
+    """Return which task instance lands, for the sidecar; None outside of a task."""
+    ti: Any = context.get("ti")
+    if ti is None:
+        return None
+    names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
+    found = {name: getattr(ti, name, None) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

@@ -50,7 +50,7 @@ def test_airflow_finds_itself_and_no_proxy_stands_in_between(monkeypatch: pytest
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"
 
 
-def test_a_home_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+def test_a_home_that_no_demo_made_is_refused(tmp_path: Path) -> None:
     precious = tmp_path / "airflow" / "airflow.cfg"
     precious.parent.mkdir()
     precious.write_text("production")

@@ -110,7 +110,9 @@ def test_ctrl_c_stops_everything_the_command_started(number: signal.Signals, tmp
     demo.send_signal(number)
     assert demo.wait(timeout=60) == 130
     assert "Everything is stopped." in (tmp_path / "output").read_text()
-    assert not [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [
+        process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def wait_for_children(process: subprocess.Popen[bytes], *, at_least: int) -> list[psutil.Process]:

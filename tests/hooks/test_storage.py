@@ -6,35 +6,42 @@ import hashlib
 import random
 import shutil
 import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from kling_airflow.addresses import check_location
 from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
-from kling_airflow.hooks.storage import BLOCK, StoredObject, check_location, presign, read_frame
+from kling_airflow.hooks.frame_source import presign, read_frame
+from kling_airflow.hooks.storage import BLOCK, StoredObject
 from tests.media.file_server import FileServer
+from tests.s3 import S3, forget_stores
+from tests.s3 import s3 as s3
 
-from ..s3 import S3, _forget_stores
-from ..s3 import s3 as s3
+Stored = Callable[[str], StoredObject]
+
 
 DATA = random.Random(3).randbytes(20_000)
 
 
 @pytest.fixture
-def bucket(s3):
+def bucket(s3: S3) -> str:
     return s3.bucket()
 
 
 @pytest.fixture
-def stored(s3, bucket):
+def stored(s3: S3, bucket: str) -> Stored:
     return lambda key: StoredObject(f"s3://{bucket}/{key}", conn_id=S3.conn_id)
 
 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        (None, "destination is None; it must be an address"),
-        ("  ", "destination is '  '; it must be an address"),
+        (None, "`destination` is None; it must be an address"),
+        ("  ", "`destination` is '  '; it must be an address"),
         ("/tmp/x.mp4", "without a scheme; write s3://"),
         ("x.mp4", "without a scheme"),
         ("s3:///x.mp4", "the bucket is missing"),
@@ -47,7 +54,7 @@ def stored(s3, bucket):
         ("s3://key:hidden@bucket/x.mp4", "with a password in it"),
     ],
 )
-def test_what_is_no_address_of_one_object(uri, message):
+def test_what_is_no_address_of_one_object(uri: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message) as caught:
         check_location(uri, "destination")
     assert "hidden" not in str(caught.value)
@@ -63,11 +70,11 @@ def test_what_is_no_address_of_one_object(uri, message):
         "abfs://container@account/x.mp4",
     ],
 )
-def test_addresses(uri):
+def test_addresses(uri: str) -> None:
     assert check_location(uri, "destination") == uri
 
 
-def test_a_round_trip(s3, bucket, stored):
+def test_a_round_trip(s3: S3, bucket: str, stored: Stored) -> None:
     place = stored("a folder/x#1?.mp4")
     assert place.uri == f"s3://{bucket}/a folder/x#1?.mp4"
     assert place.size() is None
@@ -84,12 +91,14 @@ def test_a_round_trip(s3, bucket, stored):
     assert s3.keys(bucket) == []
 
 
-def test_a_sibling(stored, bucket):
+def test_a_sibling(stored: Stored, bucket: str) -> None:
     assert stored("a/x.mp4").sibling(".json").uri == f"s3://{bucket}/a/x.json"
     assert stored("a/take.1.mp4").sibling(".json").uri == f"s3://{bucket}/a/take.1.json"
 
 
-def test_a_large_file_goes_in_parts_and_a_small_one_at_once(s3, bucket, stored, tmp_path):
+def test_a_large_file_goes_in_parts_and_a_small_one_at_once(
+    s3: S3, bucket: str, stored: Stored, tmp_path: Path
+) -> None:
     for name, size in (("small.mp4", 1000), ("one block.mp4", BLOCK), ("large.mp4", 2 * BLOCK + 5)):
         path = tmp_path / name
         path.write_bytes(random.Random(5).randbytes(size))
@@ -100,7 +109,9 @@ def test_a_large_file_goes_in_parts_and_a_small_one_at_once(s3, bucket, stored, 
         assert ("-" in head["ETag"]) == (size >= BLOCK)
 
 
-def test_a_stored_size_that_differs_is_noticed(stored, tmp_path, monkeypatch):
+def test_a_stored_size_that_differs_is_noticed(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(DATA)
     monkeypatch.setattr(shutil, "copyfileobj", lambda source, sink, block: sink.write(source.read(100)))
@@ -108,7 +119,7 @@ def test_a_stored_size_that_differs_is_noticed(stored, tmp_path, monkeypatch):
         stored("x.mp4").write_file(path, "video/mp4")
 
 
-def test_the_size_is_that_of_now_and_not_of_an_earlier_listing(s3, bucket, stored):
+def test_the_size_is_that_of_now_and_not_of_an_earlier_listing(s3: S3, bucket: str, stored: Stored) -> None:
     s3.put(bucket, "a/x.mp4", b"short")
     place = stored("a/x.mp4")
     assert [item["size"] for item in place._fs.ls(f"{bucket}/a", detail=True)] == [5]
@@ -117,11 +128,18 @@ def test_the_size_is_that_of_now_and_not_of_an_earlier_listing(s3, bucket, store
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_write_that_is_stopped_stores_nothing(s3, bucket, stored, tmp_path, monkeypatch, error):
+def test_a_write_that_is_stopped_stores_nothing(
+    s3: S3,
+    bucket: str,
+    stored: Stored,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
     path = tmp_path / "large.mp4"
     path.write_bytes(bytes(2 * BLOCK))
 
-    def copy_half(source, sink, block):
+    def copy_half(source: Any, sink: Any, block: int) -> None:
         sink.write(source.read(BLOCK + 1))
         raise error("stopped")
 
@@ -133,13 +151,13 @@ def test_a_write_that_is_stopped_stores_nothing(s3, bucket, stored, tmp_path, mo
     assert "Uploads" not in s3.client.list_multipart_uploads(Bucket=bucket)
 
 
-def test_a_stopped_local_write_leaves_what_was_there(tmp_path, monkeypatch):
+def test_a_stopped_local_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = tmp_path / "new.mp4", tmp_path / "folder" / "x.mp4"
     source.write_bytes(DATA)
     place = StoredObject(target.as_uri())
     place.write(b"older", "video/mp4")
 
-    def copy_half(read, sink, block):
+    def copy_half(read: Any, sink: Any, block: int) -> None:
         sink.write(read.read(100))
         raise KeyboardInterrupt
 
@@ -153,7 +171,7 @@ def test_a_stopped_local_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert stat.S_IMODE(target.stat().st_mode) & 0o600 == 0o600
 
 
-def test_a_bucket_that_does_not_exist_is_named(tmp_path):
+def test_a_bucket_that_does_not_exist_is_named(tmp_path: Path) -> None:
     place = StoredObject("s3://no-such-bucket/x.mp4", conn_id=S3.conn_id)
     for act in (
         lambda: place.read(5),
@@ -162,31 +180,33 @@ def test_a_bucket_that_does_not_exist_is_named(tmp_path):
         lambda: place.write(b"x", "video/mp4"),
     ):
         with pytest.raises(
-            InvalidArgument, match=r"destination is s3://no-such-bucket/x\.mp4, whose bucket does not exist"
+            InvalidArgument, match=r"`destination` is s3://no-such-bucket/x\.mp4, whose bucket does not exist"
         ):
             act()
 
 
-def test_an_object_that_does_not_exist_is_named(bucket):
-    with pytest.raises(InvalidArgument, match=rf"source is s3://{bucket}/none\.png, which does not exist"):
+def test_an_object_that_does_not_exist_is_named(bucket: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"`source` is s3://{bucket}/none\.png, which does not exist"):
         read_frame(f"s3://{bucket}/none.png", conn_id=S3.conn_id, max_bytes=10)
 
 
-def test_the_cap(s3, bucket):
+def test_the_cap(s3: S3, bucket: str) -> None:
     uri = s3.put(bucket, "x.png", DATA)
     assert read_frame(uri, conn_id=S3.conn_id, max_bytes=20_000) == DATA
     with pytest.raises(InvalidArgument, match=r"more than 19,999 bytes \(max_bytes\)"):
         read_frame(uri, conn_id=S3.conn_id, max_bytes=19_999)
 
 
-def test_the_cap_holds_where_the_size_is_not_known(s3, bucket, monkeypatch):
+def test_the_cap_holds_where_the_size_is_not_known(
+    s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = s3.put(bucket, "x.png", DATA)
     monkeypatch.setattr(StoredObject, "size", lambda self: None)
     with pytest.raises(InvalidArgument, match=r"more than 19,999 bytes \(max_bytes\)"):
         read_frame(uri, conn_id=S3.conn_id, max_bytes=19_999)
 
 
-def test_other_sources(tmp_path):
+def test_other_sources(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(DATA)
     assert read_frame((tmp_path / "x.png").as_uri(), max_bytes=20_000) == DATA
     with FileServer(DATA).running() as server:
@@ -198,11 +218,11 @@ def test_other_sources(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("foo://bucket/x.png", "source begins with foo://, which nothing here can open"),
-        ("gs://bucket/x.png", r"source begins with gs://.* Install kling_airflow\[gcs\]"),
+        ("foo://bucket/x.png", "`source` begins with foo://, which nothing here can open"),
+        ("gs://bucket/x.png", r"`source` begins with gs://.* Install kling_airflow\[gcs\]"),
     ],
 )
-def test_schemes_that_nothing_opens(uri, message):
+def test_schemes_that_nothing_opens(uri: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         read_frame(uri, max_bytes=10)
 
@@ -210,26 +230,28 @@ def test_schemes_that_nothing_opens(uri, message):
 @pytest.mark.parametrize(
     ("uri", "conn_id"), [("s3://bucket/x.png", "not_defined"), ("s3://not_defined@bucket/x.png", None)]
 )
-def test_a_connection_that_is_not_defined_is_no_anonymous_access(uri, conn_id):
-    with pytest.raises(InvalidArgument, match="source: the connection `not_defined` is not defined"):
+def test_a_connection_that_is_not_defined_is_no_anonymous_access(uri: str, conn_id: str | None) -> None:
+    with pytest.raises(InvalidArgument, match="`source`: the connection `not_defined` is not defined"):
         read_frame(uri, conn_id=conn_id, max_bytes=10)
 
 
-def test_a_connection_in_the_address_works_and_is_not_shown(s3, bucket):
+def test_a_connection_in_the_address_works_and_is_not_shown(s3: S3, bucket: str) -> None:
     uri = s3.put(bucket, "x.png", DATA).replace("s3://", f"s3://{S3.conn_id}@")
     place = StoredObject(uri)
     assert place.read(5) == DATA[:5]
     assert place.uri == f"s3://{bucket}/x.png"
 
 
-def test_the_stores_default_connection_is_used_where_it_is_defined(s3, bucket, monkeypatch):
+def test_the_stores_default_connection_is_used_where_it_is_defined(
+    s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = s3.put(bucket, "x.png", DATA)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.connection)
-    _forget_stores()
+    forget_stores()
     assert read_frame(uri, max_bytes=20_000) == DATA
 
 
-def test_else_the_environment_is_used(s3, bucket, monkeypatch):
+def test_else_the_environment_is_used(s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = s3.put(bucket, "x.png", DATA)
     for name, value in {
         "AWS_ENDPOINT_URL": s3.url,
@@ -237,12 +259,12 @@ def test_else_the_environment_is_used(s3, bucket, monkeypatch):
         "AWS_SECRET_ACCESS_KEY": "tests-secret",
     }.items():
         monkeypatch.setenv(name, value)
-    _forget_stores()
+    forget_stores()
     assert read_frame(uri, max_bytes=20_000) == DATA
-    _forget_stores()
+    forget_stores()
 
 
-def test_a_store_that_is_not_reached_may_be_asked_again(monkeypatch):
+def test_a_store_that_is_not_reached_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "AIRFLOW_CONN_NO_STORE",
         '{"conn_type": "aws", "login": "a", "password": "secret", "extra": '
@@ -254,7 +276,9 @@ def test_a_store_that_is_not_reached_may_be_asked_again(monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-def test_what_nobody_may_look_at(tmp_path, caplog, monkeypatch):
+def test_an_object_that_may_not_be_read_or_looked_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = StoredObject((tmp_path / "x.json").as_uri())
     monkeypatch.setattr(type(place._fs), "open", _forbidden)
     monkeypatch.setattr(type(place._fs), "info", _forbidden)
@@ -266,15 +290,15 @@ def test_what_nobody_may_look_at(tmp_path, caplog, monkeypatch):
         place.write(b"x", "application/json")
 
 
-def _forbidden(*args, **kwargs):
+def _forbidden(*args: Any, **kwargs: Any) -> None:
     raise PermissionError("Access Denied")
 
 
-def test_a_signed_address_can_be_read_by_anyone(s3, bucket):
+def test_a_signed_address_can_be_read_by_anyone(s3: S3, bucket: str) -> None:
     uri = s3.put(bucket, "x.png", DATA)
     assert requests.get(presign(uri, conn_id=S3.conn_id), timeout=10).content == DATA
 
 
-def test_a_store_without_signed_addresses_says_so(tmp_path):
-    with pytest.raises(InvalidArgument, match=r"image is file://.*has no signed addresses"):
+def test_a_store_without_signed_addresses_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"`image` is file://.*has no signed addresses"):
         presign((tmp_path / "x.png").as_uri())

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from ..s3 import s3 as s3
+from tests.s3 import s3 as s3

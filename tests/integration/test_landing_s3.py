@@ -6,11 +6,15 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kling_airflow.exceptions import InvalidArgument, InvalidClip, NotFound
-from kling_airflow.gmi.request import Status
+from kling_airflow.gmi.client import GMIClient
+from kling_airflow.gmi.request import Request, Status
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.operators.frames import PrepareFrameOperator
@@ -20,14 +24,14 @@ from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.media.file_server import FileServer
 from tests.media.movies import write_clip
 from tests.media.pictures import ROCKET
-
-from ..s3 import S3
+from tests.s3 import S3
 
 CONN = "queue_for_landings"
+RequestOfAClip = tuple[Request, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def queue():
+def queue() -> Iterator[GMIClient]:
     with (
         Simulator(transitions="immediate", submit_seconds=0) as simulator,
         pytest.MonkeyPatch.context() as patch,
@@ -37,14 +41,14 @@ def queue():
 
 
 @pytest.fixture
-def bucket(s3):
+def bucket(s3: S3) -> str:
     name = s3.bucket()
     s3.put(name, "rocket.jpg", ROCKET.read_bytes())
     return name
 
 
 @pytest.fixture(scope="module")
-def request_of_a_clip(queue, s3):
+def request_of_a_clip(queue: GMIClient, s3: S3) -> RequestOfAClip:
     """A request that succeeded: 3 s with sound, of the rocket."""
     bucket = s3.bucket()
     s3.put(bucket, "rocket.jpg", ROCKET.read_bytes())
@@ -61,7 +65,7 @@ def request_of_a_clip(queue, s3):
     return finished(queue, submitted.request_id), frame
 
 
-def finished(queue, request_id):
+def finished(queue: GMIClient, request_id: str) -> Request:
     """The request, once the simulator has rendered its clip."""
     deadline = time.monotonic() + 60
     while not (request := queue.get(request_id)).status.terminal:
@@ -71,7 +75,7 @@ def finished(queue, request_id):
     return request
 
 
-def land(bucket, **options):
+def land(bucket: str, **options: Any) -> dict[str, Any]:
     usual = {
         "destination": f"s3://{bucket}/clips/x.mp4",
         "destination_conn_id": S3.conn_id,
@@ -80,7 +84,7 @@ def land(bucket, **options):
     return ClipToObjectStorageOperator(task_id="land", **(usual | options)).execute({})
 
 
-def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip, s3, bucket):
+def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip: RequestOfAClip, s3: S3, bucket: str) -> None:
     request, frame = request_of_a_clip
     landed = land(bucket, clip=request.clip().to_json(), frames=[frame], prompt="It rises.")
     assert landed["uri"] == f"s3://{bucket}/clips/x.mp4"
@@ -105,7 +109,9 @@ def test_a_clip_of_the_queue_lands_in_s3(request_of_a_clip, s3, bucket):
     assert S3.conn_id not in json.dumps([said, landed])
 
 
-def test_a_retry_needs_no_queue_and_writes_nothing(request_of_a_clip, s3, bucket):
+def test_a_retry_needs_no_queue_and_writes_nothing(
+    request_of_a_clip: RequestOfAClip, s3: S3, bucket: str
+) -> None:
     clip = request_of_a_clip[0].clip().to_json()
     first = land(bucket, clip=clip)
     written = s3.client.head_object(Bucket=bucket, Key="clips/x.json")["LastModified"]
@@ -115,7 +121,9 @@ def test_a_retry_needs_no_queue_and_writes_nothing(request_of_a_clip, s3, bucket
 
 
 @pytest.mark.parametrize("address", [None, "/api/gone.mp4"], ids=["none", "dead"])
-def test_an_address_that_is_dead_is_asked_for_again(request_of_a_clip, queue, s3, bucket, address):
+def test_an_address_that_is_dead_is_asked_for_again(
+    request_of_a_clip: RequestOfAClip, queue: GMIClient, s3: S3, bucket: str, address: str | None
+) -> None:
     request = request_of_a_clip[0]
     url = queue.protocol.base_url + address if address else None
     landed = land(bucket, clip=request.clip().to_json() | {"video_url": url})
@@ -123,18 +131,20 @@ def test_an_address_that_is_dead_is_asked_for_again(request_of_a_clip, queue, s3
     assert "clips/x.json" in s3.keys(bucket)
 
 
-def test_a_missing_bucket_is_found_before_anything_is_downloaded(s3):
+def test_a_missing_bucket_is_found_before_anything_is_downloaded(s3: S3) -> None:
     with FileServer(b"").running() as server, pytest.raises(InvalidArgument, match="whose bucket does not"):
         land("no-such-bucket", clip={"request_id": "r", "video_url": server.url})
     assert server.requests == []
 
 
-def test_a_request_that_the_queue_does_not_know(bucket, queue):
+def test_a_request_that_the_queue_does_not_know(bucket: str, queue: GMIClient) -> None:
     with pytest.raises(NotFound):
         land(bucket, clip={"request_id": "00000000-0000-4000-8000-000000000000"})
 
 
-def test_the_older_clip_stays_whole_until_the_new_one_is_there(request_of_a_clip, s3, bucket):
+def test_the_older_clip_stays_whole_until_the_new_one_is_there(
+    request_of_a_clip: RequestOfAClip, s3: S3, bucket: str
+) -> None:
     clip = request_of_a_clip[0].clip().to_json()
     land(bucket, clip=clip)
     newer = clip | {"request_id": "another-request"}
@@ -150,11 +160,11 @@ import re, sys
 from pathlib import Path
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
-url, bucket, conn = sys.argv[1:]
+url, bucket, conn, name = sys.argv[1:]
 ClipToObjectStorageOperator(
     task_id="land",
     clip={"request_id": "r", "video_url": url},
-    destination="s3://%s/x.mp4" % bucket,
+    destination=f"s3://{bucket}/{name}.mp4",
     destination_conn_id=conn,
 ).execute({})
 # Not ru_maxrss: a child inherits that from the process that started it.
@@ -162,21 +172,20 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], 
 """
 
 
-def test_memory_does_not_grow_with_the_clip(s3, bucket, tmp_path):
+def test_memory_does_not_grow_with_the_clip(s3: S3, bucket: str, tmp_path: Path) -> None:
     movie = write_clip(tmp_path / "clip.mp4").read_bytes()
     padding = 80_000_000
     large = movie + (padding + 8).to_bytes(4, "big") + b"free" + bytes(padding)
     with FileServer(movie).running() as small_server, FileServer(large).running() as large_server:
         peaks = []
-        for server in (small_server, large_server):
+        for name, server in (("small", small_server), ("large", large_server)):
             done = subprocess.run(
-                [sys.executable, "-c", MEASURED, server.url, bucket, S3.conn_id],
+                [sys.executable, "-c", MEASURED, server.url, bucket, S3.conn_id, name],
                 check=True,
                 capture_output=True,
                 text=True,
                 timeout=120,
             )
             peaks.append(int(done.stderr.split()[-1]) / 1024)
-            s3.client.delete_object(Bucket=bucket, Key="x.json")
-    assert s3.client.head_object(Bucket=bucket, Key="x.mp4")["ContentLength"] == len(large)
+    assert s3.client.head_object(Bucket=bucket, Key="large.mp4")["ContentLength"] == len(large)
     assert peaks[1] - peaks[0] < 60, peaks  # of 80 MB more

@@ -9,33 +9,36 @@ import io
 import random
 import socket
 import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
 from kling_airflow.errors import DownloadFailed
-from kling_airflow.media.download import DownloadLimits, download, read_url
-from kling_airflow.media.http_get import plain_url
-
-from .file_server import FileServer, cut, hang_up, serve, status
+from kling_airflow.media.download import Downloaded, DownloadLimits, download, read_url
+from kling_airflow.media.http_address import plain_url
+from tests.media.file_server import FileServer, cut, hang_up, serve, status
 
 DATA = random.Random(7).randbytes(300_000)
+Fetch = Callable[..., tuple[bytes, Downloaded]]
 LIMITS = DownloadLimits(max_bytes=1_000_000, deadline=20)
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[FileServer]:
     with FileServer(DATA).running() as running:
         yield running
 
 
 @pytest.fixture
-def pauses():
+def pauses() -> list[float]:
     return []
 
 
 @pytest.fixture
-def fetch(server, pauses):
-    def fetched(limits=LIMITS, url=None):
+def fetch(server: FileServer, pauses: list[float]) -> Fetch:
+    def fetched(limits: DownloadLimits = LIMITS, url: str | None = None) -> tuple[bytes, Downloaded]:
         sink = io.BytesIO(b"what was there before " * 50_000)
         result = download(url or server.url, sink, limits, pause=pauses.append)
         assert hashlib.sha256(sink.getvalue()).hexdigest() == result.sha256
@@ -51,17 +54,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_the_whole_file_with_its_hash(fetch):
+def test_the_whole_file_with_its_hash(fetch: Fetch) -> None:
     data, result = fetch()
     assert data == DATA
     assert result.interruptions == 0
 
 
-def test_into_memory(server):
+def test_into_memory(server: FileServer) -> None:
     assert read_url(server.url, LIMITS) == DATA
 
 
-def test_a_cut_download_is_resumed(server, fetch, pauses):
+def test_a_cut_download_is_resumed(server: FileServer, fetch: Fetch, pauses: list[float]) -> None:
     server.faults = [cut(100_000), cut(50_000)]
     data, result = fetch()
     assert data == DATA
@@ -71,7 +74,7 @@ def test_a_cut_download_is_resumed(server, fetch, pauses):
     assert len(pauses) == 2
 
 
-def test_without_a_strong_etag_the_date_is_the_validator(server, fetch):
+def test_without_a_strong_etag_the_date_is_the_validator(server: FileServer, fetch: Fetch) -> None:
     server.etag, server.last_modified = 'W/"weak"', "Mon, 23 Nov 2026 04:00:00 GMT"
     server.faults = [cut(100_000)]
     assert fetch()[0] == DATA
@@ -79,15 +82,15 @@ def test_without_a_strong_etag_the_date_is_the_validator(server, fetch):
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_validator_it_starts_anew(server, fetch, etag):
+def test_without_a_validator_it_starts_anew(server: FileServer, fetch: Fetch, etag: str | None) -> None:
     server.etag = etag
     server.faults = [cut(100_000)]
     assert fetch()[0] == DATA
     assert "range" not in server.requests[1]
 
 
-def test_another_version_is_never_mixed_in(server, fetch):
-    def replaced(handler, running):
+def test_another_version_is_never_mixed_in(server: FileServer, fetch: Fetch) -> None:
+    def replaced(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
         running.data, running.etag = DATA[::-1], '"v2"'
         serve(handler, running)
 
@@ -103,15 +106,17 @@ def test_another_version_is_never_mixed_in(server, fetch):
         {"Content-Range": "nonsense"},
     ],
 )
-def test_a_part_that_does_not_fit_is_refused_and_it_starts_anew(server, fetch, headers):
+def test_a_part_that_does_not_fit_is_refused_and_it_starts_anew(
+    server: FileServer, fetch: Fetch, headers: dict[str, str]
+) -> None:
     server.faults = [cut(100_000), functools.partial(serve, extra=headers)]
     assert fetch()[0] == DATA
     assert "range" in server.requests[1]
     assert "range" not in server.requests[2]
 
 
-def test_a_server_that_sends_a_part_of_the_part_is_asked_on(server, fetch):
-    def little(handler, running):
+def test_a_server_that_sends_a_part_of_the_part_is_asked_on(server: FileServer, fetch: Fetch) -> None:
+    def little(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
         handler.send_response(206)
         handler.send_header("ETag", '"v1"')
         handler.send_header("Content-Range", "bytes 100000-199999/300000")
@@ -124,18 +129,18 @@ def test_a_server_that_sends_a_part_of_the_part_is_asked_on(server, fetch):
     assert server.requests[2]["range"] == "bytes=200000-"
 
 
-def test_a_server_that_knows_no_ranges(server, fetch):
+def test_a_server_that_knows_no_ranges(server: FileServer, fetch: Fetch) -> None:
     server.faults = [cut(100_000), functools.partial(serve, ignore_range=True)]
     assert fetch()[0] == DATA
 
 
-def test_a_range_beyond_the_end_starts_anew(server, fetch):
+def test_a_range_beyond_the_end_starts_anew(server: FileServer, fetch: Fetch) -> None:
     server.faults = [cut(100_000), status(416)]
     assert fetch()[0] == DATA
     assert "range" not in server.requests[2]
 
 
-def test_a_body_shorter_than_its_length_is_not_taken_for_whole(server, fetch):
+def test_a_body_shorter_than_its_length_is_not_taken_for_whole(server: FileServer, fetch: Fetch) -> None:
     server.faults = [cut(299_999)] * 9
     server.etag = None
     with pytest.raises(DownloadFailed, match=r"299,999 of 300,000 bytes arrived, 6 attempts") as caught:
@@ -144,7 +149,7 @@ def test_a_body_shorter_than_its_length_is_not_taken_for_whole(server, fetch):
     assert not caught.value.gone
 
 
-def test_progress_counts_so_that_many_cuts_are_survived(server, fetch):
+def test_progress_counts_so_that_many_cuts_are_survived(server: FileServer, fetch: Fetch) -> None:
     server.faults = [cut(30_000)] * 9
     data, result = fetch()
     assert data == DATA
@@ -152,17 +157,17 @@ def test_progress_counts_so_that_many_cuts_are_survived(server, fetch):
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
-def test_passing_answers_are_waited_out(server, fetch, code):
+def test_passing_answers_are_waited_out(server: FileServer, fetch: Fetch, code: int) -> None:
     server.faults = [status(code), status(code)]
     assert fetch()[0] == DATA
 
 
-def test_a_connection_closed_without_an_answer_is_waited_out(server, fetch):
+def test_a_connection_closed_without_an_answer_is_waited_out(server: FileServer, fetch: Fetch) -> None:
     server.faults = [hang_up, hang_up]
     assert fetch()[0] == DATA
 
 
-def test_waits_grow_and_retry_after_rules(server, fetch, pauses):
+def test_waits_grow_and_retry_after_rules(server: FileServer, fetch: Fetch, pauses: list[float]) -> None:
     server.faults = [status(503), status(503), status(503, Retry_After="7"), status(503, Retry_After="soon")]
     fetch()
     assert 0.5 <= pauses[0] <= 1
@@ -171,7 +176,9 @@ def test_waits_grow_and_retry_after_rules(server, fetch, pauses):
     assert 4 <= pauses[3] <= 8
 
 
-def test_passing_answers_end_after_some_attempts(server, fetch, pauses):
+def test_passing_answers_end_after_some_attempts(
+    server: FileServer, fetch: Fetch, pauses: list[float]
+) -> None:
     server.faults = [status(503)] * 99
     with pytest.raises(DownloadFailed, match=r"answered 503 .*5 attempts") as caught:
         fetch()
@@ -181,7 +188,7 @@ def test_passing_answers_end_after_some_attempts(server, fetch, pauses):
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
-def test_a_dead_address_is_said_at_once(server, fetch, code):
+def test_a_dead_address_is_said_at_once(server: FileServer, fetch: Fetch, code: int) -> None:
     server.faults = [status(code)]
     with pytest.raises(DownloadFailed, match=f"answered {code}") as caught:
         fetch()
@@ -189,14 +196,14 @@ def test_a_dead_address_is_said_at_once(server, fetch, code):
     assert len(server.requests) == 1
 
 
-def test_a_refused_connection_is_a_dead_address(fetch, pauses):
+def test_a_refused_connection_is_a_dead_address(fetch: Fetch, pauses: list[float]) -> None:
     with pytest.raises(DownloadFailed, match=r"ConnectionRefusedError.*5 attempts") as caught:
         fetch(url=f"http://127.0.0.1:{free_port()}/clip.mp4?secret=1")
     assert caught.value.gone
     assert "secret" not in str(caught.value)
 
 
-def test_another_refusal_is_final(server, fetch):
+def test_another_refusal_is_final(server: FileServer, fetch: Fetch) -> None:
     server.faults = [status(400)]
     with pytest.raises(DownloadFailed, match="answered 400") as caught:
         fetch()
@@ -204,7 +211,9 @@ def test_another_refusal_is_final(server, fetch):
 
 
 @pytest.mark.parametrize(("without_length", "has"), [(False, "300,000 bytes"), (True, "more")])
-def test_more_than_the_limit_is_refused(server, fetch, without_length, has):
+def test_more_than_the_limit_is_refused(
+    server: FileServer, fetch: Fetch, without_length: bool, has: str
+) -> None:
     server.faults = [functools.partial(serve, without_length=without_length)]
     with pytest.raises(
         DownloadFailed, match=rf"has {has}; the limit is 299,999 bytes \(max_bytes\)"
@@ -214,19 +223,19 @@ def test_more_than_the_limit_is_refused(server, fetch, without_length, has):
     assert fetch(DownloadLimits(max_bytes=300_000))[1].bytes == 300_000
 
 
-def test_a_body_without_a_length_ends_with_the_connection(server, fetch):
+def test_a_body_without_a_length_ends_with_the_connection(server: FileServer, fetch: Fetch) -> None:
     server.faults = [functools.partial(serve, without_length=True)]
     assert fetch()[0] == DATA
 
 
-def test_an_empty_file_is_no_file(server, fetch):
+def test_an_empty_file_is_no_file(server: FileServer, fetch: Fetch) -> None:
     server.data = b""
     with pytest.raises(DownloadFailed, match="the answer is empty"):
         fetch()
 
 
-def test_a_packed_answer_is_unpacked(server, fetch):
-    def packed(handler, running):
+def test_a_packed_answer_is_unpacked(server: FileServer, fetch: Fetch) -> None:
+    def packed(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
         body = gzip.compress(b"a" * 5000)
         handler.send_response(200)
         handler.send_header("Content-Encoding", "gzip")
@@ -241,8 +250,8 @@ def test_a_packed_answer_is_unpacked(server, fetch):
         fetch(DownloadLimits(max_bytes=4999))
 
 
-def test_a_dripping_server_does_not_outlast_the_deadline(server, fetch):
-    def drip(handler, running):
+def test_a_dripping_server_does_not_outlast_the_deadline(server: FileServer, fetch: Fetch) -> None:
+    def drip(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "300000")
         handler.end_headers()
@@ -257,8 +266,8 @@ def test_a_dripping_server_does_not_outlast_the_deadline(server, fetch):
     assert time.monotonic() - began < 5
 
 
-def test_a_silent_server_is_given_up(server, fetch):
-    def silent(handler, running):
+def test_a_server_that_sends_nothing_meets_the_read_timeout(server: FileServer, fetch: Fetch) -> None:
+    def silent(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
         time.sleep(0.5)  # the fault itself: longer than the read timeout
         handler.close_connection = True
 
@@ -268,14 +277,16 @@ def test_a_silent_server_is_given_up(server, fetch):
     assert len(server.requests) == 2
 
 
-def test_a_long_retry_after_is_not_waited_for_beyond_the_deadline(server, fetch, pauses):
+def test_a_long_retry_after_is_not_waited_for_beyond_the_deadline(
+    server: FileServer, fetch: Fetch, pauses: list[float]
+) -> None:
     server.faults = [status(503, Retry_After="3600")]
     with pytest.raises(DownloadFailed, match=r"not done within 20 s .*answered 503"):
         fetch()
     assert pauses == []
 
 
-def test_redirects_are_followed(server, fetch):
+def test_redirects_are_followed(server: FileServer, fetch: Fetch) -> None:
     server.faults = [status(302, Location="/elsewhere?signed=1"), status(307, Location=server.url)]
     assert fetch()[0] == DATA
     assert server.paths == ["/clip.mp4", "/elsewhere?signed=1", "/clip.mp4"]
@@ -284,7 +295,7 @@ def test_redirects_are_followed(server, fetch):
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:pw@127.0.0.1/x"]
 )
-def test_redirects_lead_to_http_only(server, fetch, location):
+def test_redirects_lead_to_http_only(server: FileServer, fetch: Fetch, location: str) -> None:
     server.faults = [status(302, Location=location)]
     with pytest.raises(DownloadFailed) as caught:
         fetch()
@@ -293,7 +304,7 @@ def test_redirects_lead_to_http_only(server, fetch, location):
     assert len(server.requests) == 1
 
 
-def test_redirects_end(server, fetch):
+def test_redirects_end(server: FileServer, fetch: Fetch) -> None:
     server.faults = [status(302, Location="/again")] * 99
     with pytest.raises(DownloadFailed, match="more than 5 redirects"):
         fetch()
@@ -303,14 +314,16 @@ def test_redirects_end(server, fetch):
     "url",
     ["file:///etc/passwd", "s3://bucket/key", "https://", "clip.mp4", "http://h:x/", "http://u:p@h/clip"],
 )
-def test_only_http_without_credentials(url):
+def test_only_http_without_credentials(url: str) -> None:
     with pytest.raises(DownloadFailed) as caught:
         download(url, io.BytesIO(), LIMITS)
     assert not caught.value.retryable
     assert "u:p" not in str(caught.value)
 
 
-def test_no_key_is_sent_whatever_netrc_says(server, fetch, monkeypatch, tmp_path):
+def test_no_key_is_sent_whatever_netrc_says(
+    server: FileServer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -322,7 +335,9 @@ def test_no_key_is_sent_whatever_netrc_says(server, fetch, monkeypatch, tmp_path
         assert asked["user-agent"].startswith("kling_airflow/")
 
 
-def test_a_proxy_of_the_environment_is_used(server, fetch, monkeypatch):
+def test_a_proxy_of_the_environment_is_used(
+    server: FileServer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with FileServer(b"through the proxy").running() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/clip.mp4"))
         monkeypatch.setenv("no_proxy", "")
@@ -331,7 +346,9 @@ def test_a_proxy_of_the_environment_is_used(server, fetch, monkeypatch):
     assert server.requests == []
 
 
-def test_logs_and_errors_leave_the_signature_out(server, fetch, caplog):
+def test_logs_and_errors_leave_the_signature_out(
+    server: FileServer, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
     server.faults = [cut(1000), hang_up, status(503), status(404)]
     with pytest.raises(DownloadFailed) as caught:
         fetch(url=server.url + "?X-Amz-Signature=secret")
@@ -341,12 +358,14 @@ def test_logs_and_errors_leave_the_signature_out(server, fetch, caplog):
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_the_log_tells_what_happens(server, fetch, caplog):
+def test_the_log_tells_what_happens(
+    server: FileServer, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
     server.faults = [cut(100_000)]
     fetch()
     assert "100,000 of 300,000 bytes arrived" in caplog.text
     assert "trying again in" in caplog.text
 
 
-def test_plain_url():
+def test_plain_url() -> None:
     assert plain_url("https://u:p@host:8/a/b.mp4?sig=1#x") == "https://host:8/a/b.mp4"

@@ -17,6 +17,7 @@ NAMES = {
     "Frame",
     "FrameInfo",
     "FrameOptions",
+    "LandingOptions",
     "Place",
     "Places",
     "Sidecar",

@@ -9,7 +9,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.gmi.request import Request
 
 
-def test_what_the_queues_record_calls_a_clip_is_read():
+def test_what_the_queues_record_calls_a_clip_is_read() -> None:
     request = Request.read(
         {
             "request_id": "r-1",
@@ -38,6 +38,6 @@ def test_what_the_queues_record_calls_a_clip_is_read():
         ({"request_id": 7}, "`clip` has no request_id"),
     ],
 )
-def test_what_is_no_clip(value, message):
+def test_what_is_no_clip(value: object, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         Clip.read(value)

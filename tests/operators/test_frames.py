@@ -107,15 +107,19 @@ def test_every_option_arrives(bucket: str, s3: S3) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"max_bytes": 1000}, InvalidArgument, r"source is s3://.*more than 1,000 bytes \(max_bytes\)"),
+        ({"max_bytes": 1000}, InvalidArgument, r"`source` is s3://.*more than 1,000 bytes \(max_bytes\)"),
         ({"max_bytes": "many"}, InvalidArgument, r"`max_bytes` is 'many'; it must be a number"),
         ({"max_pixels": 1000}, InvalidFrame, r"640 x 427 px, 273,280 pixels; the limit is 1,000"),
         ({"background": "blurr"}, InvalidArgument, r"`background` is 'blurr'"),
         ({"quality": 4.5}, InvalidArgument, r"`quality` is 4\.5; it must be a whole number"),
         ({"quality": 101}, InvalidArgument, r"`quality` is 101; it must be from 40 to 100"),
         ({"format": "webp"}, InvalidArgument, r"`format` is 'webp'; it must be one of jpeg, png"),
-        ({"source_conn_id": "nowhere"}, InvalidArgument, r"source: the connection `nowhere` is not defined"),
-        ({"destination_conn_id": "nowhere"}, InvalidArgument, r"destination: the connection `nowhere`"),
+        (
+            {"source_conn_id": "nowhere"},
+            InvalidArgument,
+            r"`source`: the connection `nowhere` is not defined",
+        ),
+        ({"destination_conn_id": "nowhere"}, InvalidArgument, r"`destination`: the connection `nowhere`"),
     ],
 )
 def test_what_no_retry_can_help_fails_for_good(
@@ -130,9 +134,9 @@ def test_sources_that_are_no_picture_or_not_there(s3: S3, bucket: str) -> None:
     s3.put(bucket, "page.jpg", b"<html>Not found</html>")
     with pytest.raises(InvalidFrame, match="not a picture that can be read"):
         prepare(source=f"s3://{bucket}/page.jpg", destination=f"s3://{bucket}/x.jpg")
-    with pytest.raises(InvalidArgument, match=r"source is s3://.*/none\.jpg, which does not exist"):
+    with pytest.raises(InvalidArgument, match=r"`source` is s3://.*/none\.jpg, which does not exist"):
         prepare(source=f"s3://{bucket}/none.jpg", destination=f"s3://{bucket}/x.jpg")
-    with pytest.raises(InvalidArgument, match=r"destination is s3://no-such-bucket/x\.jpg, whose bucket"):
+    with pytest.raises(InvalidArgument, match=r"`destination` is s3://no-such-bucket/x\.jpg, whose bucket"):
         prepare(source=f"s3://{bucket}/rocket.jpg", destination="s3://no-such-bucket/x.jpg")
     assert "x.jpg" not in s3.keys(bucket)
 
@@ -160,11 +164,11 @@ def test_a_signed_source_is_not_in_the_log(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "rocket.jpg"}, "source is 'rocket.jpg', without a scheme"),
-        ({"source": "s3:///rocket.jpg"}, "source is 's3:///rocket.jpg': the bucket is missing"),
-        ({"source": "s3://bucket/"}, "source is 's3://bucket/': the file name is missing"),
-        ({"source": ""}, "source is ''"),
-        ({"destination": "s3://bucket"}, "destination is 's3://bucket/': the file name is missing"),
+        ({"source": "rocket.jpg"}, "`source` is 'rocket.jpg', without a scheme"),
+        ({"source": "s3:///rocket.jpg"}, "`source` is 's3:///rocket.jpg': the bucket is missing"),
+        ({"source": "s3://bucket/"}, "`source` is 's3://bucket/': the file name is missing"),
+        ({"source": ""}, "`source` is ''"),
+        ({"destination": "s3://bucket"}, "`destination` is 's3://bucket/': the file name is missing"),
         ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or `format`"),
         ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
         ({"fit": "crop"}, "`fit` is 'crop'"),

@@ -276,7 +276,7 @@ class TestRemembering:
         def fail(*_: Any, **__: Any) -> bytes:
             raise DownloadFailed("503")
 
-        monkeypatch.setattr("kling_airflow.hooks.storage.read_frame", fail)
+        monkeypatch.setattr("kling_airflow.hooks.frame_source.read_frame", fail)
         again = operator(f"{url}?signature=2", image_delivery="url").execute(context(store))
         assert again == request_id
         assert posts(simulator) == 1

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
 from kling_airflow.exceptions import DownloadFailed, DownloadRefused, InvalidArgument, InvalidClip
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests.dag_runs import run_dag
+from tests.media.clip_server import movie as movie
+from tests.media.clip_server import server as server
 from tests.media.file_server import FileServer, status
-from tests.media.movies import write_clip
 
-from ..dag_runs import run_dag
-
-
-@pytest.fixture(scope="module")
-def movie(tmp_path_factory):
-    return write_clip(tmp_path_factory.mktemp("movie") / "clip.mp4", sound=True).read_bytes()
+Land = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def server(movie):
-    with FileServer(movie).running() as running:
-        yield running
-
-
-@pytest.fixture
-def clip(server):
+def clip(server: FileServer) -> dict[str, Any]:
     return {
         "request_id": "request-1",
         "model": "kling-v3-image-to-video",
@@ -43,19 +37,19 @@ def clip(server):
 
 
 @pytest.fixture
-def land(tmp_path, clip):
-    def landed(**options):
+def land(tmp_path: Path, clip: dict[str, Any]) -> Land:
+    def landed(**options: Any) -> dict[str, Any]:
         options = {"clip": clip, "destination": (tmp_path / "clips" / "x.mp4").as_uri()} | options
         return ClipToObjectStorageOperator(task_id="land", **options).execute({})
 
     return landed
 
 
-def sidecar(tmp_path):
+def sidecar(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "clips" / "x.json").read_text())
 
 
-def test_a_clip_lands(land, tmp_path, movie):
+def test_a_clip_lands(land: Land, tmp_path: Path, movie: bytes) -> None:
     landed = land()
     assert (tmp_path / "clips" / "x.mp4").read_bytes() == movie
     assert landed["uri"] == (tmp_path / "clips" / "x.mp4").as_uri()
@@ -76,12 +70,14 @@ def test_a_clip_lands(land, tmp_path, movie):
     }
 
 
-def test_a_second_run_does_nothing(land, server):
+def test_a_second_run_does_nothing(land: Land, server: FileServer) -> None:
     assert land() == land()
     assert len(server.requests) == 1
 
 
-def test_what_was_asked_comes_from_the_clip_or_from_arguments(land, tmp_path, clip):
+def test_what_was_asked_comes_from_the_clip_or_from_arguments(
+    land: Land, tmp_path: Path, clip: dict[str, Any]
+) -> None:
     land(clip=clip | {"duration": None, "sound": None})
     assert sidecar(tmp_path)["checks"] == {"duration": "not checked", "sound": "not checked"}
     land(clip=clip | {"duration": None, "sound": None, "request_id": "2"}, duration="5", sound="true")
@@ -94,7 +90,7 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(land, tmp_path, cl
     assert isinstance(caught.value, AirflowException)
 
 
-def test_frames_and_prompt_go_into_the_sidecar(land, tmp_path):
+def test_frames_and_prompt_go_into_the_sidecar(land: Land, tmp_path: Path) -> None:
     start = {"uri": "s3://frames/start.png", "width": 1280, "height": 720, "bytes": 9, "sha256": "aa"}
     land(frames=[start, None, {"uri": "https://h/end.png?sig=secret", "sha256": "bb"}], prompt="A rocket.")
     assert sidecar(tmp_path)["asked"]["prompt"] == "A rocket."
@@ -105,7 +101,7 @@ def test_frames_and_prompt_go_into_the_sidecar(land, tmp_path):
 
 
 @pytest.mark.parametrize("poster", [False, "False", "off"])
-def test_without_a_poster(land, tmp_path, poster):
+def test_without_a_poster(land: Land, tmp_path: Path, poster: object) -> None:
     assert land(poster=poster)["poster_uri"] is None
     assert sorted(path.name for path in (tmp_path / "clips").iterdir()) == ["x.json", "x.mp4"]
 
@@ -122,17 +118,24 @@ def test_without_a_poster(land, tmp_path, poster):
         ("https://host/x.mp4", "nothing can be stored over http"),
     ],
 )
-def test_destinations_are_checked_when_the_dag_is_parsed(destination, message):
+def test_destinations_are_checked_when_the_dag_is_parsed(destination: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message) as caught:
         ClipToObjectStorageOperator(task_id="land", clip="{{ x }}", destination=destination)
     assert isinstance(caught.value, AirflowFailException)
 
 
-def test_rendered_destinations_are_checked_before_anything_is_fetched(server, clip):
+def test_rendered_destinations_are_checked_before_anything_is_fetched(
+    server: FileServer, clip: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with DAG("templates", schedule=None):
         operator = ClipToObjectStorageOperator(task_id="land", clip=clip, destination="{{ params.where }}")
     operator.destination = "foo://bucket/x.mp4"
-    with pytest.raises(InvalidArgument, match="destination begins with foo://, which nothing here can open"):
+    with pytest.raises(InvalidArgument, match=r"`\[kling\] allowed_destinations` does not allow it"):
+        operator.execute({})
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_DESTINATIONS", "foo://bucket")
+    with pytest.raises(
+        InvalidArgument, match="`destination` begins with foo://, which nothing here can open"
+    ):
         operator.execute({})
     assert server.requests == []
 
@@ -140,40 +143,49 @@ def test_rendered_destinations_are_checked_before_anything_is_fetched(server, cl
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"clip": "{'request_id': 'r'}"},
-            "`clip` is str; it must be the dict that GMICloudRequestSensor returns",
-        ),
+        ({"clip": 5}, "`clip` is int; it must be the dict that GMICloudRequestSensor returns"),
+        ({"clip": "not a request"}, "`clip` is 'not a request'; it must be the dict"),
+        ({"clip": "{'request_id': "}, "`clip` is .* it must be the dict"),
+        ({"clip": [{"request_id": "a"}, {"request_id": "b"}]}, r"map the landing over it with expand\(clip"),
+        ({"clip": []}, "`clip` is '\\[\\]'; it must be the dict"),
         ({"clip": {"video_url": "http://h/x"}}, "`clip` has no request_id"),
         ({"duration": "five"}, "`duration` is 'five'; it must be a number"),
         ({"duration": True}, "`duration` is True"),
         ({"sound": "loud"}, "`sound` is 'loud'; it must be True or False"),
         ({"max_bytes": 1.5}, r"`max_bytes` is 1\.5; it must be a whole number"),
         ({"download_timeout": "nan"}, "`download_timeout` is 'nan'; it must be a finite number"),
-        ({"frames": ["s3://frames/start.png"]}, "frames holds 's3://frames/start.png'; each must be what"),
-        ({"destination_conn_id": "nowhere"}, "destination: the connection `nowhere` is not defined"),
+        ({"frames": ["s3://frames/start.png"]}, "`frames` holds 's3://frames/start.png'; each must be what"),
+        ({"destination_conn_id": "nowhere"}, "`destination`: the connection `nowhere` is not defined"),
     ],
 )
-def test_what_no_retry_can_help_fails_for_good(land, server, options, message):
+def test_what_no_retry_can_help_fails_for_good(
+    land: Land, server: FileServer, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidArgument, match=message):
         land(**options)
     assert server.requests == []
 
 
-def test_a_clip_that_is_too_large_fails_for_good(land):
+def test_a_clip_that_is_too_large_fails_for_good(land: Land) -> None:
     with pytest.raises(DownloadRefused, match=r"the limit is 1,000 bytes \(max_bytes\)") as caught:
         land(max_bytes="1000")
     assert isinstance(caught.value, AirflowFailException)
 
 
-def test_a_slow_download_may_be_retried(land, server):
+def test_a_slow_download_may_be_retried(land: Land, server: FileServer) -> None:
     server.faults = [status(503, Retry_After="60")]
     with pytest.raises(DownloadFailed, match="not done within 2 s") as caught:
         land(download_timeout="2")
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_the_log_names_no_signature(land, server, clip, caplog, capsys):
+def test_the_log_names_no_signature(
+    land: Land,
+    server: FileServer,
+    clip: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     caplog.set_level("INFO")
     land(clip=clip | {"video_url": server.url + "?sig=secret"})
     said = caplog.text + "".join(capsys.readouterr())
@@ -182,7 +194,7 @@ def test_the_log_names_no_signature(land, server, clip, caplog, capsys):
     assert "duration 5.04 s, asked for 5 s" in said
 
 
-def test_lineage(land, clip, tmp_path):
+def test_lineage(land: Land, clip: dict[str, Any], tmp_path: Path) -> None:
     operator = ClipToObjectStorageOperator(
         task_id="land",
         clip=clip | {"video_url": clip["video_url"] + "?sig=secret"},
@@ -229,14 +241,17 @@ with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
     )
 
     @task
-    def publish(uri, sidecar):
-        return [uri, sidecar]
+    def publish(uri, landed):
+        return [uri, landed["sidecar_uri"]]
 
-    publish(one.output["uri"], one.output["sidecar_uri"])
+    publish(one.output["uri"], one.output)
 """
 
 
-def test_it_maps_over_clips(dags_folder, server, tmp_path):
+def test_it_maps_over_clips(
+    dags_folder: Path, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "http://127.0.0.1")
     run = run_dag(dags_folder, "clips_mapped", MAPPED.format(url=server.url, folder=tmp_path))
     names = {"clips", "frame", "land[0]", "land[1]", "one", "publish"}
     assert run.states == dict.fromkeys(names, "success")

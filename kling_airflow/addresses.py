@@ -1,0 +1,162 @@
+"""Addresses of frames and clips as people write them: read, compared, and shown without secrets.
+
+Knows nothing of Airflow and opens nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from urllib.parse import quote, unquote, urlsplit
+
+from kling_airflow.errors import InvalidArgument
+
+LOCAL = ("file", "local")
+_SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "local": "file"}
+# In these stores what stands before an "@" is part of the place, not a connection: container@account.
+_AT_IS_PLACE = ("abfs", "abfss", "wasb", "wasbs")
+_SHOWN = 200
+# Everything but what a file name may hold unquoted in an address without being misread.
+_SAFE_IN_PATH = "/:+=@,;!$&'()*~"
+_NOT_GIVEN = ("", "none", "null")
+
+
+def read_address(field: str, value: object) -> str:
+    """Return the address that a value names.
+
+    :param field: the argument's name, for the error.
+    :param value: an address; a ``pathlib.Path``; an ``ObjectStoragePath``; an asset; what
+        ``PrepareFrameOperator`` returns. Blanks and line ends around an address are dropped.
+    :raises InvalidArgument: for anything else, nothing included.
+    """
+    address = address_or_none(field, value)
+    if address is None:
+        raise InvalidArgument(
+            f"`{field}` is {value!r}; it must be an address such as s3://bucket/folder/name.mp4."
+        )
+    return address
+
+
+def address_or_none(field: str, value: object) -> str | None:
+    """Return the address that a value names; None for None and what templates make of it.
+
+    :raises InvalidArgument: for what is no address.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("uri") or None
+    if value is None:
+        return None
+    if isinstance(value, PurePath):
+        return Path(value).absolute().as_uri()
+    if not isinstance(value, str):
+        value = _address_of_object(field, value)
+    text = value.strip()
+    return None if text.lower() in _NOT_GIVEN else text
+
+
+def _address_of_object(field: str, value: object) -> str:
+    if hasattr(value, "protocol") and hasattr(value, "path"):  # any fsspec path, ObjectStoragePath among them
+        return str(value)
+    if isinstance(uri := getattr(value, "uri", None), str):  # an Asset
+        return uri
+    raise InvalidArgument(
+        f"`{field}` is {type(value).__name__}; it must be an address such as s3://bucket/x."
+    )
+
+
+def check_location(uri: object, field: str) -> str:
+    """Refuse what can't be the address of one object, before anything is opened.
+
+    :param uri: what a user wrote, rendered: an address, a path.
+    :param field: the parameter's name, for the error.
+    :return: the address.
+    :raises InvalidArgument: no scheme, bucket, key or file name, or credentials within.
+    """
+    address = read_address(field, uri)
+    text = shown(address)
+    if address[:5].lower() == "data:":
+        raise InvalidArgument(
+            f"`{field}` is a data: URI: {text}.",
+            todo="Store the file, and give its address.",
+        )
+    scheme, separator, rest = address.partition("://")
+    if not separator or not scheme:
+        raise InvalidArgument(
+            f"`{field}` is {text!r}, without a scheme; write s3://, gs://, abfs:// or file:// before it."
+        )
+    bucket, _, key = rest.partition("/")
+    if ":" in bucket.rpartition("@")[0]:
+        raise InvalidArgument(f"`{field}` is {text!r} with a password in it; use a connection instead.")
+    if not bucket.rpartition("@")[2] and scheme.lower() not in LOCAL:
+        raise InvalidArgument(f"`{field}` is {text!r}: the bucket is missing.")
+    if not key.rpartition("/")[2]:
+        raise InvalidArgument(f"`{field}` is {text!r}: the file name is missing.")
+    return address
+
+
+def is_http(address: str) -> bool:
+    """Whether an address is fetched over http(s) rather than opened in a store."""
+    return address.lower().startswith(("http://", "https://"))
+
+
+def scheme_of(address: str) -> str:
+    """Return the scheme in lower case, "" if there is none."""
+    return address.partition("://")[0].lower() if "://" in address else ""
+
+
+def split_connection(address: str) -> tuple[str | None, str]:
+    """Return the connection id that an address of a store names, and the address without it.
+
+    ``s3://conn_id@bucket/key`` names one, as everywhere in Airflow.
+    """
+    scheme, separator, rest = address.partition("://")
+    place, slash, key = rest.partition("/")
+    if not separator or scheme.lower() in (*_AT_IS_PLACE, "http", "https") or "@" not in place:
+        return None, address
+    conn_id, _, place = place.rpartition("@")
+    return conn_id, f"{scheme}://{place}{slash}{key}"
+
+
+def file_path(address: str) -> str:
+    """Return the path of a ``file://`` address: percent escapes, which ``Path.as_uri()`` writes, are read."""
+    rest = split_connection(address)[1].partition("://")[2]
+    host, slash, path = rest.partition("/")
+    path = rest if host.lower() not in ("", "localhost") else f"{slash}{path}"
+    return unquote(path)
+
+
+def file_address(path: str) -> str:
+    """Return the ``file://`` address of a path; :func:`file_path` reads it back."""
+    return f"file://{quote(path, safe=_SAFE_IN_PATH)}"
+
+
+def canonical(address: str) -> str:
+    """Return an address in the form in which two that name one object are the same text."""
+    conn_free = split_connection(address.strip())[1]
+    scheme = _SAME_SCHEME.get(scheme_of(conn_free), scheme_of(conn_free))
+    if scheme == "file":
+        return f"file://{os.path.realpath(file_path(conn_free))}"
+    if scheme in ("http", "https"):
+        parts = urlsplit(conn_free)
+        return f"{scheme}://{parts.netloc.lower()}{posixpath.normpath(parts.path or '/')}?{parts.query}"
+    return f"{scheme}://{conn_free.partition('://')[2]}"
+
+
+def shown(address: object) -> str:
+    """Return an address fit for errors and logs: without credentials and signatures, and never long."""
+    text = " ".join(str(address).split())
+    if text[:5].lower() == "data:":
+        return f"{text[:40].partition(',')[0]},... ({len(text):,} characters)"
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        place, _, key = rest.partition("/")
+        if scheme.lower() not in _AT_IS_PLACE:
+            place = place.rpartition("@")[2]
+        text = f"{scheme}://{place}/{key}"
+        if is_http(text):
+            text = text.partition("?")[0].partition("#")[0]
+    text = re.sub(r"[?#&;][^/]*=.*", "?...", text)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"

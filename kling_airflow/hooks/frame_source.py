@@ -1,0 +1,88 @@
+"""The bytes and the addresses of frames, wherever they lie: http(s), or any store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_airflow.addresses import is_http, read_address
+from kling_airflow.errors import DownloadFailed, StorageFailed
+from kling_airflow.hooks.allowed_addresses import SOURCES, WrittenPlaces, confine, http_guard
+from kling_airflow.hooks.storage import StoredObject
+
+if TYPE_CHECKING:
+    from kling_airflow.media.http_connection import AddressGuard
+
+_SECONDS = 120.0
+_SIGNED_SECONDS = 86_400
+_TODO = "Check the address, then run the task again."
+
+
+def read_allowed_frame(
+    source: object, field: str, written: WrittenPlaces, *, conn_id: str | None, max_bytes: int
+) -> bytes:
+    """Return the bytes of a frame, if a task may read its address.
+
+    :param source: an address, or what names one: a path, or what ``PrepareFrameOperator`` returns.
+    :param field: the argument's name.
+    :param written: what the operator noted in its ``__init__``.
+    :param conn_id: the connection of the frame's store.
+    :param max_bytes: more are refused.
+    :raises InvalidArgument: the address came from data, and no setting allows it; see ``read_frame``.
+    """
+    address = read_address(field, source)
+    places = written.of(field)
+    if not is_http(address):
+        confine(address, field, SOURCES, places)
+    guard = http_guard(field, places) if is_http(address) else None
+    return read_frame(address, conn_id=conn_id, max_bytes=max_bytes, field=field, guard=guard)
+
+
+def presign_allowed(source: object, written: WrittenPlaces, *, conn_id: str | None = None) -> str:
+    """Return an address of a frame in a store that the queue can read for a day, if a task may read it.
+
+    :param source: what ``image`` or ``image_tail`` names.
+    :raises InvalidArgument: the address came from data, and no setting allows it; see ``presign``.
+    """
+    address = read_address("image", source)
+    confine(address, "image", SOURCES, (*written.of("image"), *written.of("image_tail")))
+    return presign(address, conn_id=conn_id)
+
+
+def read_frame(
+    source: object,
+    *,
+    conn_id: str | None = None,
+    max_bytes: int,
+    field: str = "source",
+    guard: AddressGuard | None = None,
+) -> bytes:
+    """Return the bytes behind any http(s) URL or object of a store.
+
+    :param source: ``https://...``, ``s3://...``, ``file:///...``, or what names one.
+    :param conn_id: the store's connection; http(s) needs none.
+    :param max_bytes: more are refused.
+    :param field: the parameter this came from, for errors.
+    :param guard: which hosts may be connected to over http(s); None for any.
+    :raises InvalidArgument: malformed, not there, or too large.
+    :raises DownloadFailed: over http(s), it didn't arrive.
+    :raises StorageFailed: the store refused.
+    """
+    address = read_address(field, source)
+    try:
+        if is_http(address):
+            from kling_airflow.media.download import DownloadLimits, read_url
+
+            return read_url(address, DownloadLimits(max_bytes=max_bytes, deadline=_SECONDS), guard=guard)
+        return StoredObject(address, conn_id=conn_id, field=field).read_all(max_bytes)
+    except (DownloadFailed, StorageFailed) as error:
+        if error.todo:
+            raise
+        raise error.with_money(error.money, todo=_TODO) from error.__cause__
+
+
+def presign(source: object, *, conn_id: str | None = None, field: str = "image") -> str:
+    """Return an address of a store's object that the queue can read for a day.
+
+    :raises InvalidArgument: malformed, or the store has no signed addresses.
+    """
+    return StoredObject(source, conn_id=conn_id, field=field).sign(_SIGNED_SECONDS)

@@ -1,0 +1,103 @@
+"""Addresses of stores turned into Airflow's paths, each with its connection and its store's options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.addresses import LOCAL, file_path, scheme_of, shown, split_connection
+from kling_airflow.errors import InvalidArgument, in_short
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+S3_SCHEMES = ("s3", "s3a", "s3n")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure"}
+_DEFAULT_CONNECTIONS = {
+    "s3": "aws_default",
+    "s3a": "aws_default",
+    "s3n": "aws_default",
+    "gs": "google_cloud_default",
+    "gcs": "google_cloud_default",
+    "abfs": "wasb_default",
+    "abfss": "wasb_default",
+}
+_VERSION = re.compile(r"\?(?:versionid|generation)=([^&#]*)$", re.IGNORECASE)
+
+
+def split_version(address: str) -> tuple[str, str | None]:
+    """Return an address without its ``?versionId=...``, and that version; None if it names none."""
+    found = _VERSION.search(address)
+    return (address, None) if found is None else (address[: found.start()], found[1])
+
+
+def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
+    """Return Airflow's path of an address, with the connection that belongs to it.
+
+    :param uri: such as ``s3://bucket/key``; ``s3://conn_id@bucket/key`` names a connection.
+    :param conn_id: None takes the store's default connection where it is defined.
+    :param field: the parameter this came from, for errors.
+    :raises InvalidArgument: a connection that isn't defined, or a scheme that nothing is installed for.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    scheme = scheme_of(uri)
+    named = conn_id or split_connection(uri)[0]
+    if named and not _is_defined(named):
+        raise InvalidArgument(f"`{field}`: the connection `{named}` is not defined.")
+    default = _DEFAULT_CONNECTIONS.get(scheme)
+    if not named and default and _is_defined(default):
+        conn_id = default
+    if scheme in LOCAL:
+        uri = f"{scheme}://{file_path(uri)}"
+    try:
+        path = ObjectStoragePath(_lower_scheme(uri), conn_id=conn_id or None)
+        _ = path.fs
+    except (ValueError, ImportError) as error:
+        extra = _EXTRAS.get(scheme)
+        hint = f" Install kling_airflow[{extra}]." if extra else ""
+        raise InvalidArgument(
+            f"`{field}` begins with {scheme}://, which nothing here can open: {in_short(error)}.{hint}"
+        ) from error
+    return path
+
+
+def filesystem(
+    path: ObjectStoragePath, *, version: str | None, options: Mapping[str, Any], field: str
+) -> Any:
+    """Return the fsspec file system of a path, set up for one version of an object, or for its options.
+
+    :param version: the object's version; None for the latest.
+    :param options: parameters of S3's calls, such as ``ServerSideEncryption`` or ``RequestPayer``.
+    :raises InvalidArgument: the store has no such thing.
+    """
+    fs: Any = path.fs
+    if not version and not options:
+        return fs
+    if path.protocol not in S3_SCHEMES:
+        what = "`object_options` are" if options else "a version of an object is"
+        raise InvalidArgument(f"`{field}` is {shown(str(path))}; {what} known for s3:// only.")
+    added: dict[str, Any] = {}
+    if version:
+        added["version_aware"] = True
+    if options:
+        rest = dict(options)
+        added["requester_pays"] = rest.pop("RequestPayer", None) == "requester"
+        added["s3_additional_kwargs"] = {**fs.storage_options.get("s3_additional_kwargs", {}), **rest}
+    return type(fs)(*fs.storage_args, **{**fs.storage_options, **added})
+
+
+def _lower_scheme(uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme.lower()}{separator}{rest}"
+
+
+def _is_defined(conn_id: str) -> bool:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True

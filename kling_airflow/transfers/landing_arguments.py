@@ -1,0 +1,108 @@
+"""What people hand to a landing, read as what is meant: the clip, its frames, its destination."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kling_airflow.addresses import check_location, is_http, shown
+from kling_airflow.clip import Clip
+from kling_airflow.errors import InvalidArgument
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}")
+
+
+def read_clip(value: object, ask: Callable[[str], Clip]) -> Clip:
+    """Return the clip that a value names.
+
+    :param value: the dict that a task returned; its JSON, or its text as a template renders it; a list of
+        one; or a request id.
+    :param ask: asks the queue for the clip of a request id.
+    :raises InvalidArgument: for anything else.
+    """
+    value = _structure(value)
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = _structure(value[0])
+    if isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+        return ask(value)
+    if isinstance(value, str | list | tuple):
+        raise InvalidArgument(
+            f"`clip` is {shown(value)!r}; it must be the dict that GMICloudRequestSensor returns, its JSON,"
+            " or a request id. A mapped task hands on a list: map the landing over it with expand(clip=...)."
+        )
+    return Clip.read(value)
+
+
+def read_frames(frames: object) -> list[Mapping[str, Any]]:
+    """Return what ``PrepareFrameOperator`` returned: one dict or several; None, a skipped frame, is left out.
+
+    :raises InvalidArgument: for anything else.
+    """
+    frames = _structure(frames)
+    if frames is None:
+        return []
+    found = (
+        [frames] if isinstance(frames, Mapping | str) or not isinstance(frames, Iterable) else list(frames)
+    )
+    kept: list[Mapping[str, Any]] = []
+    for frame in map(_structure, found):
+        if not frame:
+            continue
+        if not isinstance(frame, Mapping) or not frame.get("uri"):
+            raise InvalidArgument(
+                f"`frames` holds {shown(frame)!r}; each must be what PrepareFrameOperator returns, with"
+                " a uri."
+            )
+        kept.append(frame)
+    return kept
+
+
+def check_destination(destination: object) -> str:
+    """Return the address that a clip is stored at.
+
+    :raises InvalidArgument: it is no address of one MP4 file in a store.
+    """
+    uri = check_location(destination, "destination")
+    if is_http(uri):
+        raise InvalidArgument(f"`destination` is {shown(uri)!r}; nothing can be stored over http.")
+    if not uri.lower().endswith(".mp4"):
+        raise InvalidArgument(
+            f"`destination` is {shown(uri)!r}; it must end in .mp4, which is what clips are."
+        )
+    return uri
+
+
+def read_object_options(value: object) -> dict[str, Any]:
+    """Return the parameters of S3's calls.
+
+    :raises InvalidArgument: for what is no dict with names for keys.
+    """
+    value = _structure(value)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InvalidArgument(
+            f"`object_options` is {shown(value)!r}; it must be a dict of parameters of S3's calls, such as"
+            ' {"ServerSideEncryption": "aws:kms"}.'
+        )
+    return dict(value)
+
+
+def _structure(value: object) -> object:
+    """Return what a text stands for if it is the JSON, or the Python text, of a dict or a list."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in ("none", "null", ""):
+        return None
+    if text[:1] not in ("{", "["):
+        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return text
