@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from airflow.providers.common.compat.sdk import BaseOperator
+
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.exceptions import airflow_errors
 
 if TYPE_CHECKING:
     import jinja2
@@ -16,6 +20,9 @@ _OF_THE_TASK: Final = frozenset(
     {"task_id", "dag", "task_group", "start_date", "end_date", "params", "_airflow_from_mapped"}
 )
 """Arguments that Airflow adds when it makes the task of one map index."""
+
+_NONE: Final = "\x00None\x00"
+"""Stands for None in rendered text; no text of a user holds a NUL."""
 
 
 class DataIsNoTemplate(BaseOperator):
@@ -27,9 +34,16 @@ class DataIsNoTemplate(BaseOperator):
 
     With ``render_template_as_native_obj`` an expression gives its object, as elsewhere. Text stays the text
     that it is: Airflow would read ``"Go"``, quotes included, as a Python literal and lose the quotes.
+
+    A field whose template gives None, such as ``{{ params.x }}`` of an empty box in the trigger form, counts
+    as not given: it takes the argument's default. None within a longer text is refused.
     """
 
+    limit_fields: ClassVar[Sequence[str]] = ("max_cost_usd",)
+    """Fields in which a template without a value is no default: it would take a limit away."""
+
     _arguments: Mapping[str, Any] = {}
+    _without_value: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments as they were given, before a constructor changes them."""
@@ -49,7 +63,12 @@ class DataIsNoTemplate(BaseOperator):
         :param content: what the DAG says: a template, or a collection that holds some.
         """
         if isinstance(content, str) and not content.endswith(tuple(self.template_ext)):
-            return _rendered((jinja_env or self.get_template_env()).from_string(content), context)
+            env = jinja_env or self.get_template_env()
+            value = _rendered(content, env, context)
+            if value is None and not _is_native(env):
+                self._without_value = self._without_value | {content}
+                return str(None)
+            return value
         if _is_written_for_group(content, context):
             content = content.resolve(context)
         return super().render_template(content, context, jinja_env, seen_oids)
@@ -67,7 +86,22 @@ class DataIsNoTemplate(BaseOperator):
             template_fields = self._written_in_dag(template_fields, context, jinja_env)
             # Airflow lists here what it takes for data: objects, which a constructor may have replaced.
             seen_oids = set()
+            before = {name: getattr(self, name, None) for name in self.template_fields}
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is self:
+            for name, written in before.items():
+                self._take_default(name, written)
+
+    def _take_default(self, name: str, written: object) -> None:
+        """Give a field that has no value the default of its argument."""
+        if isinstance(written, str) and written in self._without_value:
+            setattr(self, name, None)
+        if getattr(self, name, None) is not None:
+            return
+        if name in self.limit_fields:
+            setattr(self, name, None if written is None else str(None))
+        else:
+            setattr(self, name, _default(type(self), name))
 
     def _written_in_dag(
         self, fields: Iterable[str], context: Context, jinja_env: jinja2.Environment
@@ -94,14 +128,17 @@ def tasks_of_dag(task: BaseOperator) -> Mapping[str, Any]:
         return {}
 
 
-def _rendered(template: jinja2.Template, context: Context) -> Any:
+def _rendered(text: str, env: jinja2.Environment, context: Context) -> Any:
     """Render a template to text, or to the object of its only expression where the environment is native.
 
     The context is copied and not passed through ``Template.render``, which reads every lazy value of it.
+
+    :return: None if the only expression gives None.
+    :raises InvalidArgument: if an expression within a longer text gives None.
     """
     import jinja2
 
-    env = template.environment
+    template = env.overlay(finalize=_mark_none).from_string(text)
     scope: Any = copy.copy(context)
     for name, value in template.globals.items():
         if name not in scope:
@@ -110,10 +147,37 @@ def _rendered(template: jinja2.Template, context: Context) -> Any:
         made = env.context_class(env, scope, template.name, template.blocks)
         parts: list[Any] = list(template.root_render_func(made))
         if len(parts) == 1 and not isinstance(parts[0], jinja2.Undefined):
-            return parts[0]
-        return "".join(map(str, parts))
+            return None if parts[0] == _NONE else parts[0]
+        rendered = "".join(map(str, parts))
     except Exception:
         env.handle_exception()  # names the template's line
+    if _NONE in rendered and rendered != _NONE:
+        with airflow_errors():
+            raise InvalidArgument(
+                f"A template has an expression without a value: {text!r}.",
+                todo="Give the value, or say in the template what to write without it: {{ x or '' }}.",
+            )
+    return None if rendered == _NONE else rendered
+
+
+def _mark_none(value: Any) -> Any:
+    return _NONE if value is None else value
+
+
+def _is_native(env: jinja2.Environment) -> bool:
+    from jinja2.nativetypes import NativeEnvironment
+
+    return isinstance(env, NativeEnvironment)
+
+
+def _default(kind: type[Any], name: str) -> Any:
+    """Return the default of a constructor's argument; None if it has none."""
+    for base in kind.__mro__:
+        constructor: Any = vars(base).get("__init__")
+        parameter = inspect.signature(constructor).parameters.get(name) if constructor else None
+        if parameter is not None and parameter.default is not inspect.Parameter.empty:
+            return parameter.default
+    return None
 
 
 def _map_index(context: Context) -> int:

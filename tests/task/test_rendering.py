@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.operators.request import GMICloudRequestOperator
@@ -168,7 +169,7 @@ def test_an_xcom_within_a_written_row_is_read(run: tuple[Run, Simulator]) -> Non
 # Every operator of the package, and any text.
 
 EVERY: tuple[tuple[type[DataIsNoTemplate], dict[str, Any]], ...] = (
-    (KlingImageToVideoOperator, {"image": "s3://stills/a.png"}),
+    (KlingImageToVideoOperator, {"image": "s3://stills/a.png", "prompt": "rise"}),
     (KlingTextToVideoOperator, {"prompt": "rise"}),
     (GMICloudRequestOperator, {"model": "m", "payload": {"prompt": "rise"}}),
     (PrepareFrameOperator, {"source": "s3://a/b.png", "destination": "s3://frames/{{ ti.map_index }}.png"}),
@@ -210,9 +211,10 @@ def test_each_field_of_each_operator(
 ) -> None:
     for field in kind.template_fields:
         text = "{{ conn.x.password }}"
-        others = {name: value for name, value in fixed.items() if name != field}
-        row = {field: {"prompt": text} if field == "payload" else text}
-        assert getattr(rendered(kind, row, others, native=native), field) == row[field], field
+        argument = "label" if field == "clip_label" else field
+        others = {name: value for name, value in fixed.items() if name != argument}
+        row = {argument: {"prompt": text} if field == "payload" else text}
+        assert getattr(rendered(kind, row, others, native=native), field) == row[argument], field
 
 
 TEXT = st.text() | st.lists(
@@ -222,13 +224,8 @@ TEXT = st.text() | st.lists(
 
 @given(text=TEXT, native=st.booleans())
 def test_any_text_of_a_row_is_kept(text: str, native: bool) -> None:
-    made = rendered(
-        KlingTextToVideoOperator,
-        {"prompt": text},
-        {"negative_prompt": "{{ word }}", "gmi_conn_id": "x"},
-        native=native,
-    )
-    assert (made.prompt, made.negative_prompt) == (text, "rendered")
+    made = rendered(GMICloudRequestSensor, {"request_id": text}, {"model": "{{ word }}"}, native=native)
+    assert (made.request_id, made.model) == (text, "rendered")
 
 
 @given(text=TEXT)
@@ -245,6 +242,38 @@ def test_native_rendering_gives_the_object_of_an_expression(value: object) -> No
         made = KlingImageToVideoOperator(task_id="task", image="{{ value }}", prompt="rise")
     made.render_template_fields({"value": value}, dag.get_template_env())  # type: ignore[typeddict-unknown-key]
     assert made.image == value
+
+
+NOTHING = ("{{ value }}", "{{ params.x }}", "{% if 1 %}{{ value }}{% endif %}")
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("template", NOTHING)
+def test_none_means_not_given_in_every_field(template: str, native: bool) -> None:
+    """The field takes its argument's default, or None if it has none. A limit is never taken away."""
+    for kind, fixed in EVERY:
+        for field in kind.template_fields:
+            if field == "payload":
+                continue
+            argument = "label" if field == "clip_label" else field
+            with DAG("nothing", render_template_as_native_obj=native) as dag:
+                made = kind(task_id="task", **(fixed | {argument: template}))
+                plain = kind(task_id="plain", **fixed)
+            made.render_template_fields({"value": None, "params": {"x": None}}, dag.get_template_env())  # type: ignore[typeddict-item, typeddict-unknown-key]
+            expected = "None" if field == "max_cost_usd" else getattr(plain, field)
+            expected = None if argument in fixed else expected
+            assert getattr(made, field) == expected, (kind, field)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_none_within_a_text_is_refused(native: bool) -> None:
+    with DAG("within", render_template_as_native_obj=native) as dag:
+        made = KlingTextToVideoOperator(task_id="task", prompt="A {{ value }} ship.")
+        free = KlingTextToVideoOperator(task_id="free", prompt="A {{ value or 'fast' }} ship. None.")
+    with pytest.raises(InvalidArgument, match="without a value"):
+        made.render_template_fields({"value": None}, dag.get_template_env())  # type: ignore[typeddict-unknown-key]
+    free.render_template_fields({"value": None}, dag.get_template_env())  # type: ignore[typeddict-unknown-key]
+    assert free.prompt == "A fast ship. None."
 
 
 @pytest.mark.parametrize("native", [False, True])
