@@ -96,7 +96,7 @@ async def ask(port: int, calls: list[bytes], seconds: float | None) -> list[floa
 def call(method: str, path: str, content: Any = None) -> bytes:
     """Return a request's bytes."""
     body = b"" if content is None else json.dumps(content).encode()
-    lines = [f"{method} {QUEUE}{path} HTTP/1.1", "Host: simulator", f"Authorization: Bearer {KEY}"]
+    lines = [f"{method} {QUEUE}{path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {KEY}"]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Each module has add_arguments(parser) and run(args) -> int.
 COMMANDS = {
-    "simulator": ("kling_airflow.simulator.cli", "run GMI Cloud's request queue on this machine"),
+    "simulator": ("kling_airflow.cli.simulator", "run GMI Cloud's request queue on this machine"),
     "demo": ("kling_airflow.cli.demo", "watch a real Airflow make a clip of two photographs"),
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
 }

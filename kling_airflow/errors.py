@@ -66,7 +66,8 @@ class Known(TypedDict, total=False):
 class KlingError(Exception):
     """The root of every error of this package.
 
-    :param what: what happened, naming the field, the value and the limit where there is one.
+    :param what: what happened, naming the field, the value and the limit where there is one; the values of
+        parameters that sign an address, or carry a key, are left out.
     :param money: whether a clip may have been paid for.
     :param todo: what the reader does next.
     :param request_id: the request that the error is about, if it is known.
@@ -83,7 +84,7 @@ class KlingError(Exception):
         todo: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        self.what = what
+        self.what = without_signatures(what)
         self.money = self.default_money if money is None else money
         self.todo = self.default_todo if todo is None else todo
         self.request_id = request_id

@@ -96,6 +96,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "prod",
                         "default": None,
                     },
+                    "min_poll_interval": {
+                        "description": (
+                            "Seconds between two polls of one request, at least: a task that asks for less is"
+                            " refused."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1.0",
+                    },
                     "allowed_sources": {
                         "description": (
                             "Places that a task may read frames from if the address came from a Param,"

@@ -5,13 +5,35 @@ from __future__ import annotations
 import re
 
 _SECRET = re.compile(
-    r"(?i)\b((?:x-amz-|x-goog-|x-oss-|x-cos-)?"
+    r"(?i)(?:\b|(?<=%3F)|(?<=%26))((?:x-amz-|x-goog-|x-oss-|x-cos-)?"
     r"(?:signature|credential|security-token|algorithm|signedheaders)|awsaccesskeyid|googleaccessid|ossaccesskeyid"
     r"|key-pair-id|policy|sig|se|sp|sv|sr|access_?token|auth|token|api_?key|key|password|secret)"
-    r"=[^&\s\"'<>`]+"
+    r"(=|%3D)[^&\s\"'<>`]+"
 )
+
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
+_DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
+_LONG_DATA = re.compile(r"[A-Za-z0-9+/_\-]{200,}={0,2}")
 
 
 def without_signatures(text: str) -> str:
     """Return a text in which the value of every parameter that signs, or carries a key, is left out."""
-    return _SECRET.sub(r"\1=...", text) if "=" in text else text
+    return _SECRET.sub(r"\1\2...", text) if "=" in text or "%3" in text else text
+
+
+def redacted(text: str) -> str:
+    """Return a text in which addresses have no query, fragment or user, and no signature or data is left.
+
+    The queue quotes the addresses of frames in its errors, and those may be signed. Base64 is cut as well.
+    """
+    text = _DATA.sub("data:...", text)
+    text = _ADDRESS.sub(_without_query, text)
+    return _LONG_DATA.sub("...", without_signatures(text))
+
+
+def _without_query(match: re.Match[str]) -> str:
+    scheme, rest = match.groups()
+    kept = re.split(r"[?#]", rest, maxsplit=1)[0]
+    place, slash, path = kept.partition("/")
+    ending = "" if kept == rest else "?..."
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}{ending}"

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+RUN_AFTER = datetime.now(UTC)
+"""When the run of every test began."""
 
 
 class TaskInstance:
     """What operators ask of their task instance."""
 
-    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "submit", -1, 1
+    dag_id, run_id, task_id, map_index = "dag", "run", "submit", -1
 
-    def __init__(self) -> None:
+    def __init__(self, try_number: int = 1, max_tries: int = 0) -> None:
+        self.try_number = try_number
+        self.max_tries = max_tries
         self.xcoms: dict[str, Any] = {}
         self.first_reschedule: Any = None
 
@@ -48,9 +55,21 @@ class TaskStateStore:
         self.retentions[key] = retention
 
 
-def context(store: TaskStateStore | None = None) -> dict[str, Any]:
-    """Return a new try's context; hand the same store in again for the next try."""
-    return {"ti": TaskInstance(), "task_state_store": TaskStateStore() if store is None else store}
+def context(
+    store: TaskStateStore | None = None, *, try_number: int = 1, max_tries: int = 0
+) -> dict[str, Any]:
+    """Return a new try's context; hand the same store in again for the next try.
+
+    A new store in a later try is what a clear leaves in Airflow 3.4, which discards the old one.
+
+    :param try_number: Airflow's number of the try.
+    :param max_tries: the retries of the task, plus the tries before the last clear.
+    """
+    return {
+        "ti": TaskInstance(try_number, max_tries),
+        "dag_run": SimpleNamespace(run_after=RUN_AFTER, clear_number=0),
+        "task_state_store": TaskStateStore() if store is None else store,
+    }
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, base_url: str, key: str = "key", **extra: Any) -> None:

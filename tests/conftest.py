@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kling_airflow.polling import decision
+
 # A busy machine is not a slow test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -33,6 +35,10 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
+
+
+# A test that looks every 10 ms is a short test; `tests/polling/test_decision.py` tests the real value.
+decision.MIN_INTERVAL = 0.01  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

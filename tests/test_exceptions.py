@@ -70,6 +70,17 @@ def test_the_text_says_what_happened_what_it_cost_and_what_to_do() -> None:
     assert caught.value.retry_after == 7
 
 
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "secret", ["X-Amz-Signature=TOPSECRET", "sig=TOPSECRET&se=2027", "Signature=TOPSECRET", "token=TOPSECRET"]
+)
+def test_no_error_shows_the_signature_of_an_address(kind: type[errors.KlingError], secret: str) -> None:
+    error = kind(f"`take` is 'https://bucket/frame.png?{secret}'; it must be a whole number.")
+    for text in (str(error), error.what, repr(as_airflow(error)), str(error.about("a"))):
+        assert "TOPSECRET" not in text
+    assert "https://bucket/frame.png?" in str(error)
+
+
 def test_an_error_crosses_the_border_once() -> None:
     with pytest.raises(exceptions.Rejected) as caught, airflow_errors(), airflow_errors():
         raise errors.Rejected("No.")

@@ -76,3 +76,31 @@ def test_no_catalog_is_too_odd(odd: Any, payload: dict[str, Any]) -> None:
     ):
         price = price_usd(OTHER, payload, description=described)
         assert price is None or isinstance(price, float)
+
+
+@pytest.mark.parametrize(
+    ("info", "price"),
+    [
+        ({"price": 900_000, "unit": "second"}, 4.5),
+        ({"price": 1, "unit": "second"}, 0.84),
+        ({"price": None}, 0.84),
+        ({}, 0.84),
+        (None, 0.84),
+        ({"price": "900000", "unit": "second"}, None),
+        ({"price": -1, "unit": "second"}, None),
+        ({"price": float("inf"), "unit": "second"}, None),
+        ({"price": 10**400, "unit": "second"}, None),
+    ],
+)
+def test_the_higher_price_counts_and_one_that_can_not_be_read_is_unknown(
+    info: Any, price: float | None
+) -> None:
+    payload = {"duration": "5", "sound": "off"}
+    assert price_usd(IMAGE_TO_VIDEO, payload, description={"price_info": info}) == price
+
+
+def test_the_catalog_lists_the_cheapest_variant() -> None:
+    """So a dearer catalog makes the dearer variants dearer, too."""
+    described = {"price_info": {"price": 224_000, "unit": "second"}}
+    payload = {"duration": "5", "resolution": "1080p"}
+    assert price_usd(TURBO_IMAGE_TO_VIDEO, payload, description=described) == pytest.approx(1.4)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import aiohttp
 from tenacity import AsyncRetrying
-from yarl import URL
 
 from kling_airflow.errors import GMIError
 from kling_airflow.gmi import network
+from kling_airflow.gmi.async_transport import new_session, send
 from kling_airflow.gmi.call import Call
-from kling_airflow.gmi.failures import Lost, lost, read_json, refusal, too_large
+from kling_airflow.gmi.failures import read_json, refusal
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 from kling_airflow.gmi.retries import Retries
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import aiohttp
 
-_CHUNK = 64 * 1024
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+T = TypeVar("T")
 
 
 class AsyncGMIClient:
@@ -76,7 +74,7 @@ class AsyncGMIClient:
     async def submit(self, model: str, payload: Mapping[str, Any]) -> Request:
         """Send one submission, once, and return the new request."""
         call = self.protocol.submit(model, payload)
-        async with _session(connections=1, force_close=True) as session:
+        async with new_session(connections=1, force_close=True) as session:
             return self.protocol.read_submit(call, await self._send(call, session))
 
     async def get(self, request_id: str) -> Request:
@@ -146,7 +144,7 @@ class AsyncGMIClient:
     @property
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
-            self._open_session = _session(connections=self._connections)
+            self._open_session = new_session(connections=self._connections)
         return self._open_session
 
     def _proxy(self, url: str) -> str | None:
@@ -157,49 +155,6 @@ class AsyncGMIClient:
         return self._proxies[server]
 
     async def _send(self, call: Call, session: aiohttp.ClientSession) -> Response:
-        timeouts = call.timeouts
-        try:
-            async with session.request(
-                call.method,
-                URL(call.url, encoded=True),  # quoting a presigned URL again would break its signature
-                params=call.params,
-                data=call.body,
-                headers=self.protocol.headers(call),
-                proxy=self._proxy(call.url),
-                timeout=aiohttp.ClientTimeout(
-                    total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read
-                ),
-                allow_redirects=False,
-            ) as response:
-                body = await _read(call, response)
-                return self.protocol.response(response.status, response.headers, body)
-        except (aiohttp.ClientError, OSError) as error:
-            raise lost(call, _lost_when(error), _reason(error)) from None
-
-
-def _session(*, connections: int, force_close: bool = False) -> aiohttp.ClientSession:
-    # No cookies: with the cookie of a load balancer every poll would go to one server.
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, force_close=force_close, ssl=network.ssl_context()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-
-
-async def _read(call: Call, response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        body += chunk
-        if len(body) > call.max_bytes:
-            raise too_large(call)
-    return bytes(body)
-
-
-def _lost_when(error: Exception) -> Lost:
-    return Lost.BEFORE_SENDING if isinstance(error, _NEVER_SENT) else Lost.AFTER_SENDING
-
-
-def _reason(error: Exception) -> str:
-    """Return the cause without the URL, which can be signed."""
-    if isinstance(error, asyncio.TimeoutError):
-        return "timed out"
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        sent = self.protocol.headers(call)
+        status, headers, body = await send(call, sent, session, self._proxy(call.url))
+        return self.protocol.response(status, headers, body)

@@ -50,6 +50,7 @@ class Call:
     :param subject: what the call is about, for messages: never a secret.
     :param request_id: the request that the call is about; None if it is about no single request.
     :param sends_key: whether the API key is sent with the call.
+    :param base_url: the base URL of the connection, for errors about it; "" for another server.
     :param max_bytes: the largest response body that is read.
     """
 
@@ -62,6 +63,7 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     sends_key: bool = True
+    base_url: str = ""
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_bytes: int = 64 * _MEGABYTE
 

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import requests
-import urllib3.exceptions
 from tenacity import Retrying
 
 from kling_airflow.errors import GMIError
-from kling_airflow.gmi import network
 from kling_airflow.gmi.call import Call
-from kling_airflow.gmi.failures import Lost, lost, read_json, refusal, too_large
+from kling_airflow.gmi.failures import read_json, refusal
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.queue_clock import QueueClock
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 from kling_airflow.gmi.retries import Retries
+from kling_airflow.gmi.sync_transport import new_session, send
+
+if TYPE_CHECKING:
+    import requests
 
 T = TypeVar("T")
-
-_CHUNK = 64 * 1024
-_NEVER_SENT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
-    ssl.SSLCertVerificationError,
-)
 
 
 class GMIClient:
@@ -57,7 +47,7 @@ class GMIClient:
         self.protocol = Protocol(api_key, base_url, organization_id)
         self.retries = retries or Retries()
         self.queue_clock = QueueClock()
-        self._session = _session()
+        self._session = new_session()
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +71,7 @@ class GMIClient:
         """
         call = self.protocol.submit(model, payload)
         # A new connection: on an open one, a reset can mean that the server closed it before the submission.
-        with _session() as session:
+        with new_session() as session:
             session.headers["Connection"] = "close"
             return self.protocol.read_submit(call, self._send(call, session))
 
@@ -164,75 +154,8 @@ class GMIClient:
         return Retrying(**self.retries.settings())(lambda: read(call, self._send(call, self._session)))
 
     def _send(self, call: Call, session: requests.Session) -> Response:
-        """Make one call within its total deadline: the ``timeout`` of requests bounds single reads only."""
-        deadline = time.monotonic() + call.timeouts.total
-        try:
-            with session.request(
-                call.method,
-                call.url,
-                params=call.params,
-                # As a stream: a body that is passed as bytes must be sent within one socket timeout.
-                data=None if call.body is None else io.BytesIO(call.body),
-                headers=self.protocol.headers(call),
-                auth=_keep_headers,
-                timeout=(call.timeouts.connect, min(call.timeouts.read, call.timeouts.total)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = _read(call, response, deadline)
-                result = self.protocol.response(response.status_code, response.headers, body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise lost(call, _lost_when(error), _reason(error)) from None
+        status, headers, body = send(call, self.protocol.headers(call), session)
+        response = self.protocol.response(status, headers, body)
         if call.sends_key:  # an upload goes to an object store, which has a clock of its own
-            self.queue_clock.note(result.served_at)
-        return result
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.verify = network.ca_bundle()
-    return session
-
-
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from replacing our Authorization with an entry of ``.netrc``."""
-    return request
-
-
-def _read(call: Call, response: requests.Response, deadline: float) -> bytes:
-    """Read the body as it arrives: ``iter_content`` would wait for whole chunks."""
-    body = bytearray()
-    while chunk := response.raw.read1(_CHUNK, decode_content=True):
-        body += chunk
-        if len(body) > call.max_bytes:
-            raise too_large(call)
-        if time.monotonic() > deadline:
-            reason = f"the response was not complete within {call.timeouts.total:g} s"
-            raise lost(call, Lost.AFTER_SENDING, reason)
-    return bytes(body)
-
-
-def _lost_when(error: Exception) -> Lost:
-    before = any(isinstance(cause, _NEVER_SENT) for cause in _causes(error))
-    return Lost.BEFORE_SENDING if before else Lost.AFTER_SENDING
-
-
-def _reason(error: Exception) -> str:
-    """Return the text of the innermost cause. The outer texts quote URLs, which can be signed."""
-    for cause in reversed(_causes(error)):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(error).__name__
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an error and everything it wraps; urllib3 hides causes in ``reason`` and in ``args``."""
-    found: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue:
-        cause = queue.pop(0)
-        if not isinstance(cause, BaseException) or cause in found:
-            continue
-        found.append(cause)
-        queue += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
-    return found
+            self.queue_clock.note(response.served_at)
+        return response

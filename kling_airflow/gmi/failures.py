@@ -7,7 +7,6 @@ groups: the submission may be sent again, it must not be sent again, or its outc
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import Any
 
 from kling_airflow.errors import (
@@ -24,21 +23,14 @@ from kling_airflow.errors import (
     WrongService,
 )
 from kling_airflow.gmi.call import Call, CallKind
+from kling_airflow.gmi.exchange import Phase
 from kling_airflow.gmi.response import Response
+from kling_airflow.redaction import redacted
 
 _CAPACITY = re.compile(r"capacity", re.IGNORECASE)
 _UPSTREAM_REFUSED = re.compile(r"backend error \((400|403)\)", re.IGNORECASE)
 _PERMANENT_STATUSES = frozenset({400, 406, 410, 411, 413, 414, 415, 422, 431})
 """4xx whose definition says that nothing was done. Users recorded 400; the others are defined by HTTP."""
-
-
-class Lost(Enum):
-    """When a call was lost: before or after a part of it can have reached the queue."""
-
-    BEFORE_SENDING = "before it was sent"
-    """DNS, refused connection, connect timeout: the queue never saw the call."""
-    AFTER_SENDING = "after it was sent"
-    """Read timeout, reset, deadline: the queue may have seen the whole call."""
 
 
 def read_json(call: Call, response: Response) -> Any:
@@ -64,23 +56,30 @@ def refusal(call: Call, response: Response) -> GMIError:
     return _submit_failed(response) if call.kind is CallKind.SUBMIT else _unreachable(call, response)
 
 
-def lost(call: Call, when: Lost, reason: str) -> GMIError:
-    """Return what a broken connection means for this call.
+def lost(call: Call, phase: Phase, reason: str) -> GMIError:
+    """Return what a broken exchange means for this call.
 
+    :param phase: how far the exchange had come. Before `SEND`, it is certain that nothing was sent.
     :param reason: what the transport said, without URLs that hold secrets.
     """
+    how = f"{reason} while {phase.value} ({_address(call)})"
     if call.kind is not CallKind.SUBMIT:
-        return Unreachable(f"No response about {call.subject}: {reason}.", **_money_and_id(call))
-    if when is Lost.BEFORE_SENDING:
-        return NotAccepted(f"The submission did not reach the queue: {reason}.")
-    return AmbiguousSubmission(f"The response to the submission was lost: {reason}.")
+        return Unreachable(f"No response about {call.subject}: {how}.", **_money_and_id(call))
+    if not phase.may_have_been_sent:
+        return NotAccepted(f"The submission did not reach the queue: {how}.")
+    return AmbiguousSubmission(f"The response to the submission was lost: {how}.")
+
+
+def not_in_time(call: Call, phase: Phase) -> GMIError:
+    """Return what an exchange means that was not complete at its total deadline."""
+    return lost(call, phase, f"the call was not complete after {call.timeouts.total:g} s,")
 
 
 def too_large(call: Call) -> GMIError:
     """Return what a response over the size limit means: it was not read to its end."""
     reason = f"the response is larger than {call.max_bytes} bytes"
     if call.kind is CallKind.SUBMIT:
-        return lost(call, Lost.AFTER_SENDING, reason)
+        return AmbiguousSubmission(f"The response to the submission can't be read: {reason}.")
     return ResponseTooLarge(f"No response about {call.subject}: {reason}.", **_money_and_id(call))
 
 
@@ -91,8 +90,10 @@ def unreadable(call: Call, response: Response, reason: str) -> GMIError:
     """
     if call.kind is CallKind.SUBMIT:
         return AmbiguousSubmission(f"The queue returned {response.status}, but the response {reason}.")
-    kind = WrongService if response.is_html else Unreachable
-    return kind(f"The response about {call.subject} ({response.status}) {reason}.", **_money_and_id(call))
+    what = f"The response about {call.subject} ({response.status}) {reason}"
+    if response.is_html:
+        return _wrong_service(call, what)
+    return Unreachable(f"{what}.", **_money_and_id(call))
 
 
 def without_request_id(response: Response) -> AmbiguousSubmission:
@@ -104,25 +105,36 @@ def _permanent(call: Call, response: Response) -> GMIError | None:
     """Read the statuses that mean the same for every call, now and later."""
     quoted, details = _quoted(response), _money_and_id(call)
     match response.status:
+        case 401 | 403 if response.is_html:
+            return None  # a gateway's page: the queue itself has not refused the key
         case 401 | 403:
             return Unauthorized(f"The queue refused the API key{quoted}.", **details)
         case 402:
             return InsufficientCredits(f"The account has no credit left{quoted}.", **details)
         case 405:
-            return WrongService(f"The address does not take this call{quoted}.", **details)
+            return _wrong_service(call, f"The address does not take this call{quoted}")
         case 404 if response.is_html:
-            return WrongService(f"There is no request queue at this address{quoted}.", **details)
+            return _wrong_service(call, f"There is no request queue at the address{quoted}")
         case 404:
             if call.request_id is not None:
                 details["money"] = Money.UNKNOWN
             what = f"The queue does not know {call.subject}{quoted}."
             return NotFound(what, todo=_how_to_find(call), **details)
         case 301 | 307 | 308:
-            what = f"The address only redirects{quoted}; a redirect is never followed with a key."
-            return WrongService(what, **details)
+            return _wrong_service(call, f"The address only redirects{quoted}; the key is not sent elsewhere")
         case status if status in _PERMANENT_STATUSES:
             return Rejected(f"The queue refused the call about {call.subject}{quoted}.", **details)
     return None
+
+
+def _address(call: Call) -> str:
+    """Return the method and the address of a call, without the query, which can be signed."""
+    return f"{call.method} {redacted(call.url)}"
+
+
+def _wrong_service(call: Call, what: str) -> WrongService:
+    of = f"; the base URL of the connection is {call.base_url}" if call.base_url else ""
+    return WrongService(f"{what}. The address is {_address(call)}{of}.", **_money_and_id(call))
 
 
 def _money_and_id(call: Call) -> dict[str, Any]:

@@ -9,17 +9,17 @@ import hashlib
 import json
 from collections.abc import Container, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
+from kling_airflow.gmi.base_url import QUEUE_ROOT, normal_base_url
+from kling_airflow.gmi.body import ACCEPT_ENCODING
 from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 
-DEFAULT_BASE_URL: Final = "https://console.gmicloud.ai"
-QUEUE_ROOT: Final = "/api/v1/ie/requestqueue/apikey"
 USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
 """Rows of a list call, as one user recorded them."""
@@ -32,14 +32,15 @@ class Protocol:
     """Builds the calls of one connection and reads their responses.
 
     :param api_key: the key; sent as a bearer token, never shown.
-    :param base_url: the service, e.g. ``https://console.gmicloud.ai``; the queue's path may follow it.
+    :param base_url: address of the service; the queue's path may follow it. The attribute of this name is its
+        normal form (``base_url.py``).
     :param organization_id: for a key of several organizations.
     :raises Unauthorized: if there is no usable key.
     :raises InvalidArgument: if the base URL can't be used.
     """
 
     def __init__(self, api_key: str, base_url: str | None = None, organization_id: str | None = None) -> None:
-        self.base_url = _base_url(base_url or DEFAULT_BASE_URL)
+        self.base_url = normal_base_url(base_url)
         self.organization_id = organization_id or None
         self._key = _usable_key(api_key)
 
@@ -53,7 +54,12 @@ class Protocol:
 
     def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send, with the key if the call sends it."""
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **call.headers}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "User-Agent": USER_AGENT,
+            **call.headers,
+        }
         if call.sends_key:
             headers["Authorization"] = f"Bearer {self._key}"
             if self.organization_id:
@@ -80,7 +86,7 @@ class Protocol:
 
         :raises GMIError: as :func:`refusal` says; ``AmbiguousSubmission`` for a 2xx without an id.
         """
-        request = Request.read(read_json(call, response))
+        request = Request.read(read_json(call, response), served_at=response.served_at)
         if request is None:
             raise without_request_id(response)
         return request
@@ -93,13 +99,14 @@ class Protocol:
 
     def read_get(self, call: Call, response: Response) -> Request:
         """Return the request in its current state."""
-        request = Request.read(read_json(call, response))
+        request = Request.read(read_json(call, response), served_at=response.served_at)
         if request is None:
             raise unreadable(call, response, "has no request id")
         return request
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Call:
         """``GET /requests?model_id=...``, newest first. Only one user recorded `limit` and `offset`."""
+        _in_path("model", model)  # checks that the model can be encoded
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
         return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
 
@@ -132,7 +139,9 @@ class Protocol:
 
     def model(self, model: str) -> Call:
         """``GET /models/{id}``: the parameters' schema and the price, documented by the vendor."""
-        return self._call(CallKind.READ, "GET", f"/models/{quote(model, safe='')}", subject=f"model {model}")
+        return self._call(
+            CallKind.READ, "GET", f"/models/{_in_path('model', model)}", subject=f"model {model}"
+        )
 
     def read_model(self, call: Call, response: Response) -> dict[str, Any]:
         """Return the model's description as the catalog has it."""
@@ -177,13 +186,27 @@ class Protocol:
         )
 
     def _about(self, request_id: str, kind: CallKind, method: str) -> Call:
-        url = f"{self.base_url}{QUEUE_ROOT}/requests/{quote(request_id, safe='')}"
-        return Call(kind, method, url, subject=f"request {request_id}", request_id=request_id)
+        url = f"{self.base_url}{QUEUE_ROOT}/requests/{_in_path('request_id', request_id)}"
+        return Call(
+            kind,
+            method,
+            url,
+            subject=f"request {request_id}",
+            request_id=request_id,
+            base_url=self.base_url,
+        )
 
     def _call(
         self, kind: CallKind, method: str, path: str, *, subject: str, params: Mapping[str, str] | None = None
     ) -> Call:
-        return Call(kind, method, f"{self.base_url}{QUEUE_ROOT}{path}", subject=subject, params=params or {})
+        return Call(
+            kind,
+            method,
+            f"{self.base_url}{QUEUE_ROOT}{path}",
+            subject=subject,
+            params=params or {},
+            base_url=self.base_url,
+        )
 
     def _json(
         self,
@@ -201,9 +224,38 @@ class Protocol:
             f"{self.base_url}{QUEUE_ROOT}{path}",
             subject=subject,
             headers={"Content-Type": "application/json"},
-            body=json.dumps(body).encode(),
+            body=_encoded(body),
+            base_url=self.base_url,
             timeouts=timeouts,
         )
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a call's body as JSON.
+
+    :raises InvalidArgument: if a value has no JSON: another type, NaN, half a character, too deep a nesting.
+    """
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()  # raises for half a surrogate pair
+        return json.dumps(body, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        reason = "a text has half a surrogate pair, which can't be encoded"
+    except RecursionError:
+        reason = "a value is nested too deeply"
+    except (TypeError, ValueError) as error:
+        reason = str(error)[:200]
+    raise InvalidArgument(f"The payload can't be sent as JSON: {reason}.") from None
+
+
+def _in_path(name: str, value: str) -> str:
+    """Return a value quoted for a path.
+
+    :raises InvalidArgument: if the value can't be encoded.
+    """
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"`{name}` is {value!r}, which can't be encoded.") from None
 
 
 def _usable_key(api_key: object) -> str:
@@ -217,25 +269,3 @@ def _usable_key(api_key: object) -> str:
             "The API key in the connection has characters that an API key can't have (spaces, line breaks)."
         )
     return key
-
-
-def _base_url(value: str) -> str:
-    """Return a base URL without the queue's path and without a slash at its end."""
-    url = value.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidArgument(
-            f"`base URL` is {_without_userinfo(url)!r}; it must be like {DEFAULT_BASE_URL}",
-            todo="Correct the host of the connection.",
-        )
-    if parts.username or parts.password:
-        raise InvalidArgument(
-            f"`base URL` {_without_userinfo(url)!r} has a user or password in it",
-            todo="Put the API key into the connection's field `API key` (password).",
-        )
-    return url.removesuffix(QUEUE_ROOT)
-
-
-def _without_userinfo(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from kling_airflow.clip import Clip
+from kling_airflow.gmi.json_values import error_text, http_url, iso_time, plain_text, unix_seconds
 from kling_airflow.prices import price_usd
 
 
@@ -37,7 +37,7 @@ class Status(StrEnum):
     @classmethod
     def read(cls, value: object) -> Status:
         """Return the status that a record names, in any case of letters; an unknown one counts as pending."""
-        return _STATUSES.get(str(value).strip().lower(), cls.UNKNOWN)
+        return _STATUSES.get(value.strip().lower(), cls.UNKNOWN) if isinstance(value, str) else cls.UNKNOWN
 
 
 _STATUSES = {str(status): status for status in Status}
@@ -68,6 +68,7 @@ class Request:
     :param payload: the queue's echo of what was asked. One user saw it empty.
     :param outcome: empty until the request is terminal.
     :param created_at: Unix seconds; None if the record does not say. The other two times alike.
+    :param served_at: the queue's own clock when it sent this, in Unix seconds; None if it does not say.
     """
 
     request_id: str
@@ -79,26 +80,29 @@ class Request:
     created_at: int | None = None
     updated_at: int | None = None
     queued_at: int | None = None
+    served_at: float | None = field(default=None, compare=False)
 
     @classmethod
-    def read(cls, data: object) -> Request | None:
+    def read(cls, data: object, *, served_at: float | None = None) -> Request | None:
         """Return the request in a JSON value; None if there is no readable request id.
 
         :param data: a record of ``GET /requests/{id}``, a row of the list, or the response to a submission.
+        :param served_at: the `Date` of the response, in Unix seconds.
         """
         if not isinstance(data, dict) or (request_id := _request_id(data)) is None:
             return None
         status, payload = data.get("status"), data.get("payload")
         return cls(
             request_id=request_id,
-            model=str(data.get("model") or ""),
+            model=plain_text(data.get("model")),
             status=Status.read(status),
-            status_text=str(status or ""),
+            status_text=plain_text(status),
             payload=payload if isinstance(payload, dict) else {},
             outcome=_outcome(data),
-            created_at=_seconds(data.get("created_at")),
-            updated_at=_seconds(data.get("updated_at")),
-            queued_at=_seconds(data.get("queued_at")),
+            created_at=unix_seconds(data.get("created_at")),
+            updated_at=unix_seconds(data.get("updated_at")),
+            queued_at=unix_seconds(data.get("queued_at")),
+            served_at=served_at,
         )
 
     @property
@@ -118,7 +122,11 @@ class Request:
     @property
     def sound(self) -> bool | None:
         """Whether sound was asked for; None if the echo does not say."""
-        return {"on": True, "off": False}.get(str(self.payload.get("sound", "")).lower())
+        return {"on": True, "off": False}.get(plain_text(self.payload.get("sound")).lower())
+
+    def _plain_payload(self) -> dict[str, Any]:
+        """Return the fields of the echo that are texts or numbers, whatever else the queue echoes."""
+        return {name: value for name, value in self.payload.items() if isinstance(value, str | int | float)}
 
     def clip(self) -> Clip:
         """Return the clip that the request has made, or will make; ``cost_usd`` is the list price."""
@@ -130,9 +138,9 @@ class Request:
             thumbnail_url=self.outcome.thumbnail_url,
             duration=self.duration,
             sound=self.sound,
-            cost_usd=None if self.duration is None else price_usd(self.model, self.payload),
-            submitted_at=_iso(self.created_at),
-            finished_at=_iso(self.updated_at) if self.status.terminal else None,
+            cost_usd=None if self.duration is None else price_usd(self.model, self._plain_payload()),
+            submitted_at=iso_time(self.created_at),
+            finished_at=iso_time(self.updated_at) if self.status.terminal else None,
         )
 
 
@@ -167,7 +175,7 @@ class Page:
         requests, unread = [], {}
         for row in rows:
             if only is None or (request_id := _request_id(row)) in only:
-                if (request := Request.read(row)) is not None:
+                if (request := Request.read(row, served_at=served_at)) is not None:
                     requests.append(request)
             elif request_id is not None:
                 unread[request_id] = _stamp(row)
@@ -197,11 +205,8 @@ class Page:
 
 
 _NO_OUTCOME: Final = Outcome()
-_NUMBERS: Final = (int, float)
 _MAX_CLIP_SECONDS: Final = 100_000
 """An echo with a longer duration is not believed."""
-_YEAR_10000: Final = 253_402_300_800
-"""In Unix seconds. A later value, such as one in milliseconds, is not read as a time."""
 
 
 def _outcome(data: dict[str, Any]) -> Outcome:
@@ -209,8 +214,8 @@ def _outcome(data: dict[str, Any]) -> Outcome:
     if not raw or not isinstance(raw, dict):
         return Outcome(error=error) if error else _NO_OUTCOME  # one shared object for most rows of a list
     return Outcome(
-        video_url=_first_media(raw.get("media_urls")) or _url(raw.get("video_url")),
-        thumbnail_url=_url(raw.get("thumbnail_image_url")),
+        video_url=_first_media(raw.get("media_urls")) or http_url(raw.get("video_url")),
+        thumbnail_url=http_url(raw.get("thumbnail_image_url")),
         error=error_text(raw.get("error")) or error or error_text(raw.get("message")),
     )
 
@@ -219,14 +224,8 @@ def _first_media(media: object) -> str | None:
     """Read ``media_urls``: objects with a ``url`` by the documentation; other models return plain strings."""
     if isinstance(media, list):
         for item in media:
-            if url := _url(item.get("url") if isinstance(item, dict) else item):
+            if url := http_url(item.get("url") if isinstance(item, dict) else item):
                 return url
-    return None
-
-
-def _url(value: object) -> str | None:
-    if isinstance(value, str) and value[:8].lower().startswith(("http://", "https://")):
-        return value
     return None
 
 
@@ -239,39 +238,10 @@ def _reason(data: dict[str, Any]) -> str | None:
     )
 
 
-def error_text(value: object) -> str | None:
-    """Return the text of an error: a string, or an object with ``message`` and ``details``."""
-    if not value:
-        return None
-    if isinstance(value, dict):
-        parts = [value.get("message"), value.get("details")]
-        return ": ".join(filter(None, map(_text, parts))) or _text(value.get("code")) or None
-    if isinstance(value, str):
-        return value.strip() or None
-    return None
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value) if value else ""
-    except RecursionError:
-        return ""  # nested too deeply to be a message
-
-
 def _request_id(data: object) -> str | None:
     request_id = data.get("request_id") if isinstance(data, dict) else None
     return (request_id.strip() or None) if isinstance(request_id, str) else None
 
 
 def _stamp(row: dict[str, Any]) -> int:
-    return max(_seconds(row.get("created_at")) or 0, _seconds(row.get("updated_at")) or 0)
-
-
-def _seconds(value: object) -> int | None:
-    if isinstance(value, _NUMBERS) and 1 <= value < _YEAR_10000 and not isinstance(value, bool):
-        return int(value)
-    return None
-
-
-def _iso(seconds: int | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC).isoformat()
+    return max(unix_seconds(row.get("created_at")) or 0, unix_seconds(row.get("updated_at")) or 0)

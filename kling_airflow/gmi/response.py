@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from kling_airflow.gmi.request import error_text
+from kling_airflow.gmi.json_values import error_text
+from kling_airflow.redaction import redacted
 
+MAX_RETRY_AFTER: Final = 3600.0
+"""Seconds. A longer ``Retry-After`` is shortened: the rate limits of the queue count requests per hour."""
 _MESSAGE_MAX_CHARACTERS = 300
 _MESSAGE_MAX_BYTES = 20_000
+_DATE_MAX_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,16 @@ class Response:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that ``Retry-After`` asks for, as a number or a date; None without a readable one."""
+        """Seconds that ``Retry-After`` asks for, at most an hour; None without a readable number or date."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return float(value)
+            return min(float(value), MAX_RETRY_AFTER)
         date = _http_date(value)
-        return None if date is None else max(0.0, date - time.time())
+        if date is None:
+            return None
+        # The server's own clock, if it says: the clock of this machine may differ.
+        now = time.time() if self.served_at is None else self.served_at
+        return min(max(0.0, date - now), MAX_RETRY_AFTER)
 
     @property
     def served_at(self) -> float | None:
@@ -51,7 +59,7 @@ class Response:
         text = self.body[:_MESSAGE_MAX_BYTES].decode("utf-8", errors="replace")
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError):  # cut, malformed, or nested too deeply
             return "" if self.is_html else _shortened(text.strip().partition("\n")[0])
         if isinstance(data, Mapping):
             return _shortened(error_text(data.get("error")) or error_text(data.get("message")) or "")
@@ -80,12 +88,12 @@ class Response:
 
 def _http_date(value: str) -> float | None:
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        date = parsedate_to_datetime(value[:_DATE_MAX_CHARACTERS])
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):  # all of them for some odd text
         return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(text.split())
+    text = redacted(" ".join(text[:_MESSAGE_MAX_BYTES].split()))
     return text if len(text) <= _MESSAGE_MAX_CHARACTERS else f"{text[:_MESSAGE_MAX_CHARACTERS]}..."

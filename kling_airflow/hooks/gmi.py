@@ -23,7 +23,8 @@ class GMICloudHook(BaseHook):
 
     The connection holds the API key (password), the base URL (host, default the real service) and, as
     extras, ``organization_id`` for a key of several organizations and ``max_calls_per_second`` for the wait
-    in the triggerer. It is read once per hook.
+    in the triggerer. It is read once per hook, and again when the
+    queue refuses the key.
 
     :param gmi_conn_id: the connection's id.
     """
@@ -37,6 +38,7 @@ class GMICloudHook(BaseHook):
         super().__init__(**kwargs)
         self.gmi_conn_id = gmi_conn_id
         self._client: GMIClient | None = None
+        self._used: dict[str, Any] = {}
 
     def get_conn(self) -> GMIClient:
         """Return the client, the same one each time.
@@ -49,8 +51,26 @@ class GMICloudHook(BaseHook):
 
             with airflow_errors():
                 connection = self._connection()
-                self._client = GMIClient(**_settings(connection, connection.extra_dejson))
+                self._used = _settings(connection, connection.extra_dejson)
+                self._client = GMIClient(**self._used)
         return self._client
+
+    def reconnect(self) -> bool:
+        """Read the connection again, after the queue refused its key; :meth:`get_conn` then uses it.
+
+        :return: whether the key, the address or the organization is another one now.
+        :raises Unauthorized: if the connection isn't defined or has no key.
+        """
+        from kling_airflow.gmi.client import GMIClient
+
+        with airflow_errors():
+            connection = self._connection()
+            settings = _settings(connection, connection.extra_dejson)
+            if settings == self._used:
+                return False
+            self._client = GMIClient(**settings)
+            self._used = settings
+        return True
 
     async def get_async_conn(self, *, retries: Retries | None = None) -> AsyncGMIClient:
         """Return a new client for the running event loop; close it, or use it in ``async with``.

@@ -14,12 +14,10 @@ from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
-from kling_airflow.task.clip_fields import completed
 from kling_airflow.task.handed_on import HandedOn
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
-from kling_airflow.task.resubmission import raise_unless_resubmitted
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 from kling_airflow.task.tries import Tries
 
@@ -270,7 +268,7 @@ class GenerationOperator(KlingTask):
             unreachable_after=options.unreachable_after,
             submitted_at=submitted.submitted_at,
         )
-        worker_wait = WorkerWait(wait, client, self.log, poll_interval=options.poll_interval)
+        worker_wait = WorkerWait(wait, self._hook, self.log, poll_interval=options.poll_interval)
         defer = (lambda: self._defer_wait(wait, submitted)) if self.deferrable else None
         try:
             with stopping_safely(submitted.request_id, client, self.log, context, options):
@@ -295,6 +293,8 @@ class GenerationOperator(KlingTask):
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        from kling_airflow.task.clip_fields import completed
+
         handed_on = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)}
         clip = completed(
             clip, self._asked() | handed_on, lambda: self._price_usd(self._hook.get_conn()), self.log
@@ -304,6 +304,8 @@ class GenerationOperator(KlingTask):
         return clip
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
+        from kling_airflow.task.resubmission import raise_unless_resubmitted
+
         options = self._options
         raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)
         until = time.time() + options.resubmit_delay + options.submit_timeout

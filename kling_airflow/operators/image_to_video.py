@@ -92,8 +92,8 @@ class KlingImageToVideoOperator(GenerationOperator):
         self.max_cost_usd = max_cost_usd
         self.image_delivery = image_delivery
         self.image_conn_id = image_conn_id
-        self.written_places = WrittenPlaces(self, image=image, image_tail=image_tail)
         self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
+        self.written_places = WrittenPlaces(self, image=image, image_tail=image_tail)
         self._check_literals()
 
     def _check_literals(self) -> None:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kling_airflow.arguments import seconds
 from kling_airflow.errors import (
     GenerationCancelled,
     GenerationFailed,
@@ -26,6 +27,15 @@ from kling_airflow.gmi.request import Request, Status
 NOT_FOUND_GRACE: Final = 300.0
 """Seconds after the submission in which a 404 by id counts as pending. How soon the queue shows a new request
 is not documented; this value is assumed."""
+
+REFUSED_SECONDS: Final = 300.0
+"""Seconds for which the queue must refuse the current key before a wait ends: while a key is rotated, the old
+key is refused before every process has read the new one."""
+
+MIN_INTERVAL: Final = 1.0
+"""Seconds between two looks at one request, at least, whatever interval is asked for."""
+
+_YEAR_10000: Final = 253_402_300_800.0
 
 _TEMPORARY = re.compile(r"rate.?limit|too many requests|capacity|\bRPM\b", re.IGNORECASE)
 _DOWNLOAD_FAILED = re.compile(r"failed to download media", re.IGNORECASE)
@@ -48,21 +58,45 @@ class Wait:
     unreachable_after: float = 1800.0
     submitted_at: float | None = None
 
+    def checked(self) -> Wait:
+        """Return the same wait with every value read as what it means.
+
+        :raises InvalidArgument: for a value that can't be used, whatever its type.
+        """
+        return Wait(
+            request_id=_text("request_id", self.request_id),
+            started_at=_time("started_at", self.started_at),
+            deadline=_time("deadline", self.deadline),
+            unreachable_after=_seconds("unreachable_after", self.unreachable_after),
+            submitted_at=None if self.submitted_at is None else _time("submitted_at", self.submitted_at),
+        )
+
     def decide(
-        self, seen: Request | KlingError, *, now: float, last_response_at: float | None
+        self,
+        seen: Request | KlingError,
+        *,
+        now: float,
+        last_response_at: float | None,
+        refused_since: float | None = None,
     ) -> Request | KlingError | None:
         """Return the request if its clip is there, the error that ends the wait, or None to go on waiting.
 
         :param seen: what the last look brought.
         :param now: the current time.
         :param last_response_at: when the queue last gave a good response in this wait; None if it never did.
+        :param refused_since: when the queue began to refuse the current key; None if a refusal ends the wait
+            at once, because the caller can't read another key.
         """
         if isinstance(seen, Request):
             if seen.status.terminal:
                 return self._ended(seen)
             return None if now < self.deadline else self._timed_out(f"it is `{seen.status_text}`")
-        if isinstance(seen, Unauthorized | InvalidArgument):
+        if isinstance(seen, InvalidArgument):
             return seen
+        if isinstance(seen, Unauthorized):
+            if refused_since is None or now - refused_since >= REFUSED_SECONDS:
+                return seen
+            return None if now < self.deadline else self._timed_out(f"the last look failed: {seen.what}")
         if isinstance(seen, NotFound) and (
             now >= self._not_found_grace_ends_at() or self._never_submitted(now)
         ):
@@ -74,7 +108,7 @@ class Wait:
 
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
         """Return the seconds until the next look: one interval, or less if the deadline comes before."""
-        return max(0.0, min(max(interval, retry_after or 0.0), self.deadline - now))
+        return max(0.0, min(max(interval, MIN_INTERVAL, retry_after or 0.0), self.deadline - now))
 
     def _never_submitted(self, now: float) -> bool:
         """Return whether the wait ends at its deadline, and its submission isn't known to have happened."""
@@ -124,6 +158,41 @@ class Wait:
             todo="When the queue works again, rerun this task: it waits for this request and buys nothing.",
             request_id=self.request_id,
         )
+
+
+def checked_interval(value: object) -> float:
+    """Return the seconds between two looks, at least `MIN_INTERVAL`.
+
+    :raises InvalidArgument: for a value that can't be used, whatever its type.
+    """
+    return max(_seconds("poll_interval", value), MIN_INTERVAL)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgument(f"`{name}` is {_shown(value)}; it must be a text.")
+    return value.strip()
+
+
+def _seconds(name: str, value: object) -> float:
+    try:
+        return seconds(name, value)
+    except (InvalidArgument, OverflowError):  # the latter for a number with hundreds of digits
+        what = f"`{name}` is {_shown(value)}; it must be a number of seconds, 0 or more."
+        raise InvalidArgument(what) from None
+
+
+def _time(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _YEAR_10000:
+        raise InvalidArgument(f"`{name}` is {_shown(value)}; it must be a time in Unix seconds.")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:100]
+    except Exception:
+        return f"a {type(value).__name__}"
 
 
 _SUBMIT_AGAIN = "To submit again, clear the task that submitted the request, and the tasks after it."

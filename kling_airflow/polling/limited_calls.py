@@ -48,17 +48,17 @@ class LimitedCalls:
         self.rate_limiter = rate_limiter
         self.last_response_at: float | None = None
         """When the queue last gave a good response, in Unix seconds."""
+        self.key_was_refused = False
+        """Whether the queue refused the key the last time that it was checked."""
         self._client = client
         self._protocol = client.protocol
         self._metrics = metrics
         self._min_call_seconds = min_call_seconds
 
-    async def get(self, request_id: str, interval: float) -> tuple[Request, float | None]:
-        """Return a request as it stands, and the time by the queue's own clock."""
+    async def get(self, request_id: str, interval: float) -> Request:
+        """Return a request in its current state."""
         call = self._bounded(self._protocol.get(request_id), interval)
-        return await self._make(
-            "id", call, lambda call, response: (self._protocol.read_get(call, response), response.served_at)
-        )
+        return await self._make("id", call, self._protocol.read_get)
 
     async def list_page(
         self, model: str, offset: int, interval: float, *, only: Container[str] | None = None
@@ -73,10 +73,10 @@ class LimitedCalls:
         try:
             await self._make("check", self._protocol.check(), read_json)
         except Unauthorized:
-            return True
+            self.key_was_refused = True
         except KlingError:
-            return False
-        return False
+            self.key_was_refused = False
+        return self.key_was_refused
 
     async def _make(self, kind: str, call: Call, read: Callable[[Call, Response], T]) -> T:
         asked_at = await self._wait_for_turn()
@@ -102,6 +102,7 @@ class LimitedCalls:
                 return at
 
     def _record_response(self) -> None:
+        self.key_was_refused = False
         self.rate_limiter.record_response()
         self.last_response_at = time.time()
 

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from kling_airflow.errors import KlingError, Unauthorized
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.request import Request, Status
-from kling_airflow.polling.decision import Wait
+from kling_airflow.polling.decision import Wait, checked_interval
 from kling_airflow.polling.durations import GenerationDurations
 from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.list_scan import ListUsage
@@ -112,7 +112,9 @@ class Poller:
 
         :param model: the request's model: a list call names one.
         :param interval: seconds between two looks.
+        :raises InvalidArgument: for a value that can't be used: it would break the poll of all waiters.
         """
+        wait, interval = wait.checked(), checked_interval(interval)
         waiter = Waiter(wait, interval, self._remove, self._context)
         self._waiters.setdefault(wait.request_id, []).append(waiter)
         next_round_before = self.schedule.next_round_at()
@@ -192,7 +194,10 @@ class Poller:
         key_refused = isinstance(error, Unauthorized)
         told = list(self.schedule.tracked.values()) if key_refused else without_look
         for number, tracked in enumerate(told):
-            self._inform(tracked, _copy_for(error, tracked.request_id) if key_refused else error)
+            if key_refused:  # also sets when the key is tried again
+                self._record_look(tracked, _copy_for(error, tracked.request_id), None)
+            else:
+                self._inform(tracked, error)
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
 
@@ -228,7 +233,12 @@ class Poller:
         all_done = True
         for waiter in self._waiters.get(tracked.request_id, ()):
             waiter.next_look_at = tracked.due_at
-            done = waiter.done or waiter.record_look(seen, self._calls.last_response_at)
+            try:
+                done = waiter.done or waiter.record_look(seen, self._calls.last_response_at)
+            except Exception as error:  # whatever a waiter brings, only its own wait ends
+                log.exception("A look at request %s can't be recorded.", tracked.request_id)
+                waiter.crash(error)
+                done = True
             all_done = done and all_done
         if all_done:
             self.schedule.remove(tracked.request_id)

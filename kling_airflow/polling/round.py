@@ -202,7 +202,7 @@ class Round:
             while queue and self.stopped_by is None and has_time_for(queue[-1]):
                 await self._read(queue.pop())
 
-        if self._calls.rate_limiter.failing and queue:
+        if (self._calls.rate_limiter.failing or self._calls.key_was_refused) and queue:
             await self._read(queue.pop())  # one call shows whether the connection works again
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(CONCURRENT_READS, len(queue))):
@@ -214,13 +214,13 @@ class Round:
             return None
         tracked.start_read(self._now())
         try:
-            request, served_at = await self._calls.get(tracked.request_id, tracked.interval)
+            request = await self._calls.get(tracked.request_id, tracked.interval)
         except KlingError as error:
             await self._record_failed_read(tracked, error)
             return None
         tracked.record_read(request)
         self._to_read.pop(tracked.request_id, None)
-        self._on_look(tracked, request, served_at)
+        self._on_look(tracked, request, request.served_at)
         return request
 
     async def _record_failed_read(self, tracked: TrackedRequest, error: KlingError) -> None:

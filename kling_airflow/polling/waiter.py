@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from kling_airflow.errors import KlingError, PollerCrashed, Unreachable
+from kling_airflow.errors import KlingError, NotFound, PollerCrashed, Unauthorized, Unreachable
 from kling_airflow.gmi.request import Request
 from kling_airflow.polling.decision import Wait
 
@@ -40,6 +40,7 @@ class Waiter:
         "interval",
         "last_seen",
         "next_look_at",
+        "refused_since",
         "started_at",
         "wait",
     )
@@ -53,6 +54,8 @@ class Waiter:
         self.last_seen: Request | KlingError | None = None
         self.next_look_at: float | None = None
         """When the next look is due, in seconds of the event loop's clock."""
+        self.refused_since: float | None = None
+        """Since when the queue has refused the key, in Unix seconds; None while it does not."""
         self._on_exit = on_exit
         self._alarm_context = context
         self._result: Request | KlingError | None = None
@@ -70,7 +73,8 @@ class Waiter:
         """Return what ended the wait, or None if the wait goes on after `within` seconds.
 
         The method returns just after a look, so that `last_seen` is fresh and waiters are woken together. If
-        no look comes, it returns after half as long again.
+        no look comes, it returns after half as long again. It returns at once after a look that the queue
+        has refused, so that the caller can read the connection again.
 
         :raises PollerCrashed: a separate exception for each waiter.
         """
@@ -102,10 +106,17 @@ class Waiter:
         # started knows of no earlier response.
         response_at = max(self.started_at, last_response_at or 0.0)
         now = time.time()
-        result = self.wait.decide(seen, now=now, last_response_at=response_at)
+        refused = isinstance(seen, Unauthorized)
+        if refused:
+            self.refused_since = self.refused_since or now
+        elif isinstance(seen, Request | NotFound):
+            self.refused_since = None
+        result = self.wait.decide(
+            seen, now=now, last_response_at=response_at, refused_since=self.refused_since
+        )
         if result is not None:
             self._result = result
-        if result is not None or now >= self._quiet_until:
+        if result is not None or refused or now >= self._quiet_until:
             self._wake()
         return result is not None
 

@@ -48,8 +48,8 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     :param label: the shot's name, for the clip; None for what the task that submitted it says; templated.
     :param deferrable: wait in the triggerer, holding no worker slot; else poke or reschedule, as ``mode``
         says. None for ``[operators] default_deferrable`` if that is set, else True.
-    :param poll_interval: seconds between two polls, in every mode; 10 if neither this nor Airflow's own
-        argument ``poke_interval`` is given.
+    :param poll_interval: seconds between two polls, in every mode; at least 1 when the sensor defers. 10 if
+        neither this nor Airflow's own argument ``poke_interval`` is given.
     :param timeout: seconds after which the wait gives up, counted from the start of this try.
     :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
         (In ``mode="reschedule"`` no process remembers the last good response: only the timeout counts.)
@@ -98,11 +98,18 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
         with airflow_errors():
             self._request = request = self._handed_on(context)
-            client = GMICloudHook(request.gmi_conn_id or "").get_conn()
+            hook = GMICloudHook(request.gmi_conn_id or GMICloudHook.default_conn_name)
+            hook.get_conn()
         wait = self._begin(context, request.request_id)
         try:
-            push_request(context, request, client.protocol.base_url)
-            self._worker_wait = WorkerWait(wait, client, self.log, poll_interval=self.poke_interval)
+            push_request(context, request, hook.get_conn().protocol.base_url)
+            self._worker_wait = WorkerWait(
+                wait,
+                hook,
+                self.log,
+                poll_interval=self._interval,
+                waits_out_refusals=self._waits_out_refusals(context),
+            )
             if not self.deferrable:
                 return super().execute(context)
             if (clip := self._poll(context)) is not None:
@@ -176,6 +183,20 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
             started_at=first.timestamp() if first else None,
         )
 
+    @property
+    def _interval(self) -> float:
+        from kling_airflow.polling.decision import checked_interval
+
+        return checked_interval(self.poke_interval)
+
+    def _waits_out_refusals(self, context: Context) -> bool:
+        """Return whether a refused key is waited out.
+
+        In ``mode="reschedule"`` no process remembers since when the key is refused: the first poll fails, and
+        later ones wait on until the timeout. Each poll reads the connection anew.
+        """
+        return not self.reschedule or context["ti"].get_first_reschedule_date(context) is not None
+
     def _poll(self, context: Context) -> dict[str, Any] | None:
         """Ask the queue once: return the clip, None if the wait goes on, or raise what ends the wait."""
         assert self._worker_wait is not None  # noqa: S101 -- execute() comes first
@@ -204,7 +225,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
             wait,
             gmi_conn_id=request.gmi_conn_id or "",
             model=request.model or "",
-            poll_interval=self.poke_interval,
+            poll_interval=self._interval,
             kwargs={"request": request.to_json()},
         )
 

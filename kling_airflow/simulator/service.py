@@ -23,11 +23,14 @@ class Service(RequestQueue):
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.refuse_connections: Callable[[float], None] = lambda seconds: None
+        self.resets = 0
+        """How often the service was reset. A call that a fault held back over a reset is not handled."""
         super().__init__(settings, clock)
 
     def reset(self) -> None:
         """Forget every request, upload, count and fault; put the settings' faults in force."""
         super().reset()
+        self.resets += 1
         self.calls: Counter[str] = Counter()
         self.answers: Counter[tuple[str, int]] = Counter()
         self.faults = Schedule(self.clock, self.settings.seed)

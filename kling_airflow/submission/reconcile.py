@@ -23,6 +23,8 @@ LATE_ARRIVAL_MARGIN: Final = 30.0
 """Seconds, by default, in which the queue may still create a request after its POST could last arrive."""
 UNKNOWN_CLOCK_MARGIN: Final = 3600.0
 """Seconds of slack around a worker's times if the record has no time of the queue."""
+READ_BACK_MARGIN: Final = 900.0
+"""Seconds that the list is read back further, because its times and ``Date`` can be of two clocks."""
 _FIRST_LIMIT = 100
 
 Asks = Callable[[Mapping[str, Any]], bool | None]
@@ -183,7 +185,7 @@ def read_list(queue: Listing, model: str, window: Window) -> Rows:
 
     :raises GMIError: if the list can't be read at all.
     """
-    rows, order = Rows({}), ListOrder(window.since - MARGIN)
+    rows, order = Rows({}), ListOrder(window.since - READ_BACK_MARGIN)
     limit, offset = _FIRST_LIMIT, 0
     for _ in range(PAGES_MAX):
         page, limit = _page(queue, model, limit, offset)
@@ -238,9 +240,12 @@ def _page(queue: Listing, model: str, limit: int, offset: int) -> tuple[Page, in
 
 
 def _is_current(page: Page, window: Window) -> bool:
-    """Return whether a page was made after the window: by its ``Date``, or because a row is younger."""
-    if page.served_at is not None and page.served_at > window.until:
-        return True
-    return any(
-        request.created_at is not None and request.created_at > window.until for request in page.requests
-    )
+    """Return whether a page was made after the window: by its ``Date``, or because a row is younger.
+
+    A row that is younger than the page's ``Date`` shows that the two are of different clocks. Then neither
+    tells anything about the window, which was computed from such a ``Date``.
+    """
+    newest = max((request.created_at or 0 for request in page.requests), default=0)
+    if page.served_at is not None and newest > page.served_at + MARGIN:
+        return False
+    return newest > window.until or (page.served_at is not None and page.served_at > window.until)

@@ -181,7 +181,8 @@ class Submitter:
                 f"`adopt_request_id` is {request_id}, a request that asks for something else: its"
                 f" {' and '.join(f'`{name}`' for name in fields)} is not what this task asks.",
                 money=Money.HELD,
-                todo="Check the request id. If you want this request all the same, allow the mismatch.",
+                todo="Check the request id. If you want this request all the same, set"
+                ' `adopt_mismatch="allow"`.',
                 request_id=request_id,
             )
         return self.recovery.adopt(order, record, request, "as `adopt_request_id` asks")

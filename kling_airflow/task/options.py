@@ -10,8 +10,6 @@ from typing import Any, Final, Self
 from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 
-MIN_POLL_INTERVAL: Final = 1.0
-"""Seconds between two polls of one request, at least: the default of ``[kling] min_poll_interval``."""
 RESUBMIT_ON: Final = ("passing", "any", "never")
 """The values of ``resubmit_on``: which failed generations are submitted again."""
 ON_CHANGED_REQUEST: Final = ("reuse", "submit", "fail")
@@ -54,11 +52,13 @@ class GenerationOptions:
         :param arguments: all arguments by name; others than the options are ignored.
         :raises InvalidArgument: naming the first argument that can't be used, its value and what it may be.
         """
+        from kling_airflow.polling.decision import checked_interval
+
         values = {each.name: arguments[each.name] for each in fields(cls)}
         for each in fields(cls):
             if each.type == "float":
                 values[each.name] = seconds(each.name, values[each.name])
-        values["poll_interval"] = poll_interval("poll_interval", values["poll_interval"])
+        values["poll_interval"] = checked_interval(values["poll_interval"])
         one_of("on_changed_request", values["on_changed_request"], ON_CHANGED_REQUEST)
         one_of("on_clear", values["on_clear"], ON_CLEAR)
         one_of("adopt_mismatch", values["adopt_mismatch"], ADOPT_MISMATCH)
@@ -66,22 +66,6 @@ class GenerationOptions:
         values["max_resubmissions"] = whole_number("max_resubmissions", values["max_resubmissions"], least=0)
         values["adopt_request_id"] = text_or_none(values["adopt_request_id"])
         return cls(**values)
-
-
-def poll_interval(field: str, value: object) -> float:
-    """Read the seconds between two polls.
-
-    :raises InvalidArgument: if it is no number of seconds, or less than ``[kling] min_poll_interval``.
-    """
-    from airflow.providers.common.compat.sdk import conf
-
-    interval = seconds(field, value)
-    least = conf.getfloat("kling", "min_poll_interval", fallback=MIN_POLL_INTERVAL)
-    if interval < least:
-        raise InvalidArgument(
-            f"`{field}` is {interval:g} s; it must be {least:g} s or more (`[kling] min_poll_interval`)."
-        )
-    return interval
 
 
 def check_execution_timeout(execution_timeout: timedelta | None) -> None:

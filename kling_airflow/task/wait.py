@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kling_airflow.errors import KlingError, Unreachable
+from kling_airflow.errors import KlingError, Money, Unauthorized, Unreachable
 from kling_airflow.polling.decision import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
-    from kling_airflow.gmi.client import GMIClient
     from kling_airflow.gmi.request import Request
+    from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.submission.order import Log
     from kling_airflow.task.stop import StopFlag
 
@@ -93,34 +93,49 @@ class WorkerWait:
     """The part of a wait that runs on a worker.
 
     :param wait: the request and the deadlines.
-    :param client: the queue's client.
+    :param hook: the queue's connection; it is read again when the queue refuses its key.
     :param log: where each poll is told.
     :param poll_interval: seconds between two polls.
+    :param waits_out_refusals: False if a refused key ends the wait at once; True if only minutes of refusal
+        with the connection's present key do.
     """
 
-    def __init__(self, wait: Wait, client: GMIClient, log: Log, *, poll_interval: float) -> None:
+    def __init__(
+        self,
+        wait: Wait,
+        hook: GMICloudHook,
+        log: Log,
+        *,
+        poll_interval: float,
+        waits_out_refusals: bool = True,
+    ) -> None:
         self.wait = wait
-        self.client = client
+        self.hook = hook
         self.log = log
         self.poll_interval = poll_interval
         self.last_error: KlingError | None = None
         """What the last poll met; None if the queue answered about the request."""
+        self.waits_out_refusals = waits_out_refusals
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
+        self._refused_since: float | None = None
 
     def poll(self) -> Request | None:
         """Ask the queue once; return the request if its clip is there, None if the wait goes on.
 
         :raises KlingError: the error that ends the wait.
         """
-        seen: Request | KlingError
-        try:
-            seen = self.client.get(self.wait.request_id)
-        except KlingError as error:
-            seen = error
+        seen = self._ask()
         self.last_error = seen if isinstance(seen, KlingError) else None
         now = time.time()
-        end = self.wait.decide(seen, now=now, last_response_at=self._last_response_at)
+        end = self.wait.decide(
+            seen,
+            now=now,
+            last_response_at=self._last_response_at,
+            refused_since=self._refused_since if self.waits_out_refusals else None,
+        )
+        if isinstance(end, Unauthorized) and self._refused_since is not None:
+            raise refused_too_long(end, self.hook.gmi_conn_id, self._refused_since)
         if isinstance(end, KlingError):
             raise end
         if end is not None:
@@ -132,6 +147,34 @@ class WorkerWait:
             self.log.info("Request %s is %s.", self.wait.request_id, seen.status_text)
         self._retry_after = seen.retry_after if isinstance(seen, Unreachable) else None
         return None
+
+    def _ask(self) -> Request | KlingError:
+        """Read the request; with the connection's present key if the queue refuses the one that was read."""
+        seen = self._read()
+        if isinstance(seen, Unauthorized) and self._reconnected():
+            self._refused_since = None
+            seen = self._read()
+        if not isinstance(seen, Unauthorized):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = time.time()
+        return seen
+
+    def _read(self) -> Request | KlingError:
+        try:
+            return self.hook.get_conn().get(self.wait.request_id)
+        except KlingError as error:
+            return error
+
+    def _reconnected(self) -> bool:
+        """Read the connection again; return whether it has another key, address or organization now."""
+        try:
+            return self.hook.reconnect()
+        except Exception as error:
+            # Its text stays out: what a secrets backend says may hold secrets.
+            name, kind = self.hook.gmi_conn_id, type(error).__name__
+            self.log.warning("The connection `%s` can't be read now (%s).", name, kind)
+            return False
 
     def until_done(self, stop: StopFlag, *, defer: Callable[[], None] | None) -> Request:
         """Return the request when its clip is there.
@@ -153,3 +196,20 @@ class WorkerWait:
     def _pause(self) -> float:
         """Return the seconds until the next poll."""
         return self.wait.next_look(time.time(), self.poll_interval, retry_after=self._retry_after)
+
+
+def refused_too_long(error: Unauthorized, gmi_conn_id: str, since: float) -> Unauthorized:
+    """Return the error of a wait that ends because the queue refuses the connection's present key.
+
+    :param since: when the queue first refused that key, in Unix seconds.
+    """
+    from kling_airflow.submission.record import clock
+
+    return Unauthorized(
+        f"The queue has refused the present key of the connection `{gmi_conn_id}` since {clock(since)}:"
+        f" {error.what}",
+        money=Money.HELD,
+        todo="Put the right key into the connection, then run this task again: it waits for the same request"
+        " and buys nothing.",
+        request_id=error.request_id,
+    )

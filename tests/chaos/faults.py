@@ -21,6 +21,13 @@ LEFT_OUT = {
     "failed": "refused for good, and so never billed",
     "failed-content-policy": "refused for good, and so never billed",
     "error-elsewhere": "refused for good, and so never billed",
+    "cancelled-by-vendor": "cancelled for good, and so never billed",
+    "key-refused": "a refused key fails a task at once",
+    "gateway-forbids": "a refused key fails a task at once",
+    "billed-price": "changes the bill only",
+    "catalogue-price": "the tasks do not read the catalogue",
+    "catalogue-no-price": "the tasks do not read the catalogue",
+    "catalogue-error": "the tasks do not read the catalogue",
 }
 """Kinds that would only make the table smaller, and why."""
 
@@ -34,6 +41,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "failed-download": {"after": 5},
     "list-lag": {"lag": 20},
     "list-padded": {"bytes": 100_000},
+    "created-late": {"seconds": 3},
+    "slow-request": {"bytes_per_second": 500_000},
+    "slow-headers": {"seconds": 2},
+    "list-cached": {"seconds": 30},
 }
 STRUCK = (calls.SUBMIT, calls.GET, calls.LIST, calls.UPLOAD_URL, calls.PUT_UPLOAD, calls.MEDIA)
 

@@ -15,8 +15,8 @@ import pytest
 from kling_airflow.__main__ import COMMANDS
 from kling_airflow.cli import demo as demo_cli
 from kling_airflow.cli import ledger as ledger_command
+from kling_airflow.cli import simulator as simulator_cli
 from kling_airflow.simulator import Simulator
-from kling_airflow.simulator import cli as simulator_cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -110,14 +110,21 @@ class ClusterAPI(AirflowAPI):
         """Mark a whole run failed or success, as the button in the UI does."""
         self._send("PATCH", "dags", dag_id, "dagRuns", run_id, json={"state": state})
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Clear a task and what follows it, as the button in the UI does."""
-        chosen = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
+    def clear(self, dag_id: str, run_id: str, task_id: str, **options: bool) -> None:
+        """Clear a task and what follows it, as the button in the UI does.
+
+        :param options: further fields of the call, such as ``keep_task_state`` of Airflow 3.4.
+        """
+        chosen = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True} | options
         self._send(
             "POST",
             *("dags", dag_id, "clearTaskInstances"),
             json=chosen | {"dry_run": False, "only_failed": False},
         )
+
+    def discard_task_state(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Delete everything in a task's state store, as a clear does in Airflow 3.4 and later."""
+        self._send("DELETE", "dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "state-store")
 
     def delete_run(self, dag_id: str, run_id: str) -> None:
         """Delete a run with everything in it; Airflow refuses while it is running."""

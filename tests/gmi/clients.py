@@ -16,11 +16,13 @@ KEY = "key-that-must-never-be-seen"
 class SyncFace:
     """Calls a ``GMIClient``."""
 
+    retries = FAST
+
     def __init__(self, base_url: str, key: str = KEY, organization_id: str | None = None) -> None:
         self.arguments = (key, base_url, organization_id)
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        with GMIClient(*self.arguments, retries=FAST) as client:
+        with GMIClient(*self.arguments, retries=self.retries) as client:
             result = getattr(client, name)(*arguments, **named)
             return list(result) if name == "list_requests" else result
 
@@ -30,7 +32,7 @@ class AsyncFace(SyncFace):
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
         async def run() -> Any:
-            async with AsyncGMIClient(*self.arguments, retries=FAST) as client:
+            async with AsyncGMIClient(*self.arguments, retries=self.retries) as client:
                 if name == "list_requests":
                     return [request async for request in client.list_requests(*arguments, **named)]
                 return await getattr(client, name)(*arguments, **named)

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Step:
 
     def step(connection: socket.socket) -> None:
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
+        with suppress(OSError):  # the client may have read enough
+            connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
 
     return step
 
@@ -55,6 +56,58 @@ def trickle(connection: socket.socket) -> None:
             threading.Event().wait(0.05)
     except OSError:
         return
+
+
+def drip(start: bytes, piece: bytes = b"x", *, interval: float = 0.05) -> Step:
+    """Return a step that sends a beginning, then a piece at each interval, without end."""
+
+    def step(connection: socket.socket) -> None:
+        try:
+            connection.sendall(start)
+            while not threading.Event().wait(interval):
+                connection.sendall(piece)
+        except OSError:
+            return
+
+    return step
+
+
+def raw(data: bytes) -> Step:
+    """Return a step that sends these bytes and closes the connection."""
+
+    def step(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(data)
+
+    return step
+
+
+@contextmanager
+def unread(
+    handle: Step = lambda connection: None, *, receive_buffer: int | None = None
+) -> Iterator[Scripted]:
+    """Accept each connection, keep it open, and let `handle` do the rest; ``requests`` has a b"" for each."""
+    opened: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if receive_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        server = Scripted(listener.getsockname()[1])
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                opened.append(connection)
+                server.requests.append(b"")
+                threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in opened:
+        connection.close()
 
 
 @contextmanager

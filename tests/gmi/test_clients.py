@@ -111,6 +111,25 @@ class TestAgainstTheSimulator:
             face(simulator.base_url, "another-key").call("check")
 
 
+class TestTheClockOfTheQueue:
+    DATE = "Mon, 23 Nov 2026 05:00:00 GMT"
+
+    @pytest.mark.parametrize(
+        ("call", "arguments"),
+        [("get", ("a",)), ("submit", (IMAGE_TO_VIDEO, PAYLOAD)), ("list_page", (IMAGE_TO_VIDEO,))],
+    )
+    @pytest.mark.parametrize(("headers", "served_at"), [({"Date": DATE}, 1795410000.0), ({}, None)])
+    def test_each_response_has_the_time_by_the_queues_clock(
+        self, face: Face, call: str, arguments: Any, headers: dict[str, str], served_at: float | None
+    ) -> None:
+        body = json.dumps({"requests": [json.loads(RECORD)]}) if call == "list_page" else RECORD
+        with scripted(answer(200, body, **headers)) as server:
+            result = face(server.url).call(call, *arguments)
+        assert result.served_at == served_at
+        if call == "list_page":
+            assert result.requests[0].served_at == served_at
+
+
 class TestRepeating:
     @pytest.mark.parametrize("bad", [answer(429), answer(502, "<html>"), answer(500, "{}"), reset])
     def test_a_failed_read_is_repeated(self, face: Face, bad: Any) -> None:

@@ -18,7 +18,7 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi import failures
 from kling_airflow.gmi.call import Upload
-from kling_airflow.gmi.failures import Lost
+from kling_airflow.gmi.exchange import Phase
 from kling_airflow.gmi.protocol import Protocol
 from kling_airflow.gmi.response import Response
 
@@ -47,6 +47,8 @@ def response_of(status: int, body: bytes | str = b"", **headers: str) -> Respons
         ),
         (401, "", Unauthorized),
         (403, '{"error": "forbidden"}', Unauthorized),
+        (401, HTML, AmbiguousSubmission),
+        (403, HTML, AmbiguousSubmission),
         (
             402,
             '{"error": "Insufficient credits. Please add more credits to your account."}',
@@ -107,6 +109,8 @@ def test_only_a_429_may_be_sent_again_whatever_its_body_says(status: int) -> Non
     [
         (401, "", Unauthorized),
         (403, "", Unauthorized),
+        (401, HTML, Unreachable),
+        (403, HTML, Unreachable),
         (404, '{"error": "request not found"}', NotFound),
         (404, HTML, WrongService),
         (405, "", WrongService),
@@ -159,16 +163,14 @@ def test_the_error_quotes_the_queue() -> None:
     assert "invalid payload parameters: image" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("when", "kind"), [(Lost.BEFORE_SENDING, NotAccepted), (Lost.AFTER_SENDING, AmbiguousSubmission)]
-)
-def test_a_submission_that_was_never_sent_may_be_sent_again(when: Lost, kind: type[GMIError]) -> None:
-    assert type(failures.lost(SUBMIT, when, "reset")) is kind
+@pytest.mark.parametrize(("phase", "kind"), [(Phase.CONNECT, NotAccepted), (Phase.SEND, AmbiguousSubmission)])
+def test_a_submission_that_was_never_sent_may_be_sent_again(phase: Phase, kind: type[GMIError]) -> None:
+    assert type(failures.lost(SUBMIT, phase, "reset")) is kind
 
 
-@pytest.mark.parametrize("when", list(Lost))
-def test_a_lost_read_may_be_repeated(when: Lost) -> None:
-    assert type(failures.lost(GET, when, "reset")) is Unreachable
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_lost_read_may_be_repeated(phase: Phase) -> None:
+    assert type(failures.lost(GET, phase, "reset")) is Unreachable
 
 
 @pytest.mark.parametrize(
@@ -205,6 +207,27 @@ def test_a_refused_upload_does_not_quote_the_signed_address() -> None:
     assert error.money is Money.UNSPENT
     assert "SIGNATURE" not in str(error)
     assert "signed" in str(error)
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, HTML), (405, ""), (301, ""), (200, HTML)])
+def test_a_wrong_address_is_named_with_the_base_url(status: int, body: bytes | str) -> None:
+    response = response_of(status, body)
+    with pytest.raises(WrongService) as caught:
+        PROTOCOL.read_get(GET, response)
+    assert "the base URL of the connection is http://queue.example" in caught.value.what
+    assert "GET http://queue.example/api/v1/ie/requestqueue/apikey/requests/5fad3c36" in caught.value.what
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 502, 503])
+def test_no_error_quotes_a_signature(status: int) -> None:
+    message = "no media at https://b.aws/x.jpg?X-Amz-Signature=T0PS3CRET&X-Amz-Credential=T0PS3CRET"
+    for body in (
+        f'{{"error": "{message}"}}',
+        f'{{"error": {{"message": "m", "details": "{message}"}}}}',
+        message,
+    ):
+        for call in (SUBMIT, GET):
+            assert "T0PS3CRET" not in str(failures.refusal(call, response_of(status, body)))
 
 
 def test_a_long_message_is_shortened() -> None:

@@ -38,10 +38,14 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_submission_and_a_wait_go_through_the_proxy(
     face: type[SyncFace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Simulator(speed=600, render="fast") as simulator, proxy() as (url, passed):
+    host = "only-the-proxy-knows.example"
+    with (
+        Simulator(speed=600, render="fast", allowed_hosts=[host]) as simulator,
+        proxy() as (url, passed),
+    ):
         monkeypatch.setenv("http_proxy", url)
         port = simulator.base_url.rpartition(":")[2]
-        queue = face(f"http://only-the-proxy-knows.example:{port}", simulator.api_key)
+        queue = face(f"http://{host}:{port}", simulator.api_key)
         image = queue.call("upload", _frame(), "jpeg")
         del passed[:]
         request = queue.call("submit", "kling-v3-image-to-video", {"prompt": "x", "image": image})

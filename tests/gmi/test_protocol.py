@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kling_airflow.errors import InvalidArgument, Unauthorized
+from kling_airflow.gmi.base_url import DEFAULT_BASE_URL, QUEUE_ROOT
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS, CallKind
-from kling_airflow.gmi.protocol import DEFAULT_BASE_URL, QUEUE_ROOT, Protocol
+from kling_airflow.gmi.protocol import Protocol
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,30 @@ def test_a_submission_has_180_seconds_and_its_own_kind() -> None:
     assert call.timeouts == SUBMIT_TIMEOUTS
     assert call.timeouts.total >= 180
     assert "prompt" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", float("nan"), float("inf"), b"x", {1}, object(), {"a": ["\udfff"]}],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_payload_that_has_no_json_is_refused_before_it_is_sent(value: object) -> None:
+    with pytest.raises(InvalidArgument, match="can't be sent as JSON"):
+        Protocol("key").submit("m", {"a": value})
+
+
+def test_a_payload_that_is_nested_too_deeply_is_refused_before_it_is_sent() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(InvalidArgument, match="nested too deeply"):
+        Protocol("key").submit("m", {"a": value})
+
+
+def test_an_id_that_can_not_be_encoded_is_refused() -> None:
+    for build in (Protocol("key").get, Protocol("key").model, Protocol("key").list_page):
+        with pytest.raises(InvalidArgument, match="can't be encoded"):
+            build("\ud800")
 
 
 @pytest.mark.parametrize("file_type", ["gif", "", "PNG"])

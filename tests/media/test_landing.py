@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed, DestinationTaken, InvalidClip, StorageFailed
+from kling_airflow.errors import DestinationTaken, DownloadFailed, InvalidClip, StorageFailed
 from kling_airflow.media.download import DownloadLimits
 from kling_airflow.media.landing import LandingOptions, land
 from kling_airflow.media.places import Places

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,8 @@ from tests.tasks import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kling_airflow.simulator import Simulator
 
 MODES = [{"deferrable": True}, {"deferrable": False}]
@@ -261,7 +264,7 @@ class TestResubmitting:
 @pytest.fixture
 def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What Airflow says of the task's state: set ``answer`` to a state, None, or an exception."""
-    said: dict[str, Any] = {"answer": "running", "asked": 0}
+    said: dict[str, Any] = {"answer": "running", "others": {}, "asked": 0}
 
     def get_task_states(**asked: Any) -> dict[str, Any]:
         said["asked"] += 1
@@ -269,7 +272,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise said["answer"]
         assert asked["dag_id"] == "dag"
         assert asked["run_ids"] == ["run"]
-        return {} if said["answer"] is None else {"run": {"submit": said["answer"]}}
+        return {} if said["answer"] is None else {"run": {"submit": said["answer"], **said["others"]}}
 
     monkeypatch.setattr(
         "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
@@ -291,7 +294,7 @@ class TestBeingStopped:
             made.execute(context(store))
         return caught.value
 
-    @pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed"])
+    @pytest.mark.parametrize("state", ["failed", "success", "removed"])
     def test_a_user_who_ends_the_task_cancels_the_request(
         self, queue: Simulator, rocket: str, states: dict[str, Any], state: str
     ) -> None:
@@ -301,6 +304,45 @@ class TestBeingStopped:
         assert entry.outcome == "cancelled"
         assert entry.request_id in str(error)
         assert "was cancelled" in str(error)
+
+    def test_a_skipped_task_leaves_the_request_alive(
+        self, queue: Simulator, rocket: str, states: dict[str, Any]
+    ) -> None:
+        """``dagrun_timeout`` and ``fail_fast`` set it, too."""
+        states["answer"] = "skipped"
+        error = self.stopped(queue, waiting(rocket, deferrable=False))
+        (entry,) = queue.ledger()
+        assert entry.outcome == "queued"
+        for words in (entry.request_id, "dagrun_timeout", "fail_fast", Money.HELD.value, "GMI Cloud console"):
+            assert words in str(error)
+
+    @pytest.mark.parametrize(("others", "outcome"), [({}, "cancelled"), ({"other": "failed"}, "queued")])
+    def test_under_fail_fast_another_failure_cancels_nothing(
+        self, queue: Simulator, rocket: str, states: dict[str, Any], others: dict[str, str], outcome: str
+    ) -> None:
+        """Airflow sets running tasks to ``failed`` then; a user may have done so only if no other failed."""
+        states["answer"] = "failed"
+        states["others"] = others
+        queue.faults.add("stuck-queued")
+        made = waiting(rocket, deferrable=False)
+        given = context() | {"dag": SimpleNamespace(fail_fast=True)}
+        with (
+            signalled(signal.SIGTERM, made.on_kill, lambda: gets(queue) >= 2),
+            pytest.raises(TaskStopped),
+        ):
+            made.execute(given)
+        assert queue.ledger()[0].outcome == outcome
+
+    def test_a_stop_during_the_upload_sends_nothing(self, queue: Simulator, rocket: str) -> None:
+        queue.faults.add("late-answer", call="PUT upload", seconds=1)
+        store, made = TaskStateStore(), waiting(rocket)
+        with (
+            signalled(signal.SIGTERM, made.on_kill, lambda: "POST /upload-url" in queue.calls()),
+            pytest.raises(TaskStopped, match=r"before it sent anything\. No money was spent"),
+        ):
+            made.execute(context(store))
+        assert posts(queue) == 0
+        assert operator(rocket).execute(context(store, try_number=2)) == queue.ledger()[0].request_id
 
     @pytest.mark.parametrize(
         "state", ["running", "queued", "up_for_retry", "restarting", "deferred", None, OSError("no answer")]
@@ -458,6 +500,32 @@ class TestAdopting:
             operator(rocket, adopt_request_id="no-such-request").execute(context())
         assert posts(queue) == 0
 
+    @pytest.mark.parametrize("changed", [{"prompt": "fall"}, {"duration": 10}, {"sound": True}])
+    def test_a_request_that_asks_for_something_else(
+        self, queue: Simulator, rocket: str, changed: dict[str, Any]
+    ) -> None:
+        other = operator(rocket, **changed).execute(context())
+        (name,) = changed
+        with pytest.raises(exceptions.InvalidArgument, match=rf"{other}.*`{name}`.*adopt_mismatch"):
+            operator(rocket, adopt_request_id=other).execute(context())
+        made = operator(rocket, adopt_request_id=other, adopt_mismatch="allow")
+        assert made.execute(context()) == other
+        assert posts(queue) == 1
+
+    @pytest.mark.usefixtures("deployment")
+    def test_a_constant_id_serves_one_run_where_the_ledger_can_tell(
+        self, queue: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        bought = operator(rocket).execute(context())
+        made = operator(rocket, adopt_request_id=bought, ledger=tmp_path.as_uri())
+        assert made.execute(context()) == bought
+        assert made.execute(context(try_number=2)) == bought, "a retry of the same run"
+        another_run = context()
+        another_run["ti"].run_id = "another run"
+        with pytest.raises(exceptions.UnresolvedSubmission, match=f"{bought} is another order's"):
+            made.execute(another_run)
+        assert posts(queue) == 1
+
     def test_a_request_that_only_the_list_shows(self, queue: Simulator, rocket: str) -> None:
         queue.faults.add("hidden-by-id")
         request_id = operator(rocket).execute(context())
@@ -583,6 +651,8 @@ class TestArguments:
             ({"max_resubmissions": -1}, ["max_resubmissions", "-1"]),
             ({"max_resubmissions": 1.5}, ["max_resubmissions", "1.5"]),
             ({"on_changed_request": "shrug"}, ["on_changed_request", "'shrug'", "submit", "fail"]),
+            ({"on_clear": "shrug"}, ["on_clear", "'shrug'", "keep", "buy"]),
+            ({"adopt_mismatch": "shrug"}, ["adopt_mismatch", "'shrug'", "refuse", "allow"]),
             ({"on_unresolved": "shrug"}, ["on_unresolved", "'shrug'", "resubmit"]),
         ],
     )
@@ -594,6 +664,13 @@ class TestArguments:
         for word in [*words, "No money was spent"]:
             assert word in str(caught.value)
         assert posts(queue) == 0
+
+    def test_the_interval_has_a_floor(
+        self, queue: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kling_airflow.polling.decision.MIN_INTERVAL", 1.0)
+        kwargs = deferral(lambda: waiting(rocket).execute(context())).trigger.serialize()[1]
+        assert kwargs["poll_interval"] == 1
 
     def test_times_may_be_timedeltas(self, queue: Simulator, rocket: str) -> None:
         made = waiting(rocket, timeout=timedelta(minutes=2), poll_interval=timedelta(seconds=3))

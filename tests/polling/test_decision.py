@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from kling_airflow.errors import (
     GenerationTimeout,
     GMIError,
     InvalidArgument,
+    KlingError,
     Money,
     NotFound,
     Unauthorized,
@@ -23,7 +26,16 @@ from kling_airflow.errors import (
     WrongService,
 )
 from kling_airflow.gmi.request import Request
-from kling_airflow.polling.decision import NOT_FOUND_GRACE, Wait, from_event, is_temporary, to_event
+from kling_airflow.polling import decision
+from kling_airflow.polling.decision import (
+    NOT_FOUND_GRACE,
+    REFUSED_SECONDS,
+    Wait,
+    checked_interval,
+    from_event,
+    is_temporary,
+    to_event,
+)
 
 START = 1_000_000.0
 WAIT = Wait("a", started_at=START, deadline=START + 3600, unreachable_after=600)
@@ -93,6 +105,56 @@ def test_at_the_deadline_the_request_stays_alive() -> None:
     assert end.money is Money.HELD
     assert "queued" in end.what
     assert "3600 s" in end.what
+
+
+def test_a_refused_key_ends_the_wait_only_after_minutes() -> None:
+    """While a key is rotated, the old one is refused for a moment."""
+
+    def decide_refused(after: float, since: float) -> Request | KlingError | None:
+        now = START + after
+        return WAIT.decide(Unauthorized("no"), now=now, last_response_at=None, refused_since=START + since)
+
+    assert REFUSED_SECONDS == 300
+    assert decide_refused(after=10, since=10) is None
+    assert decide_refused(after=309, since=10) is None
+    assert isinstance(decide_refused(after=310, since=10), Unauthorized)
+    assert isinstance(decide_refused(after=3600, since=3590), GenerationTimeout)
+
+
+def test_there_is_a_shortest_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision, "MIN_INTERVAL", 1.0)
+    for interval in (0, 0.0, "0", timedelta(0), 1e-9):
+        assert checked_interval(interval) == 1.0
+    assert checked_interval(timedelta(minutes=1)) == 60.0
+    assert WAIT.next_look(START, 0.0) == 1.0
+
+
+ODD: list[Any] = [
+    None, True, "", "soon", "nan", float("nan"), float("inf"), -1, -0.5, 10**400, [], {}, object(), b"5",
+    "9" * 5000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["request_id", "started_at", "deadline", "unreachable_after"])
+@pytest.mark.parametrize("value", [*ODD, timedelta(seconds=-1)], ids=lambda value: type(value).__name__)
+def test_a_value_that_can_not_be_used_is_named(field: str, value: Any) -> None:
+    if field == "request_id" and isinstance(value, str) and value:
+        return
+    with pytest.raises(InvalidArgument, match=f"`{field}`") as caught:
+        replace(WAIT, **{field: value}).checked()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("value", [*ODD, timedelta(seconds=-1)], ids=lambda value: type(value).__name__)
+def test_an_interval_that_can_not_be_used_is_named(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match="`poll_interval`"):
+        checked_interval(value)
+
+
+def test_a_time_may_be_a_text_or_a_timedelta() -> None:
+    assert replace(WAIT, unreachable_after=timedelta(minutes=1)).checked().unreachable_after == 60.0
+    assert replace(WAIT, unreachable_after="90").checked().unreachable_after == 90.0
+    assert WAIT.checked() == WAIT
 
 
 @pytest.mark.parametrize("error", [Unauthorized("no"), InvalidArgument("base URL")])

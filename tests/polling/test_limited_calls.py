@@ -10,6 +10,7 @@ import pytest
 
 from kling_airflow.errors import NotFound, ResponseTooLarge, Unauthorized, Unreachable
 from kling_airflow.gmi.async_client import AsyncGMIClient
+from kling_airflow.gmi.request import Request
 from kling_airflow.polling import limited_calls
 from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.rate_limiter import RateLimiter
@@ -41,8 +42,8 @@ def run(
 
 def test_a_record_comes_with_the_time_by_the_queues_clock() -> None:
     got, calls, metrics = run("get", RECORD)
-    assert isinstance(got, tuple)
-    assert (got[0].request_id, got[1]) == ("a", 1795410000.0)
+    assert isinstance(got, Request)
+    assert (got.request_id, got.served_at) == ("a", 1795410000.0)
     assert calls.last_response_at == pytest.approx(time.time(), abs=5)
     assert metrics.calls == {("id", "ok"): 1}
 
@@ -79,7 +80,7 @@ def test_a_page_over_the_size_limit_is_no_failure_of_the_connection(
     assert not calls.rate_limiter.failing
 
     got, *_ = run("get", answer(200, '{"request_id": "a", "payload": {"image": "' + "x" * 20_000 + '"}}'))
-    assert isinstance(got, tuple), "the size limit of a record by id is larger"
+    assert isinstance(got, Request), "the size limit of a record by id is larger"
 
 
 def test_a_call_without_a_whole_response_is_given_up_in_time() -> None:

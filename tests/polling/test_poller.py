@@ -8,12 +8,14 @@ import gc
 import json
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kling_airflow.errors import (
     GenerationTimeout,
+    InvalidArgument,
     NotFound,
     PollerCrashed,
     Unauthorized,
@@ -21,6 +23,8 @@ from kling_airflow.errors import (
 )
 from kling_airflow.gmi.async_client import AsyncGMIClient
 from kling_airflow.gmi.request import Request
+from kling_airflow.polling import decision
+from kling_airflow.polling.decision import Wait
 from kling_airflow.polling.poller import POLLERS_BY_LOOP, Poller, poller_of
 from kling_airflow.polling.round import Round
 from kling_airflow.simulator import Account, Simulator
@@ -212,21 +216,86 @@ def test_a_closed_loop_keeps_no_poller() -> None:
     assert len(POLLERS_BY_LOOP) <= before
 
 
-async def test_a_refused_key_ends_every_wait_with_a_few_calls(sim: Simulator) -> None:
+async def test_a_refused_key_ends_every_wait_with_a_few_calls(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision, "REFUSED_SECONDS", 1.0)
     ids = submit(sim, 20)
+    began = time.monotonic()
     async with polling(sim.base_url, "wrong") as poller:
-        ends = await asyncio.gather(*(until_end(poller, wait_of(one), interval=0.2) for one in ids))
+        ends = await asyncio.gather(*(until_end(poller, wait_of(one), interval=0.5) for one in ids))
+    assert time.monotonic() - began >= 1.0
     assert all(isinstance(end, Unauthorized) for end in ends)
     assert len({id(end) for end in ends}) == 20
     assert {end.request_id for end in ends if isinstance(end, Unauthorized)} == set(ids)
     calls = sim.calls()
-    assert calls["GET /requests/{id}"] <= 8
-    assert calls["GET /requests"] <= 2, "the list, and one question whether it is the key"
+    rounds = (time.monotonic() - began) / 0.4 + 1
+    assert calls["GET /requests/{id}"] <= 8 + rounds, "after the first round, one read stands for all"
+    assert calls["GET /requests"] <= 2 + rounds, "the list once, and in each round one check of the key"
 
 
-async def test_a_refused_request_ends_no_other_wait(sim: Simulator) -> None:
+async def test_a_key_that_is_refused_for_a_while_ends_no_wait(sim: Simulator) -> None:
+    ids = submit(sim, 20)
+    metrics = CountedMetrics()
+    fault = sim.faults.add("key-refused")
+    async with polling(sim.base_url, "one", metrics) as poller:
+        tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.3)) for one in ids]
+        await eventually(lambda: metrics.calls["id", "unauthorized"] >= 10)
+        assert not any(task.done() for task in tasks)
+        sim.faults.remove(fault)
+        finish(sim, *ids)
+        ends = await asyncio.gather(*tasks)
+    assert all("as ordered" in str(end) for end in ends)
+
+
+async def test_a_gateway_that_forbids_is_no_refusal_of_the_key(sim: Simulator) -> None:
+    ids = submit(sim, 5)
+    metrics = CountedMetrics()
+    fault = sim.faults.add("gateway-forbids")
+    async with polling(sim.base_url, "one", metrics) as poller:
+        tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.2)) for one in ids]
+        await eventually(lambda: metrics.calls["id", "failed"] >= 2)
+        sim.faults.remove(fault)
+        finish(sim, *ids)
+        ends = await asyncio.gather(*tasks)
+    assert metrics.calls["id", "unauthorized"] == 0
+    assert all("as ordered" in str(end) for end in ends)
+
+
+async def test_a_waiter_whose_look_raises_ends_alone(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, *good = submit(sim, 4)
+    whole = Wait.decide
+
+    def decide(self: Wait, *given: Any, **named: Any) -> Any:
+        if self.request_id == bad:
+            raise TypeError("odd")
+        return whole(self, *given, **named)
+
+    monkeypatch.setattr(Wait, "decide", decide)
+    async with polling(sim.base_url, "one") as poller:
+        tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.2)) for one in good]
+        with pytest.raises(PollerCrashed, match="odd"):
+            await until_end(poller, wait_of(bad), interval=0.2)
+        assert not poller.closed
+        finish(sim, *good)
+        assert all("as ordered" in str(end) for end in await asyncio.gather(*tasks))
+
+
+@pytest.mark.parametrize("field", ["unreachable_after", "deadline", "started_at", "request_id"])
+async def test_a_waiter_with_an_odd_value_is_refused_and_harms_no_other(sim: Simulator, field: str) -> None:
+    (one,) = submit(sim, 1)
+    async with polling(sim.base_url, "one") as poller:
+        task = asyncio.create_task(until_end(poller, wait_of(one), interval=0.2))
+        with pytest.raises(InvalidArgument, match=field):
+            await until_end(poller, replace(wait_of("b"), **{field: object()}))
+        finish(sim, one)
+        assert "as ordered" in str(await task)
+
+
+async def test_a_refused_request_ends_no_other_wait(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     mine, other = submit(sim, 2)
-    sim.faults.add("http-error", status=403, call="GET /requests/{id}", request_id=other)
+    sim.faults.add("http-error", status=403, call="GET /requests/{id}", request_id=other, times=10_000)
+    monkeypatch.setattr(decision, "REFUSED_SECONDS", 0.5)
     async with polling(sim.base_url, "one") as poller:
         alone = asyncio.create_task(until_end(poller, wait_of(mine), interval=0.2))
         assert isinstance(await until_end(poller, wait_of(other), interval=0.2), Unauthorized)

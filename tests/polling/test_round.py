@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -52,7 +52,7 @@ class Queue:
     parallel: int = 0
     max_parallel: int = 0
 
-    async def get(self, request_id: str, interval: float) -> tuple[Request, float]:
+    async def get(self, request_id: str, interval: float) -> Request:
         self.reads.append(request_id)
         self.parallel += 1
         self.max_parallel = max(self.parallel, self.max_parallel)
@@ -65,7 +65,7 @@ class Queue:
                 self.rate_limiter.record_failure(now, asked_at=now)
             raise found
         self.rate_limiter.record_response()
-        return found, float(NOW)
+        return replace(found, served_at=float(NOW))
 
     async def list_page(self, model: str, offset: int, interval: float, *, only: Container[str]) -> Page:
         self.pages += 1

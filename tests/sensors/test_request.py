@@ -144,8 +144,14 @@ def test_rescheduling_counts_from_the_first_poll(execute: Any) -> None:
     ("step", "kind"), [(FAILED, exceptions.GenerationFailed), (answer(401), exceptions.Unauthorized)]
 )
 def test_only_a_timeout_skips(
-    execute: Any, mode: dict[str, Any], soft_fail: bool, step: Step, kind: type[Exception]
+    execute: Any,
+    mode: dict[str, Any],
+    soft_fail: bool,
+    step: Step,
+    kind: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kling_airflow.polling.decision.REFUSED_SECONDS", 0.0)
     with pytest.raises(kind):
         execute(sensor(soft_fail=soft_fail, **mode), step)
 

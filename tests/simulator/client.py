@@ -99,11 +99,14 @@ def message(answer: requests.Response) -> str:
     return str(error["message"] if isinstance(error, dict) else error)
 
 
-def raw_read(base_url: str, key: str, path: str = "/models") -> bytes:
-    """Everything that a plain socket reads after it has sent a whole GET of the queue."""
+def raw_read(base_url: str, key: str, path: str = "/models", *, close: bool = False) -> bytes:
+    """Everything that a plain socket reads after it has sent a whole GET of the queue.
+
+    :param close: ask the server to close the connection after its answer.
+    """
     with socket.create_connection(("127.0.0.1", int(base_url.rpartition(":")[2])), timeout=10) as connection:
-        head = f"GET {QUEUE}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
-        connection.sendall(head.encode())
+        head = f"GET {QUEUE}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        connection.sendall((head + ("Connection: close\r\n\r\n" if close else "\r\n")).encode())
         received = b""
         while part := connection.recv(65536):
             received += part

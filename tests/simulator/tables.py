@@ -8,21 +8,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from kling_airflow.simulator.cli import HELP
+from kling_airflow.cli.simulator import HELP
 from kling_airflow.simulator.faults.table import FAULT_TYPES
+from kling_airflow.simulator.queue.calls import ALL, WITH_KEY
 from kling_airflow.simulator.settings import Settings
 from tests.simulator.conformance.rows import table as rows
 
+EVERY = {(): "every connection", WITH_KEY: "every call with a key", ALL: "every call"}
 DOCS = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 
 def faults() -> str:
     """Every fault, where it strikes and its options."""
-    lines = ["| name | strikes | what happens | options |", "| --- | --- | --- | --- |"]
+    lines = ["| name | strikes | in force | what happens | options |", "| --- | --- | --- | --- | --- |"]
     for fault_type in FAULT_TYPES.values():
-        calls = ", ".join(f"`{call}`" for call in fault_type.usual_calls) or "every connection"
+        usual = ", ".join(f"`{call}`" for call in fault_type.usual_calls)
+        calls = EVERY.get(fault_type.usual_calls, usual)
+        lasts = "until removed" if fault_type.lasting else "once"
         options = ", ".join(f"`{name}={value!r}`" for name, value in fault_type.defaults.items())
-        lines.append(f"| `{fault_type.name}` | {calls} | {fault_type.about} | {options} |")
+        lines.append(f"| `{fault_type.name}` | {calls} | {lasts} | {fault_type.about} | {options} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ import requests
 
 from kling_airflow.simulator import ManualClock, Settings, Simulator
 from tests.simulator.client import Queue
+from tests.simulator.waiting import wait_until
 
 Renderers = Callable[[], list[psutil.Process]]
 RENDERER = "kling_airflow.simulator.media.render"
@@ -33,14 +34,6 @@ def renderers() -> Renderers:
     """Returns the renderer processes that were started during the test and run."""
     before = children()
     return lambda: [child for child in children() if child not in before]
-
-
-def wait_until(condition: Callable[[], bool], within: float = 5) -> None:
-    """Wait for a condition, at most `within` seconds."""
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        time.sleep(0.01)
 
 
 def test_ready_when_entered_and_gone_when_left() -> None:

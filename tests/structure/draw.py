@@ -1,6 +1,6 @@
 """Draws ``docs/img/architecture.svg`` from the real imports: ``python -m tests.structure.draw``.
 
-An arrow that a longer way says as well is left out. The test beside this module holds the picture against the code.
+An arrow that a longer way says as well is left out. A test holds the picture against the code.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def picture() -> str:
     height = 20 + len(rows()) * _ROW
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif"'
-            ' role="img" aria-label="The rooms of the package and the arrows of their imports">',
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"',
+            ' font-family="sans-serif" role="img"',
+            ' aria-label="The rooms of the package and the arrows of their imports">',
+            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"',
             ' orient="auto"><path d="M0 0L8 4L0 8z" fill="#64748b"/></marker></defs>',
             f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff" rx="8"/>',
             *lines,
@@ -83,7 +84,8 @@ def _box(room: str, x: float, y: float) -> str:
     name = escape(f"{room}/" if folder else f"{room}.py")
     fill = "#e0e7ff" if folder else "#f1f5f9"
     return (
-        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX}" height="{_HIGH}" rx="6" fill="{fill}" stroke="#475569"/>'
+        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX}" height="{_HIGH}" rx="6" fill="{fill}"'
+        ' stroke="#475569"/>'
         f'<text x="{x + _BOX / 2:.0f}" y="{y + 22:.0f}" font-size="13" text-anchor="middle" fill="#0f172a">'
         f"{name}</text></g>"
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
-from kling_airflow.errors import Unreachable
+from kling_airflow.errors import InvalidArgument, Unreachable, UnresolvedSubmission
 from kling_airflow.gmi.client import GMIClient
+from kling_airflow.submission.order import OnChanged
 from kling_airflow.submission.recover import Recovery
 from tests.airflow_context import TaskStateStore, context
 from tests.tasks import deferral, operator, posts, resume
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import TaskDeferred
 
     from kling_airflow.simulator import Simulator
+    from tests.submission.bench import Bench
 
 BESIDES = "asked for something else before"
 
@@ -177,7 +179,7 @@ class TestAfterAPause:
         store, _ = lost
         queue.faults.clear()
         (entry,) = queue.ledger()
-        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id)
+        made = operator(rocket, prompt="fall", adopt_request_id=entry.request_id, adopt_mismatch="allow")
         assert made.execute(context(store)) == entry.request_id
         assert posts(queue) == 1
         assert not any(BESIDES in line for line in told), "nothing is bought besides"
@@ -240,5 +242,50 @@ class TestAfterAPause:
         fields: dict[str, Any] = {"prompt": "fall", "on_changed_request": "fail"}
         with pytest.raises(exceptions.InvalidArgument, match="may have been paid for"):
             operator(rocket, **fields).execute(context(store))
-        found = operator(rocket, adopt_request_id=entry.request_id, **fields).execute(context(store))
+        found = operator(rocket, adopt_request_id=entry.request_id, adopt_mismatch="allow", **fields).execute(
+            context(store)
+        )
         assert found == entry.request_id
+
+
+class TestReuse:
+    """`reuse` returns what the task bought before, whatever it asks for now."""
+
+    def test_the_other_request_is_returned(self, bench: Bench) -> None:
+        first = bench.submitter().submit(bench.order("a" * 64))
+        again = bench.submitter().submit(bench.order("b" * 64, prompt="fall"), on_changed=OnChanged.REUSE)
+        assert (again.request_id, again.fresh) == (first.request_id, False)
+        assert bench.bought() == [first.request_id]
+
+    def test_without_another_one_the_order_is_bought(self, bench: Bench) -> None:
+        assert bench.submitter().submit(bench.order(), on_changed=OnChanged.REUSE).fresh
+
+    def test_a_failed_one_is_not_reused(self, bench: Bench) -> None:
+        bench.simulator.fail_next("content policy")
+        bench.submitter().submit(bench.order("a" * 64))
+        bench.clock.advance(300)
+        bench.simulator.wait_rendered()
+        assert bench.submitter().submit(bench.order("b" * 64), on_changed=OnChanged.REUSE).fresh
+
+    def test_its_own_request_comes_first(self, bench: Bench) -> None:
+        requests = [bench.submitter().submit(bench.order(name * 64)).request_id for name in "ab"]
+        found = bench.submitter().submit(bench.order("b" * 64), on_changed=OnChanged.REUSE)
+        assert found.request_id == requests[1]
+
+    def test_of_several_none_is_chosen(self, bench: Bench) -> None:
+        for name in "ab":
+            bench.submitter().submit(bench.order(name * 64))
+        with pytest.raises(InvalidArgument, match=r"several other orders.*adopt_request_id"):
+            bench.submitter().submit(bench.order("c" * 64), on_changed=OnChanged.REUSE)
+        assert len(bench.bought()) == 2
+
+    def test_one_whose_answer_was_lost_is_a_question_to_a_person(self, bench: Bench) -> None:
+        bench.lose_the_answer(bench.order("a" * 64), created=True)
+        with pytest.raises(UnresolvedSubmission, match=r"answer .* was lost"):
+            bench.submitter().submit(bench.order("b" * 64), on_changed=OnChanged.REUSE)
+        assert len(bench.bought()) == 1
+
+
+def test_a_word_that_is_none() -> None:
+    with pytest.raises(InvalidArgument, match=r"on_changed_request.*`submit` or `fail` or `reuse`"):
+        OnChanged.read("ignore")

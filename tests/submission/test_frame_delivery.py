@@ -11,10 +11,7 @@ import pytest
 from PIL import Image
 
 from kling_airflow.errors import (
-    DownloadFailed,
-    InvalidArgument,
     NotFound,
-    StorageFailed,
     Unreachable,
     WrongService,
 )
@@ -23,8 +20,10 @@ from kling_airflow.gmi.retries import Retries
 from kling_airflow.simulator import Simulator
 from kling_airflow.submission.echo import carries
 from kling_airflow.submission.frame_delivery import deliver
+from kling_airflow.submission.marks import order_ids
 from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame, read_source
 from tests.media.pictures import HUBBLE, ROCKET
+from tests.submission.bench import read_public_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +79,13 @@ class TestUploading:
         assert delivery.addresses == delivery.values
         assert carries(delivery.values, delivery.marker)
         assert running.calls()["PUT upload"] == 2
+
+    def test_each_frame_carries_the_order_s_id(self, queue: GMIClient) -> None:
+        delivery = send(queue, {"image": frame(), "image_tail": frame(data=END)}, "upload")
+        for source, address in zip((START, END), delivery.values.values(), strict=True):
+            picture = read_public_frame(address)
+            assert order_ids(picture) == {ORDER_ID}
+            assert pixels(picture) == pixels(source)
 
     def test_each_upload_is_unique(self, queue: GMIClient) -> None:
         first, second = (send(queue, {"image": frame()}, "upload") for _ in range(2))
@@ -168,68 +174,3 @@ class TestPassingOn:
         else:
             assert list(delivery.values.values()) == sources
             assert delivery.marker is None
-
-
-class TestReading:
-    def test_a_frame_is_told_by_its_content(self) -> None:
-        assert frame("s3://a/a.jpg").identity == frame("https://b/b.jpg?signature=2").identity
-        assert frame(data=END).identity != frame().identity
-
-    def test_its_bytes_are_not_shown(self) -> None:
-        assert len(repr(frame())) < 400
-
-    @pytest.mark.parametrize(
-        ("source", "words"),
-        [
-            (None, "`image` is None"),
-            ("  ", "`image` is '  '"),
-            (5, "`image` is 5"),
-            ("start.jpg", "has no scheme"),
-            ("data:image/png;base64,AAAA", 'image_delivery="base64"'),
-        ],
-    )
-    def test_what_is_no_source(self, source: Any, words: str) -> None:
-        with pytest.raises(InvalidArgument, match=words):
-            frame(source)
-
-    def test_what_is_no_frame(self) -> None:
-        with pytest.raises(InvalidArgument, match=r"`image` \(s3://b/a.jpg\) is no frame") as caught:
-            frame("s3://b/a.jpg?secret=1", b"no picture")
-        assert "secret" not in str(caught.value)
-
-    def read(self, source: str, error: Exception, how: str) -> SourceFrame:
-        def fail(*_: str) -> bytes:
-            raise error
-
-        return read_source("image", source, ImageDelivery(how), fail, presign, LOG)
-
-    @pytest.mark.parametrize("how", ["auto", "upload", "base64"])
-    def test_a_store_that_fails_is_for_a_retry_and_costs_nothing(self, how: str) -> None:
-        with pytest.raises(StorageFailed, match=r"away\. No money was spent"):
-            self.read("s3://b/a.jpg", StorageFailed("The store is away."), how)
-
-    def test_a_malformed_address_is_final(self) -> None:
-        with pytest.raises(InvalidArgument, match="no such scheme"):
-            self.read("xx://b/a.jpg", InvalidArgument("no such scheme"), "auto")
-
-    def test_a_url_that_only_the_queue_can_read_is_passed_on(self, caplog: pytest.LogCaptureFixture) -> None:
-        gone = DownloadFailed("403")
-        first = self.read("https://site/a.jpg?signature=1", gone, "url")
-        again = self.read("https://site/a.jpg?signature=2", gone, "url")
-        assert first.identity == again.identity, "a new signature is no new frame"
-        assert first.identity != self.read("https://site/b.jpg", gone, "url").identity
-        assert "passed on unchecked" in caplog.text
-        with pytest.raises(DownloadFailed):
-            self.read("https://site/a.jpg", gone, "upload")
-        with pytest.raises(DownloadFailed):
-            self.read("s3://b/a.jpg", gone, "url")
-
-
-@pytest.mark.parametrize("word", ["auto", " Upload ", "BASE64", ImageDelivery.URL])
-def test_words_for_a_delivery(word: str) -> None:
-    assert ImageDelivery.read(word) == word.strip().lower()
-
-
-def test_no_other_word() -> None:
-    with pytest.raises(InvalidArgument, match="`image_delivery` is 'post'; it must be one of auto, upload"):
-        ImageDelivery.read("post")

@@ -129,6 +129,16 @@ def test_a_page_from_a_cache_proves_nothing() -> None:
     assert sight(Listed(second)).absent
 
 
+def test_a_date_of_another_clock_proves_nothing() -> None:
+    """Its rows are younger than the page: the queue stamps rows and answers by two clocks."""
+    record = replace(RECORD, queue_sent_at=SENT - 600, queue_doubted_since=SENT - 600)
+    listed = Listed([row("during the POST", SENT + 10), OLD], skew=-600 - 500 + 20)
+    assert not sight(listed, record).absent
+    ahead = replace(RECORD, queue_sent_at=SENT + 600, queue_doubted_since=SENT + 600)
+    rows = [row("y", LATER + 900), *(row(f"o{n}", SENT - 1 - n) for n in range(40)), OURS]
+    assert sight(Listed(rows, skew=600), ahead).ours == (OURS,)
+
+
 def by_change(request: Request) -> float:
     return -request.stamp
 
@@ -187,6 +197,8 @@ PARTIAL_ECHOES: list[dict[str, Any]] = [
     {},
     {"prompt": "a rocket rises over the sea"},
     {"image": MARKER[:20]},
+    {"prompt": "a rocket rises", "image": MARKER[:-3]},
+    {"prompt": "a rocket rises over the sea", "image": f"{MARKER[:-7]}..."},
     {"prompt": "a rocket rises", "image": MARKER[:20]},
     {"prompt": "a rocket ri...", "image": "https://uplo..."},
     {"prompt": "a rocket ... the sea", "image": None},

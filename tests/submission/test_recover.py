@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,88 +9,9 @@ import pytest
 from kling_airflow.errors import NotFound, UnresolvedSubmission
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
-from kling_airflow.simulator import ManualClock, Simulator
-from kling_airflow.submission.ledger import MemoryLedger
-from kling_airflow.submission.order import DeliveredFrames, OnUnresolved, Order, SubmitLater
+from kling_airflow.submission.order import OnUnresolved, SubmitLater
 from kling_airflow.submission.record import State
-from kling_airflow.submission.submit import Submitter
-
-MODEL = "kling-v3-image-to-video"
-LOG = logging.getLogger("recover")
-
-
-class Unclaiming(MemoryLedger):
-    """A ledger that can't claim, as a task's state store can't."""
-
-    def claim(self, request_id: str, owner: str) -> None:  # type: ignore[override]
-        """Can't tell."""
-
-
-class Passed:
-    """A frame whose address is passed on."""
-
-    def __init__(self, url: str) -> None:
-        self.identity, self.url = f"address:{url}", url
-
-    def address(self) -> str:
-        return self.url
-
-
-class Bench:
-    """A queue, a clock, and what a test needs to order."""
-
-    def __init__(self, simulator: Simulator, clock: ManualClock) -> None:
-        self.simulator, self.clock = simulator, clock
-        self.client = GMIClient(simulator.api_key, simulator.base_url, retries=Retries(attempts=1))
-        self.client.queue_clock.elapsed = clock.now
-        rocket = (files("kling_airflow.demo") / "frames" / "rocket.jpg").read_bytes()
-        self.image = self.client.upload(rocket, "jpeg")
-        self.strangers_image = self.client.upload(rocket, "jpeg")
-        self.ledger: MemoryLedger = MemoryLedger()
-
-    def order(self, fingerprint: str = "f" * 64, *, marked: bool = True, prompt: str = "rise") -> Order:
-        payload = {"prompt": prompt, "image": self.image, "duration": "3", "sound": "off"}
-
-        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-            if marked:
-                return DeliveredFrames({"image": self.image}, self.image, {"image": self.image})
-            return DeliveredFrames({"image": self.image})
-
-        fields = {name: value for name, value in payload.items() if name != "image"}
-        return Order(MODEL, fingerprint, 1, deliver, lambda _: payload, fields, {"image": Passed(self.image)})
-
-    def submitter(self, **settings: Any) -> Submitter:
-        now = self.clock.now
-        settings = {"until": now() + 3600, "now": now, "sleep": self.clock.advance} | settings
-        return Submitter(self.client, self.ledger, LOG, **settings)
-
-    def stranger(self) -> None:
-        self.client.submit(MODEL, {"prompt": "another", "image": self.strangers_image, "duration": "3"})
-
-    def lose_the_answer(self, order: Order, *, created: bool) -> None:
-        """Leave a record that is ``sending``, with the list unreadable until the grace is half over."""
-        self.simulator.faults.add("reset-after" if created else "reset-before", call="POST /requests")
-        self.simulator.faults.add("list-empty", for_seconds=300)
-        with pytest.raises(SubmitLater):
-            self.submitter(sleep=lambda seconds: None).submit(order)
-        self.simulator.faults.clear()
-
-    def bought(self) -> list[str]:
-        return [entry.request_id for entry in self.simulator.ledger()]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[tuple[Simulator, ManualClock]]:
-    clock = ManualClock(time.time())
-    settings: dict[str, Any] = {"render": "fast", "submit_seconds": 0, "generation_seconds": 100}
-    with Simulator(clock=clock, **settings) as simulator:
-        yield simulator, clock
-
-
-@pytest.fixture
-def bench(running: tuple[Simulator, ManualClock]) -> Bench:
-    running[0].reset()
-    return Bench(*running)
+from tests.submission.bench import MODEL, Bench, Unclaiming
 
 
 def test_a_lost_request_is_adopted_when_the_list_shows_it(bench: Bench) -> None:

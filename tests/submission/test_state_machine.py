@@ -9,6 +9,9 @@ The budget is fixed in CI; ``make chaos`` and ``KLING_STATE_MACHINE_EXAMPLES`` m
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -26,13 +29,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kling_airflow.errors import GMIError, Money
+from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
+from kling_airflow.media.download import DownloadLimits, read_url
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.polling.decision import Wait, to_event
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import Ledger
+from kling_airflow.submission.lost_memory import LostMemory
 from kling_airflow.submission.order import SubmitLater
+from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task import wait as task_wait
@@ -51,8 +58,14 @@ SUBMIT_FAULTS = [
 READ_FAULTS = ["reset-before", "reset-after", "rate-limited", "bad-gateway", "cut-off", "invalid-json"]
 LIST_FAULTS = [
     "list-empty", "list-no-has-more", "list-ignores-limit", "list-ignores-offset", "list-mixed-models",
-    "list-no-outcomes", "list-no-payloads",
+    "list-no-outcomes", "list-no-payloads", "list-pinned", "list-no-created-at",
 ]  # fmt: skip
+ECHO_FAULTS = [
+    "echo-empty", "echo-absent", "echo-without-field", "echo-cut", "echo-redacted", "echo-rehosted",
+    "echo-extra",
+]  # fmt: skip
+LATEST_CREATION = SUBMIT_TIMEOUTS.total + LATE_ARRIVAL_MARGIN
+"""Seconds after a POST left in which the queue may create its request, and it is still found."""
 CRASHES = [
     "before the intent",
     "after the intent",
@@ -61,6 +74,9 @@ CRASHES = [
     "while waiting",
 ]
 PROMPTS = ["rise", "fall"]
+DELIVERIES = st.sampled_from(["auto", "base64"])
+CLOCKS_DIFFER = st.just(0.0) | st.floats(-600, 600)
+"""Seconds that the `Date` of the queue's answers is ahead of the times of its requests."""
 
 
 class Crash(BaseException):
@@ -98,11 +114,37 @@ class Mortal:
             raise Crash(where)
 
 
+class SettlingClock(ManualClock):
+    """A clock that stops at each moment for which a call waits, until that call has been handled."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__(start)
+        self.waiting: dict[asyncio.Task[Any], float] = {}
+
+    async def sleep(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.waiting[task] = self.now() + seconds
+        await super().sleep(seconds)
+
+    def advance(self, seconds: float) -> float:
+        end = self.now() + seconds
+        while due := [(until, task) for task, until in self.waiting.items() if until <= end]:
+            until, task = min(due, key=lambda pair: pair[0])
+            super().advance(max(0.0, until - self.now()))
+            for _ in range(10_000):
+                if task.done():
+                    break
+                time.sleep(0.002)
+            del self.waiting[task]
+        return super().advance(max(0.0, end - self.now()))
+
+
 class World:
     """One simulator for all examples; each starts with it empty."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock(time.time())
+        self.clock = SettlingClock(time.time())
         self.simulator = Simulator(
             clock=self.clock,
             render="fast",
@@ -132,14 +174,21 @@ world: World
 class SubmitOnce(RuleBasedStateMachine):
     """One task instance, many tries, on a bad day. Its ledger is Airflow's task state store."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(
+        delivery=st.sampled_from(["auto", "base64"]), clocks_differ=st.just(0.0) | st.floats(-600, 600)
+    )
+    def begin(self, delivery: str, clocks_differ: float) -> None:
+        world.clock.advance(LATEST_CREATION)  # what an earlier example left behind
         world.simulator.reset()
+        self.delivery, self.began_at, self.tries, self.cleared = delivery, world.clock.now(), 0, False
+        self.clocks_differ = clocks_differ
+        self.calm_down()
         self.store = TaskStateStore()
         self.prompt, self.take, self.skew = PROMPTS[0], 1, 0.0
         self.next_order: tuple[str, int] | None = None
         self.orders: dict[tuple[str, int], set[str]] = {}
-        self.known: set[str] = set()
+        self.asked_by: dict[str, tuple[str, int]] = {}
+        self.sent_by_this_try: set[str] = set()
         self.strangers = 0
         self.crash: str | None = None
         self.sleeps_left: int | None = None
@@ -171,6 +220,31 @@ class SubmitOnce(RuleBasedStateMachine):
     @rule(name=st.sampled_from(LIST_FAULTS), times=st.integers(1, 10))
     def the_list_misbehaves(self, name: str, times: int) -> None:
         world.simulator.faults.add(name, times=times)
+
+    @rule(name=st.sampled_from(ECHO_FAULTS), times=st.integers(1, 10))
+    def the_echo_is_partial(self, name: str, times: int) -> None:
+        world.simulator.faults.add(name, times=times)
+
+    @rule(
+        by=st.sampled_from(["created_at", "updated_at"]),
+        first=st.sampled_from(["oldest", "newest"]),
+        times=st.integers(1, 10),
+    )
+    def the_list_is_sorted_otherwise(self, by: str, first: str, times: int) -> None:
+        world.simulator.faults.add("list-sorted", by=by, first=first, times=times)
+
+    @rule(seconds=st.floats(1, 1000), with_age=st.booleans())
+    def the_list_comes_from_a_cache(self, seconds: float, *, with_age: bool) -> None:
+        world.simulator.faults.add("list-cached", seconds=seconds, with_age=with_age, for_seconds=seconds)
+
+    @rule(times=st.integers(1, 10))
+    def the_queue_does_not_tell_its_time(self, times: int) -> None:
+        world.simulator.faults.add("date-absent", times=times)
+
+    @rule(seconds=st.floats(0, LATEST_CREATION))
+    def a_request_will_be_created_late(self, seconds: float) -> None:
+        """The connection breaks at once, and the queue still works on the POST."""
+        world.simulator.faults.add("created-late", call="POST /requests", seconds=seconds)
 
     @rule(lag=st.floats(1, 3000), seconds=st.floats(1, 4000))
     def the_list_lags(self, lag: float, seconds: float) -> None:
@@ -224,7 +298,14 @@ class SubmitOnce(RuleBasedStateMachine):
             for request_id in sorted(set().union(*self.orders.values())):
                 client.cancel(request_id)
 
-    # The task runs: first, again, or cleared: to the operator these are all the same.
+    @rule(discards=st.booleans())
+    def the_task_is_cleared(self, *, discards: bool) -> None:
+        """Alone or with its run. Airflow 3.4 discards a cleared task's store, 3.5 a cleared run's."""
+        self.cleared = self.cleared or self.tries > 0
+        if discards:
+            self.store = TaskStateStore()
+
+    # The task runs: first, again, or after a clear.
 
     @rule(
         crash=st.sampled_from([None, None, *CRASHES]),
@@ -246,7 +327,7 @@ class SubmitOnce(RuleBasedStateMachine):
         """Whether its task knows it already, or lost the answer."""
         self.next_order = None
         if calm:
-            world.simulator.faults.clear()
+            self.calm_down()
         request_id = min(self.orders[self.prompt, self.take] & self.live())
         found = self.run_try(crash=crash, adopt_request_id=request_id)
         if request_id in self.live():
@@ -272,8 +353,8 @@ class SubmitOnce(RuleBasedStateMachine):
         self.sleeps_left, self.ends_in_the_post = None, False
 
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
-        self.known, before, cancelled = self.created(), self.created(), self.ended_as("cancelled")
-        live = self.live()
+        before, cancelled, live = self.created(), self.ended_as("cancelled"), self.live()
+        self.sent_by_this_try = set()
         self.crash = None if crash == "while waiting" else crash
         try:
             return self.attempt(dies_waiting=crash == "while waiting", **fields)
@@ -284,12 +365,12 @@ class SubmitOnce(RuleBasedStateMachine):
             return None
         finally:
             self.note_what_is_new()
-            alive = self.live() & (self.created() - before)
-            assert len(alive) <= 1, f"one try bought {len(alive)}"
+            bought = self.bought_by_this_try() - before
+            assert len(bought & self.live()) <= 1, f"one try bought {len(bought)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
                 assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
             if fields.get("on_changed_request") == "fail":
-                self.require_refused(bought=self.created() - before, live=live & self.live())
+                self.require_refused(bought=bought, live=live & self.live())
 
     def require_refused(self, *, bought: set[str], live: set[str]) -> None:
         """Nothing is bought beside another order of this task that has not failed."""
@@ -304,14 +385,20 @@ class SubmitOnce(RuleBasedStateMachine):
             assert stopped.request_id in self.ended_as("cancelled")
 
     def note_what_is_new(self) -> None:
-        """Book what has been created since the last look on what is asked for now."""
-        new = self.created() - self.known
-        self.known |= new
-        self.orders.setdefault((self.prompt, self.take), set()).update(new)
+        """Assign each request to the order whose POST asked for it, whenever the queue created it."""
+        self.orders.setdefault((self.prompt, self.take), set())
+        for entry in world.simulator.ledger():
+            if entry.payload_digest in self.asked_by:
+                self.orders.setdefault(self.asked_by[entry.payload_digest], set()).add(entry.request_id)
+
+    def bought_by_this_try(self) -> set[str]:
+        entries = world.simulator.ledger()
+        return {entry.request_id for entry in entries if entry.payload_digest in self.sent_by_this_try}
 
     def attempt(self, *, dies_waiting: bool, **fields: Any) -> Any:
         """Run the operator as Airflow would: come back from each deferral when it is due."""
         task = self.task(**fields)
+        self.tries += 1
         given = context(self.store)
         try:
             return task.execute(given)
@@ -330,7 +417,6 @@ class SubmitOnce(RuleBasedStateMachine):
         kwargs = due.kwargs or {}
         if due.method_name == "resume_submission":
             if self.next_order is not None:
-                self.note_what_is_new()
                 self.prompt, self.take = task.prompt, task.take = self.next_order
                 self.next_order = None
             world.clock.advance(due.trigger.moment.timestamp() - time.time())
@@ -366,6 +452,9 @@ class SubmitOnce(RuleBasedStateMachine):
                 client.retries = Retries(attempts=2, base=0.0)
                 submitter = super()._submitter(context, client, machine.now() + 3600)
                 client.queue_clock.elapsed = world.clock.now
+                client.submit = machine.noting(client)  # type: ignore[method-assign]
+                if machine.tries > 1:
+                    submitter.lost_memory = machine.lost_memory()
                 access = submitter.ledger_access
                 access.ledger = Mortal(  # type: ignore[assignment]
                     access.ledger, machine.crash, lambda: machine.in_the_post(self)
@@ -381,6 +470,7 @@ class SubmitOnce(RuleBasedStateMachine):
             prompt=self.prompt,
             take=self.take,
             duration=3,
+            image_delivery=self.delivery,
             ledger=self.ledger(),
             **fields,
         )
@@ -396,10 +486,38 @@ class SubmitOnce(RuleBasedStateMachine):
         task._stopping.sleep = sleep  # type: ignore[method-assign]
         return task
 
+    def noting(self, client: GMIClient) -> Callable[[str, Any], Any]:
+        """Return the client's `submit`, which notes what each POST asks, and for which order."""
+
+        def submit(model: str, payload: Any) -> Any:
+            canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+            digest = hashlib.sha256(canonical.encode()).hexdigest()
+            self.asked_by[digest] = self.prompt, self.take
+            self.sent_by_this_try.add(digest)
+            return GMIClient.submit(client, model, payload)
+
+        return submit
+
+    def calm_down(self) -> None:
+        """End all faults but one: the queue stamps its answers and its requests by two clocks."""
+        world.simulator.faults.clear()
+        if self.clocks_differ:
+            world.simulator.faults.add("date-skewed", seconds=self.clocks_differ)
+
+    def lost_memory(self) -> LostMemory:
+        """Return what a later try knows of a task whose store may be gone."""
+
+        def read_frame(url: str) -> bytes:
+            return read_url(url, DownloadLimits(max_bytes=10_000_000, deadline=20))
+
+        return LostMemory(since=self.began_at - 300, read_frame=read_frame, cleared=self.cleared)
+
     # What must always hold.
 
     @invariant()
     def nothing_is_bought_twice(self) -> None:
+        if hasattr(self, "orders"):
+            self.note_what_is_new()
         live = self.live()
         for order, requests in getattr(self, "orders", {}).items():
             assert len(requests & live) <= 1, f"{order} was bought {len(requests & live)} times"
@@ -408,7 +526,7 @@ class SubmitOnce(RuleBasedStateMachine):
         """In calm weather, every order finds the clip it paid for."""
         if not hasattr(self, "orders"):
             return
-        world.simulator.faults.clear()
+        self.calm_down()
         self.skew, self.next_order = 0.0, None
         for _ in range(2):
             world.clock.advance(4000)
@@ -417,6 +535,10 @@ class SubmitOnce(RuleBasedStateMachine):
         for (prompt, take), requests in list(self.orders.items()):
             self.prompt, self.take = prompt, take
             found = self.run_try()
+            for _ in range(3):
+                if found is None:  # whether it has bought is only known once a younger request is listed
+                    self.a_stranger_submits()
+                    found = self.run_try()
             assert found is not None, "in calm weather a task gets its request"
             mine = self.orders[prompt, take]
             assert found in mine, "the request is the order's own"
@@ -453,9 +575,11 @@ class SubmitOnce(RuleBasedStateMachine):
 class SubmitOnceByFolder(SubmitOnce):
     """The same with a ledger in a folder, which outlives the task instance's store."""
 
-    @initialize()
-    def begin(self) -> None:
-        super().begin()
+    @initialize(
+        delivery=st.sampled_from(["auto", "base64"]), clocks_differ=st.just(0.0) | st.floats(-600, 600)
+    )
+    def begin(self, delivery: str, clocks_differ: float) -> None:
+        super().begin(delivery, clocks_differ)
         self.folder = Path(tempfile.mkdtemp(prefix="kling-ledger-", dir=world.folder))
 
     def ledger(self) -> str:

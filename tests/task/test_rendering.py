@@ -259,7 +259,8 @@ def test_none_means_not_given_in_every_field(template: str, native: bool) -> Non
             with DAG("nothing", render_template_as_native_obj=native) as dag:
                 made = kind(task_id="task", **(fixed | {argument: template}))
                 plain = kind(task_id="plain", **fixed)
-            made.render_template_fields({"value": None, "params": {"x": None}}, dag.get_template_env())  # type: ignore[typeddict-item, typeddict-unknown-key]
+            context: Any = {"value": None, "params": {"x": None}, "ti": SimpleNamespace(map_index=-1)}
+            made.render_template_fields(context, dag.get_template_env())
             expected = "None" if field == "max_cost_usd" else getattr(plain, field)
             expected = None if argument in fixed else expected
             assert getattr(made, field) == expected, (kind, field)

@@ -1,4 +1,4 @@
-"""Whether a user has ended a task: only four states say so, and silence says no."""
+"""Whether a user has ended a task: three states say so, `skipped` is unclear, and everything else says no."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
-from kling_airflow.task.state import ENDED, cancel_if_ended, ended_by_user, has_ended
+from kling_airflow.task.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
 from tests.airflow_context import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ALIVE = sorted({str(state.value) for state in TaskInstanceState} - ENDED)
+ALIVE = sorted({str(state.value) for state in TaskInstanceState} - BY_USER - {"skipped"})
 
 
 def ti(map_index: int | None = -1) -> SimpleNamespace:
@@ -47,20 +47,42 @@ def airflow_says(monkeypatch: pytest.MonkeyPatch) -> Any:
     return says
 
 
-def test_the_four_states_are_airflow_s() -> None:
-    assert {str(state.value) for state in TaskInstanceState} >= ENDED
+def test_the_states_are_airflow_s() -> None:
+    assert {str(state.value) for state in TaskInstanceState} >= BY_USER | {"skipped"}
 
 
-@pytest.mark.parametrize("state", sorted(ENDED))
-def test_an_ended_task(state: str) -> None:
-    assert has_ended({"run": {"submit": state}}, "run", "submit", -1)
-    assert has_ended({"run": {"submit": TaskInstanceState(state)}}, "run", "submit", -1)
-    assert has_ended({"run": {"submit_0": state}}, "run", "submit", 0)
+@pytest.mark.parametrize("state", sorted(BY_USER))
+def test_a_state_that_only_a_user_sets(state: str) -> None:
+    assert end_in({"run": {"submit": state}}, "run", "submit", -1) is TaskEnd.BY_USER
+    assert end_in({"run": {"submit": TaskInstanceState(state)}}, "run", "submit", -1) is TaskEnd.BY_USER
+    assert end_in({"run": {"submit_0": state}}, "run", "submit", 0) is TaskEnd.BY_USER
+
+
+def test_skipped_does_not_say_by_whom() -> None:
+    """A user, ``dagrun_timeout``, and another task's failure under ``fail_fast`` all set it."""
+    assert end_in({"run": {"submit": "skipped"}}, "run", "submit", -1) is TaskEnd.UNCLEAR
 
 
 @pytest.mark.parametrize("state", [*ALIVE, None, "", "FAILED?"])
 def test_every_other_state_is_no_end(state: Any) -> None:
-    assert not has_ended({"run": {"submit": state}}, "run", "submit", -1)
+    assert end_in({"run": {"submit": state}}, "run", "submit", -1) is TaskEnd.NOT_ENDED
+
+
+@pytest.mark.parametrize(
+    ("others", "end"),
+    [
+        ({}, TaskEnd.BY_USER),
+        ({"other": "success", "another": "running"}, TaskEnd.BY_USER),
+        ({"other": "failed"}, TaskEnd.UNCLEAR),
+        ({"other": "upstream_failed"}, TaskEnd.UNCLEAR),
+    ],
+)
+def test_under_fail_fast_another_failure_may_have_failed_the_task(
+    airflow_says: Any, others: dict[str, str], end: TaskEnd
+) -> None:
+    airflow_says({"run": {"submit": "failed", **others}})
+    assert task_end(ti(), fail_fast=True) is end
+    assert task_end(ti()) is TaskEnd.BY_USER
 
 
 @pytest.mark.parametrize(
@@ -77,13 +99,14 @@ def test_every_other_state_is_no_end(state: Any) -> None:
     ],
 )
 def test_the_end_of_another_task_instance_does_not_count(states: Any, map_index: int) -> None:
-    assert not has_ended(states, "run", "submit", map_index)
+    assert end_in(states, "run", "submit", map_index) is TaskEnd.NOT_ENDED
 
 
 @given(st.integers(min_value=-1, max_value=30), st.integers(min_value=-1, max_value=30))
 def test_a_mapped_instance_is_identified_by_its_index(ours: int, ended: int) -> None:
     name = "submit" if ended < 0 else f"submit_{ended}"
-    assert has_ended({"run": {name: "failed"}}, "run", "submit", ours) is (ours == ended)
+    end = end_in({"run": {name: "failed"}}, "run", "submit", ours)
+    assert (end is TaskEnd.BY_USER) is (ours == ended)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +117,7 @@ def test_airflow_is_asked_for_just_this_instance(
     airflow_says: Any, map_index: int | None, name: str, asked_for: int | None
 ) -> None:
     asked = airflow_says({"run": {name: "failed"}})
-    assert ended_by_user(ti(map_index))
+    assert task_end(ti(map_index)) is TaskEnd.BY_USER
     assert asked == [{"dag_id": "dag", "task_ids": ["submit"], "run_ids": ["run"], "map_index": asked_for}]
 
 
@@ -104,16 +127,16 @@ def test_airflow_is_asked_for_just_this_instance(
 )
 def test_if_airflow_can_not_be_asked_no_user_has_ended_the_task(airflow_says: Any, answer: Any) -> None:
     airflow_says(answer)
-    assert not ended_by_user(ti())
+    assert task_end(ti()) is TaskEnd.NOT_ENDED
 
 
 def test_without_a_supervisor_there_is_no_end() -> None:
     """As in ``dag.test()`` or a script: the real call, with nobody to answer."""
-    assert not ended_by_user(ti())
+    assert task_end(ti()) is TaskEnd.NOT_ENDED
 
 
 def test_a_task_instance_without_ids_has_not_ended() -> None:
-    assert not ended_by_user(None)
+    assert task_end(None) is TaskEnd.NOT_ENDED
 
 
 class Log:
@@ -153,6 +176,17 @@ class TestCancelling:
         asyncio.run(cancel_if_ended(ti(map_index), "gmi_cloud_default", request_id, log))
         assert [entry.outcome for entry in running.ledger()] == ["cancelled"]
         assert log.lines == [f"Request {request_id} was cancelled: its task was ended."]
+
+    def test_a_skipped_task_leaves_the_request_alive(
+        self, running: Simulator, request_id: str, airflow_says: Any
+    ) -> None:
+        airflow_says({"run": {"submit": "skipped"}})
+        log = Log()
+        asyncio.run(cancel_if_ended(ti(), "nowhere: not even looked up", request_id, log))
+        assert [entry.outcome for entry in running.ledger()] == ["queued"]
+        (line,) = log.lines
+        for words in (request_id, "stays alive", "dagrun_timeout", "fail_fast", "GMI Cloud console"):
+            assert words in line
 
     @pytest.mark.parametrize("answer", [{"run": {"submit": "running"}}, {}, OSError("gone")])
     def test_nothing_else(self, running: Simulator, request_id: str, airflow_says: Any, answer: Any) -> None:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from kling_airflow.errors import GenerationFailed, Money
 from kling_airflow.exceptions import airflow_errors
+from kling_airflow.task.state import TaskEnd
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
 from tests.tasks import signalled
 
@@ -47,19 +48,23 @@ FAILED = GenerationFailed("Request r failed.", retryable=True, request_id="r")
 @pytest.mark.parametrize(
     ("error", "money", "words"),
     [
-        (TaskStopped.while_submitting(durable=True), Money.UNKNOWN, "looks for it before it sends"),
-        (TaskStopped.while_submitting(durable=False), Money.UNKNOWN, "keeps no record"),
         (
-            TaskStopped.while_waiting("r", ended=False, cancelled=False),
+            TaskStopped.while_submitting(durable=True, sent=True),
+            Money.UNKNOWN,
+            "looks for it before it sends",
+        ),
+        (TaskStopped.while_submitting(durable=False, sent=True), Money.UNKNOWN, "keeps no record"),
+        (
+            TaskStopped.while_waiting("r", end=TaskEnd.NOT_ENDED, cancelled=False),
             Money.HELD,
             "next try waits for the request",
         ),
         (
-            TaskStopped.while_waiting("r", ended=True, cancelled=False),
+            TaskStopped.while_waiting("r", end=TaskEnd.BY_USER, cancelled=False),
             Money.HELD,
             "Clear the task to wait",
         ),
-        (TaskStopped.while_waiting("r", ended=True, cancelled=True), Money.CANCELLED, "submit anew"),
+        (TaskStopped.while_waiting("r", end=TaskEnd.BY_USER, cancelled=True), Money.CANCELLED, "submit anew"),
         (TaskStopped.before_resubmission(FAILED), Money.NOT_BILLED, "next try submits anew"),
     ],
 )

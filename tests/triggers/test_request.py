@@ -38,6 +38,11 @@ def trigger(seconds: float = 60, **fields: Any) -> GMICloudRequestTrigger:
     return GMICloudRequestTrigger(**(kwargs | {"started_at": now, "deadline": now + seconds} | fields))
 
 
+@pytest.fixture(autouse=True)
+def _refusals_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kling_airflow.polling.decision.REFUSED_SECONDS", 0.3)
+
+
 def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
     async def collect() -> list[TriggerEvent]:
         return [event async for event in made.run()]

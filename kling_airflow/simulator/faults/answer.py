@@ -58,8 +58,10 @@ def infinite_number(send: Send, call: Call, *, field: str = "created_at") -> Ans
 
 @register("answer-deep-json", Stage.BODY, JSON_CALLS, usual_call=SUBMIT)
 def deep_json(send: Send, call: Call, *, field: str = "outcome", depth: int = 100_000) -> AnswerStream:
-    """The value at `field` is an array in an array, `depth` times."""
-    return RewrittenBody(send, call, lambda body: _with_literal(body, field, "[" * depth + "]" * depth))
+    """The value at `field` is an array in an array, `depth` times; of a list in the first row only."""
+    return RewrittenBody(
+        send, call, lambda body: _with_literal(body, field, "[" * depth + "]" * depth, rows=1)
+    )
 
 
 @register("answer-odd-types", Stage.BODY, JSON_CALLS, usual_call=SUBMIT)
@@ -169,10 +171,13 @@ def _targets(content: Any) -> list[dict[str, Any]]:
     return [content, *(row for row in rows if isinstance(row, dict))] if isinstance(rows, list) else [content]
 
 
-def _with_literal(body: bytes, field: str, literal: str) -> bytes:
-    """Return JSON with a literal at a field. The literal need not be one that a JSON library can write."""
+def _with_literal(body: bytes, field: str, literal: str, rows: int | None = None) -> bytes:
+    """Return JSON with a literal at a field. The literal need not be one that a JSON library can write.
+
+    :param rows: in how many rows of a list; None is all of them.
+    """
     content = json.loads(body)
     targets = _targets(content)
-    for target in targets[1:] or targets:
+    for target in targets[1:][:rows] or targets:
         target[field] = PLACEHOLDER
     return json.dumps(content).replace(json.dumps(PLACEHOLDER), literal).encode()

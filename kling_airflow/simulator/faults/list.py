@@ -101,10 +101,11 @@ def pinned(query: ListQuery, *, rows: int = 1) -> None:
 
 
 @register("list-cached", Stage.LIST, (LIST,), lasting=True)
-def cached(query: ListQuery, *, seconds: float = 300.0) -> None:
-    """For `seconds` the list is as it was when the fault was ordered, with the Date header of that moment."""
+def cached(query: ListQuery, *, seconds: float = 300.0, with_age: bool = False) -> None:
+    """For `seconds` the list and its Date are those of the moment of the order; Age only `with_age`."""
     if query.now < query.ordered_at + seconds:
         query.as_of = query.ordered_at
+        query.with_age = with_age
 
 
 @register("list-no-created-at", Stage.LIST, (LIST,), lasting=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kling_airflow.simulator.faults.registry import FaultType, Stage
 from kling_airflow.simulator.faults.table import FAULT_TYPES
+from kling_airflow.simulator.queue.calls import LIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,6 +94,16 @@ class Fault:
             self.remaining -= 1
         return True
 
+    def selects(self, request_id: str | None, text: Callable[[], str]) -> bool:
+        """Return whether the fault strikes this request.
+
+        :param text: returns the payload as JSON.
+        """
+        selector = self.selector
+        if selector.request_id is not None and selector.request_id != request_id:
+            return False
+        return selector.contains is None or selector.contains in text()
+
     def apply(self, *subjects: Any) -> Any:
         """Call the fault's function with its options; return the result."""
         return self.type.effect(*subjects, **self.options)
@@ -116,11 +127,13 @@ class Fault:
         allowed = (selector.call,) if selector.call else self.type.usual_calls
         if target.call not in allowed:
             return False
-        for name in ("request_id", "key", "organization", "model"):
+        for name in ("key", "organization", "model"):
             wanted = getattr(selector, name)
             if wanted is not None and wanted != getattr(target, name):
                 return False
-        return selector.contains is None or selector.contains in target.text()
+        # A list has many records: `selects` is asked for each of them.
+        each = self.type.stage is Stage.RECORD and target.call == LIST
+        return each or self.selects(target.request_id, target.text)
 
 
 @dataclass(slots=True)

@@ -62,9 +62,10 @@ async def rotate_key(request: Request) -> Response:
     """Replace an API key: from now on the old key is refused and the new key is accepted."""
     try:
         content = await request.json()
-        name, new_key = content.get("name"), content.get("new_key")
-        service_of(request).accounts.rotate(name, new_key)
-    except (AttributeError, ValueError, RecursionError) as error:
+        if not isinstance(content, dict):
+            raise Refusal(400, "want a JSON object with the key's name and the new key")
+        service_of(request).accounts.rotate(content.get("name"), content.get("new_key"))
+    except (ValueError, RecursionError) as error:
         raise Refusal(400, str(error)) from error
     return Response(None, 204)
 

@@ -12,7 +12,7 @@ from kling_airflow.simulator.faults.schedule import STRUCK, Target
 from kling_airflow.simulator.http.request_body import RequestBody
 from kling_airflow.simulator.http.responses import refusal_response
 from kling_airflow.simulator.http.security import refusal_of
-from kling_airflow.simulator.queue.calls import LIST, MEDIA, SUBMIT, name_of
+from kling_airflow.simulator.queue.calls import LIST, MEDIA, MODEL, SUBMIT, name_of
 from kling_airflow.simulator.queue.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class CallMiddleware:
 
     async def _serve_faulty(self, name: str, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         schedule, connection = self._service.faults, call.connection
+        resets = self._service.resets
         body = RequestBody(receive)
         struck = schedule.draw(self._target(name, scope, body), EARLY)
         await _strike_early(struck, call)
@@ -81,6 +82,9 @@ class CallMiddleware:
                 await body.read(self._service.settings.max_body_bytes)
             struck = schedule.draw(self._target(name, scope, body), LATER)
             await _strike_early(struck, call)
+        if self._service.resets != resets:
+            connection.close()
+            call.handled_unheard = False
         if connection.hung_up:
             self._service.answers[name, NO_ANSWER] += 1
         if not connection.hung_up or call.handled_unheard:
@@ -117,6 +121,8 @@ class CallMiddleware:
             model = parse_qs(scope["query_string"].decode("latin-1")).get("model_id", [None])[0]
         elif name == SUBMIT:
             model = body.model()
+        elif name == MODEL:
+            model = scope["path"].rsplit("/", 1)[-1]
         else:
             last = scope["path"].rsplit("/", 1)[-1]
             request = service.store.get(last.rpartition(".")[0] if name == MEDIA else last)

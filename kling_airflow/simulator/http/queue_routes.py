@@ -65,8 +65,11 @@ async def list_requests(
     shown = page(service.store, query, service.base_url)
     for row in shown["requests"]:
         _changed(request, _for_console(request, row))
-    # A cached page has the Date of the moment at which it was made.
-    headers = None if query.as_of is None else {"date": formatdate(query.as_of, usegmt=True)}
+    headers = {}
+    if query.as_of is not None:  # a cached page has the Date of the moment at which it was made
+        headers["date"] = formatdate(query.as_of, usegmt=True)
+        if query.with_age:
+            headers["age"] = str(int(query.now - query.as_of))
     return json_response(shown, headers=headers)
 
 
@@ -126,9 +129,11 @@ def show(service: Service, found: QueueRequest) -> dict[str, Any]:
 
 
 def _changed(request: Request, shown: dict[str, Any]) -> dict[str, Any]:
-    """Let the faults that strike a call change a record."""
+    """Let the faults that strike a call change a record that they select."""
+    found = service_of(request).store.get(shown["request_id"])
     for fault in struck(request.scope, Stage.RECORD):
-        fault.apply(shown)
+        if found is not None and fault.selects(found.request_id, found.payload_text):
+            fault.apply(shown)
     return shown
 
 

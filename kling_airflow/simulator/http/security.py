@@ -25,6 +25,7 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 """Content types that a page of another origin can send without asking first."""
 ADMIN = "/_simulator"
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
 
 
 def allowed_hosts(settings: Settings, host: str) -> frozenset[str]:
@@ -41,8 +42,8 @@ def refusal_of(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
 
     :param hosts: as `allowed_hosts` returns them; the address that the call reached is allowed as well.
     """
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    host = headers.get("host", "")
+    named = [value.decode("latin-1") for header, value in scope["headers"] if header == b"host"]
+    host = named[0] if len(named) == 1 else ""
     name = _host_name(host)
     reached = scope["server"][0] if scope.get("server") else ""
     if name not in hosts and name != reached:
@@ -51,7 +52,7 @@ def refusal_of(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
             f"The simulator does not serve the host {name or '(none)'}. Nothing was done or billed. "
             "Call the simulator by its own address, or add the host to the setting allowed_hosts.",
         )
-    if scope["method"] not in READS and _from_elsewhere(headers, host, scope["path"]):
+    if scope["method"] not in READS and _from_elsewhere(scope, host):
         return Refusal(
             403,
             "A web page of another origin sent this call. Nothing was done, nothing was billed. "
@@ -86,15 +87,14 @@ def page_headers(page: str) -> dict[str, str]:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a Host header, in lower case, without port, brackets and a final dot."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """Return the name in a Host header, in lower case, without port, brackets and a final dot; "" is none."""
+    match = HOST.fullmatch(host)
+    return match.group(1).lower().strip("[]").rstrip(".") if match else ""
 
 
-def _from_elsewhere(headers: dict[str, str], host: str, path: str) -> bool:
+def _from_elsewhere(scope: Scope, host: str) -> bool:
     """Return whether a browser says that a page of another origin sent the call."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     origin = headers.get("origin")
     if origin is not None:
         return _netloc(origin) != host.lower()
@@ -102,7 +102,12 @@ def _from_elsewhere(headers: dict[str, str], host: str, path: str) -> bool:
         return True
     simple = headers.get("content-type", "text/plain").partition(";")[0].strip().lower() in SIMPLE_TYPES
     referer = headers.get("referer")
-    return path.startswith(ADMIN) and simple and referer is not None and _netloc(referer) != host.lower()
+    return (
+        scope["path"].startswith(ADMIN)
+        and simple
+        and referer is not None
+        and _netloc(referer) != host.lower()
+    )
 
 
 def _netloc(url: str) -> str | None:

@@ -1,9 +1,9 @@
 """The models of the simulated queue: their parameters, their prices, and what a payload asks for.
 
-The vendor documents `kling-v3-image-to-video` and `kling-v3-text-to-video`. Of `kling-3.0-turbo-i2v` the
-vendor documents the keys, the prices and that `prompt` is optional; its durations and its lack of sound are
-assumed. Of the other models the vendor documents the names and some keys; their other parameters and their
-prices are assumed.
+The vendor documents `kling-v3-image-to-video`. Of `kling-v3-text-to-video` the vendor documents the keys; its
+price is assumed. Of `kling-3.0-turbo-i2v` the vendor documents the keys, the prices and that `prompt` is
+optional; its durations and its lack of sound are assumed. Of `kling-v3-omni` the vendor documents the modes
+and their prices; the simulator knows some of its keys and refuses the others. The speech model is assumed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Model:
 
     :param price: micro-dollars a unit.
     :param price_with_sound: micro-dollars a unit when sound is on.
-    :param price_by_resolution: micro-dollars a unit for each resolution whose price is another.
+    :param priced_by: the key that the price depends on besides sound, if there is one.
+    :param other_prices: micro-dollars a unit, silent and with sound, by that key's values with another price.
     :param start: the key that holds the start frame, if the model has one.
     :param end: the key that holds the end frame, if the model has one.
     :param images: the key that holds a list of frames, if the model has one.
@@ -61,7 +62,8 @@ class Model:
     parameters: tuple[Parameter, ...]
     price: int
     price_with_sound: int | None = None
-    price_by_resolution: dict[str, int] = field(default_factory=dict)
+    priced_by: str | None = None
+    other_prices: dict[str, tuple[int, int]] = field(default_factory=dict)
     unit: Literal["second", "request"] = "second"
     model_type: Literal["video", "audio"] = "video"
     delivery_mode: Literal["async", "sync"] = "async"
@@ -75,8 +77,10 @@ class Model:
         dollars = f"${self.price / 1e6:g} per {self.unit}"
         if self.price_with_sound:
             dollars += f", ${self.price_with_sound / 1e6:g} with sound"
-        for resolution, price in self.price_by_resolution.items():
-            dollars += f", ${price / 1e6:g} at {resolution}"
+        for value, (silent, with_sound) in self.other_prices.items():
+            dollars += f", ${silent / 1e6:g} at {value}"
+            if with_sound != silent:
+                dollars += f" (${with_sound / 1e6:g} with sound)"
         return {
             "model": self.id,
             "org_id": org_id,
@@ -115,10 +119,10 @@ class Model:
 
     def unit_price(self, payload: dict[str, Any]) -> int:
         """Return the price of a valid payload, in micro-dollars a unit."""
-        price = self.price_by_resolution.get(str(payload.get("resolution")), self.price)
-        if self.price_with_sound and self.sound(payload):
-            price = self.price_with_sound
-        return price
+        usual = (self.price, self.price_with_sound or self.price)
+        value = str(payload.get(self.priced_by)) if self.priced_by else ""
+        silent, with_sound = self.other_prices.get(value, usual)
+        return with_sound if self.sound(payload) else silent
 
     def frames(self, payload: dict[str, Any]) -> tuple[str | None, str | None]:
         """Return the sources of the start and the end frame: URLs, Base64 or None."""
@@ -179,16 +183,26 @@ TURBO_IMAGE_TO_VIDEO = Model(
         _DURATION,
     ),
     price=112_000,
-    price_by_resolution={"1080p": 140_000},
+    priced_by="resolution",
+    other_prices={"1080p": (140_000, 140_000)},
     start="first_frame",
     modalities={"input": ["text", "image"], "output": ["video"]},
 )
 OMNI = Model(
     id="kling-v3-omni",
     description="Kling v3 Omni: a clip from a prompt and up to seven reference images.",
-    parameters=(_PROMPT, Parameter("image_list", "images", max_value=7), _ASPECT, _DURATION, _SOUND),
-    price=168_000,
-    price_with_sound=252_000,
+    parameters=(
+        _PROMPT,
+        Parameter("image_list", "images", max_value=7),
+        Parameter("mode", "enum", default="pro", options=("std", "pro")),
+        _ASPECT,
+        _DURATION,
+        _SOUND,
+    ),
+    price=112_000,
+    price_with_sound=140_000,
+    priced_by="mode",
+    other_prices={"std": (84_000, 112_000)},
     images="image_list",
     modalities={"input": ["text", "image"], "output": ["video"]},
 )

@@ -29,6 +29,7 @@ class ListQuery:
     :param now: the moment of the call, seconds since the epoch.
     :param ordered_at: when the fault that changes the query was put in force, seconds since the epoch.
     :param as_of: the moment the page shows, seconds since the epoch; None is now, less the lag.
+    :param with_age: whether the answer tells the age of the page.
     :param sort: the order of the rows; None is newest first.
     :param row_edits: change the JSON of each row.
     """
@@ -45,6 +46,7 @@ class ListQuery:
     now: float = 0.0
     ordered_at: float = 0.0
     as_of: float | None = None
+    with_age: bool = False
     sort: Sort | None = None
     row_edits: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator, task_group
 
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
@@ -98,7 +98,49 @@ held = generation_dag("held_back", KlingImageToVideoOperator, pool=HELD)
 remembered = generation_dag(
     "remembered", KlingImageToVideoOperator, ledger=f"file://{FOLDER}/ledger", cancel_on_kill=False
 )
+KEPT: dict[str, Any] = {"cancel_on_kill": False}  # so that a task that is marked failed leaves its request
+cleared_store = generation_dag("cleared_store", KlingImageToVideoOperator, **KEPT)
+cleared_folder = generation_dag(
+    "cleared_folder", KlingImageToVideoOperator, ledger=f"file://{FOLDER}/ledger", **KEPT
+)
+cleared_buy = generation_dag("cleared_buy", KlingImageToVideoOperator, on_clear="buy", **KEPT)
 pausing = generation_dag("pausing", PausingOperator, pause_at="{{ params.line }}")
+
+
+def looped_dag(dag_id: str, **options: Any) -> DAG:
+    """Return a DAG whose loop makes the same clip in each of two iterations (Airflow 3.4 and later)."""
+
+    @task_group
+    def takes() -> None:
+        KlingImageToVideoOperator(task_id="generate", **ASKED, **options)
+
+    with DAG(dag_id=dag_id, schedule=None, catchup=False, params=PARAMS) as dag:
+        takes.loop(max_iterations=2)
+    return dag
+
+
+if hasattr(task_group(print), "loop"):
+    looped_store = looped_dag("looped_store")
+    looped_folder = looped_dag("looped_folder", ledger=f"file://{FOLDER}/ledger")
+
+timed_out = generation_dag("timed_out", KlingImageToVideoOperator)
+timed_out.dagrun_timeout = timedelta(seconds=20)
+
+
+class FailingOnSignOperator(BaseOperator):
+    """Fails when there is ``<run id>.fail``."""
+
+    def execute(self, context: Any) -> None:
+        """Wait for the sign, and fail."""
+        while not (FOLDER / context["run_id"]).with_suffix(".fail").exists():
+            time.sleep(0.1)
+        raise AirflowFailException("as the test asks")
+
+
+with DAG(dag_id="failed_fast", schedule=None, catchup=False, params=PARAMS, fail_fast=True) as failed_fast:
+    KlingImageToVideoOperator(task_id="generate", **ASKED)
+    KlingImageToVideoOperator(task_id="on_worker", **(ASKED | {"negative_prompt": "rain"}), deferrable=False)
+    FailingOnSignOperator(task_id="fail")
 
 with DAG(dag_id="twins", schedule=None, catchup=False, params=PARAMS) as twins:
     generate = KlingImageToVideoOperator.partial(task_id="generate", **ASKED).expand(

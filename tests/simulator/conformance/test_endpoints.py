@@ -162,6 +162,28 @@ def test_list_lags(started: Started) -> None:
     assert queue.list(model_id=MODEL)["requests"][0]["status"] == "success"
 
 
+@row(
+    "The list can be sorted otherwise, have a pinned row, or come from a cache (faults `list-...`)", "assumed"
+)
+def test_other_lists(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    ids = []
+    for _ in range(3):
+        ids.append(queue.submit())
+        clock.advance(1)
+    for fault, expected in (
+        ("list-sorted", ids),
+        ("list-pinned", [ids[0], ids[2], ids[1]]),
+        ("list-cached", ids[::-1]),
+    ):
+        fault_id = simulator.faults.add(fault)
+        if fault == "list-cached":
+            clock.advance(1)
+            queue.submit()
+        assert [r["request_id"] for r in queue.list(model_id=MODEL)["requests"]] == expected
+        simulator.faults.remove(fault_id)
+
+
 @row("`GET /requests` without a query is a cheap authentication check: 200, or 401/403", "seen")
 def test_list_without_a_query_checks_the_key(sim: Simulator, queue: Queue) -> None:
     assert queue.call("GET", "/requests").status_code == 200

@@ -14,7 +14,8 @@ from requests.exceptions import ConnectionError as Disconnected
 from kling_airflow.simulator import Account, Simulator
 from tests.simulator.client import GOOD, MODEL, Queue, message, picture
 from tests.simulator.conformance.rows import row
-from tests.simulator.fixture_types import Started
+from tests.simulator.fixture_types import Slow, Started
+from tests.simulator.waiting import wait_until
 
 
 @row('An error\'s body is `{"error": "<string>"}`', "seen")
@@ -148,15 +149,40 @@ def test_refused_connection(sim: Simulator, queue: Queue) -> None:
     for _ in range(2):
         with pytest.raises(Disconnected, match="refused"):
             requests.post(queue.root + "/requests", json={}, timeout=5)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+
+    def answers() -> bool:
         try:
-            queue.list()
-            break
+            return bool(queue.list())
         except Disconnected:
-            time.sleep(0.02)
+            return False
+
+    wait_until(answers)
     assert sim.ledger() == []
     assert queue.submit()
+
+
+@row(
+    "A key can be refused for a time, or by a gateway's page (faults `key-refused`, `gateway-forbids`)",
+    "assumed",
+)
+@pytest.mark.parametrize(("fault", "code"), [("key-refused", 401), ("gateway-forbids", 403)])
+def test_refused_key(sim: Simulator, queue: Queue, fault: str, code: int) -> None:
+    fault_id = sim.faults.add(fault)
+    assert [queue.call("GET", "/requests").status_code for _ in range(3)] == [code] * 3
+    sim.faults.remove(fault_id)
+    assert queue.call("GET", "/requests").status_code == 200
+
+
+@row("A submission whose connection was lost can be created later (fault `created-late`)", "assumed")
+def test_created_later(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("created-late", seconds=200)
+    with pytest.raises(Disconnected):
+        queue.post(GOOD)
+    clock.advance(199)
+    assert queue.list(model_id=MODEL)["total"] == 0
+    clock.advance(1)
+    wait_until(lambda: queue.list(model_id=MODEL)["total"] == 1)
 
 
 @row("A reset is ambiguous: the request may exist", "seen")

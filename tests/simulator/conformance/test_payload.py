@@ -303,6 +303,24 @@ def test_omni(queue: Queue) -> None:
     assert message(queue.post({"prompt": "p", "image_list": ["bm8="]}, model)) == REJECTED
 
 
+@row("... its price a second: $0.112 in mode pro, $0.084 in std; with sound $0.14 and $0.112", "doc")
+@pytest.mark.parametrize(
+    ("payload", "usd"),
+    [
+        ({}, 0.56),
+        ({"mode": "pro", "sound": "on"}, 0.70),
+        ({"mode": "std"}, 0.42),
+        ({"mode": "std", "sound": "on", "duration": "10"}, 1.12),
+    ],
+)
+def test_omni_price(sim: Simulator, queue: Queue, payload: dict[str, str], usd: float) -> None:
+    queue.submit("kling-v3-omni", prompt="p", **payload)
+    assert sim.ledger()[0].amount_usd == usd
+    assert queue.call("GET", "/models/kling-v3-omni").json()["pricing_details"] == (
+        "$0.112 per second, $0.14 with sound, $0.084 at std ($0.112 with sound)"
+    )
+
+
 def test_every_model_tells_its_own_parameters(queue: Queue) -> None:
     for model_id in queue.call("GET", "/models").json()["model_ids"]:
         described = queue.call("GET", f"/models/{model_id}").json()

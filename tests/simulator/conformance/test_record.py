@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kling_airflow.simulator import ManualClock, Simulator
-from tests.simulator.client import FRAME, GOOD, MODEL, Queue, message
+from tests.simulator.client import FRAME, GOOD, MODEL, Queue, message, picture
 from tests.simulator.conformance.rows import row
 from tests.simulator.fixture_types import Slow, Started
 
@@ -195,6 +195,35 @@ def test_payload_echo_empty(started: Started) -> None:
     request_id = queue.submit()
     assert queue.get(request_id)["payload"] == {}
     assert queue.list(model_id=MODEL)["requests"][0]["payload"] == {}
+
+
+@row(
+    "... or in part: a field missing, texts cut, values redacted, another address (faults `echo-...`)",
+    "assumed",
+)
+@pytest.mark.parametrize(
+    ("fault", "missing"),
+    [
+        ("echo-without-field", {"image"}),
+        ("echo-cut", {"image"}),
+        ("echo-redacted", {"image"}),
+        ("echo-rehosted", {"image"}),
+        ("echo-empty", {"prompt", "image"}),
+    ],
+)
+def test_payload_echo_in_part(sim: Simulator, queue: Queue, fault: str, missing: set[str]) -> None:
+    sent = {"prompt": "a prompt", "image": queue.upload(picture(), "png", "image/png")}
+    request_id = queue.submit(**sent)
+    sim.faults.add(fault)
+    for echo in (queue.get(request_id)["payload"], queue.list(model_id=MODEL)["requests"][0]["payload"]):
+        assert {name for name, value in sent.items() if echo.get(name) != value} == missing
+
+
+@row("A request can be cancelled without a call (fault `cancelled-by-vendor`)", "assumed")
+def test_cancelled_without_a_call(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("cancelled-by-vendor")
+    record = queue.finished(queue.submit())
+    assert (record["status"], record["outcome"]) == ("cancelled", {})
 
 
 @row("A request can stay `queued` for ever, with `updated_at == created_at`", "seen")

@@ -162,6 +162,16 @@ def test_cached_page_has_its_old_content_and_date(slow: Slow) -> None:
     assert parsedate_to_datetime(answer.headers["date"]).timestamp() == int(clock.now())
 
 
+def test_age_of_a_cached_page(slow: Slow) -> None:
+    simulator, queue, clock = slow
+    simulator.faults.add("list-cached", with_age=True)
+    clock.advance(40)
+    assert queue.call("GET", "/requests").headers["age"] == "40"
+    simulator.faults.clear()
+    simulator.faults.add("list-cached")
+    assert "age" not in queue.call("GET", "/requests").headers
+
+
 @pytest.fixture(scope="module")
 def many() -> Any:
     """A simulator with twelve requests, its client, and their ids, oldest first."""

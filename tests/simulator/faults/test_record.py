@@ -91,6 +91,18 @@ def test_only_in_the_list_or_only_by_id(sim: Simulator, queue: Queue, sent: dict
     assert echoes(queue, request_id) == [{}, sent]
 
 
+@pytest.mark.parametrize("selector", ["request_id", "contains"])
+def test_only_one_request_is_redacted(
+    sim: Simulator, queue: Queue, sent: dict[str, Any], selector: str
+) -> None:
+    ours, other = queue.submit(**sent), queue.submit(**(sent | {"prompt": "another prompt"}))
+    sim.faults.add(
+        "echo-redacted", times=9, **{selector: ours if selector == "request_id" else "a long prompt"}
+    )
+    assert echoes(queue, ours) == [sent | {"image": "***"}] * 2
+    assert echoes(queue, other) == [sent | {"prompt": "another prompt"}] * 2
+
+
 def test_several_at_once(sim: Simulator, queue: Queue, sent: dict[str, Any]) -> None:
     request_id = queue.submit(**sent)
     sim.faults.add("echo-without-field")

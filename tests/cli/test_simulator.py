@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kling_airflow.simulator.cli import add_arguments
+from kling_airflow.cli.simulator import add_arguments
 from kling_airflow.simulator.config_file import load
 from kling_airflow.simulator.settings import Settings
 from tests.simulator.client import FRAME, Queue, base64_picture
@@ -116,6 +116,14 @@ def test_reads_a_file_that_flags_override(tmp_path: Path) -> None:
         assert [(fault["name"], fault["lag"]) for fault in faults] == [("list-lag", 5)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) in (0, 143, -signal.SIGTERM)
+
+
+def test_allowed_hosts_can_be_named() -> None:
+    with running("--allowed-host", "one.internal", "--allowed-host", "two.internal") as (_, lines):
+        base_url = next(match.group(0) for line in lines if (match := re.search(r"http://[\d.:]+", line)))
+        queue = Queue(base_url, "gmi-simulator-key")
+        for host, status in (("one.internal", 200), ("two.internal:80", 200), ("three.internal", 421)):
+            assert queue.call("GET", "/models", headers={"Host": host}).status_code == status
 
 
 def test_a_busy_port_ends_with_the_reason() -> None:
