@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import LOCAL, read_address, shown, split_connection
@@ -158,6 +159,7 @@ def _walk(value: object) -> Iterator[Place | None]:
         # An argument of a mapped task group, whose values may stand in the DAG's code.
         group_inputs = getattr(getattr(value, "_input", None), "value", None)
         yield from _walk_inputs(group_inputs, str(getattr(value, "_key", "")))
+        yield from _walk_functions(value)
         for operator, _ in value.iter_references():
             yield from _stored_by(operator)
 
@@ -193,6 +195,23 @@ def _walk_inputs(inputs: object, argument: str) -> Iterator[Place | None]:
         for row in inputs:
             if isinstance(row, Mapping):
                 yield from _walk(row.get(argument))
+    else:
+        yield from _walk_functions(inputs)
+
+
+def _walk_functions(value: object) -> Iterator[Place | None]:
+    """Yield the places that the functions of ``xcom.map(function)`` name: they are the DAG's code."""
+    for function in getattr(value, "callables", ()):
+        if (code := getattr(function, "__code__", None)) is not None:
+            yield from _walk_code(code)
+
+
+def _walk_code(code: CodeType) -> Iterator[Place | None]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _walk_code(constant)
+        elif isinstance(constant, str):
+            yield place_of_code(constant + "{{")  # the function may go on with data
 
 
 def _is_path(value: object) -> bool:

@@ -18,6 +18,7 @@ from kling_airflow.task.handed_on import HandedOn
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
+from kling_airflow.task.shot_failure import keeping_place
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 from kling_airflow.task.tries import Tries
 
@@ -155,7 +156,7 @@ class GenerationOperator(KlingTask):
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        with airflow_errors():
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
             until = time.time() + self._options.submit_timeout
         return self.resume_submission(context, until=until)
 
@@ -178,7 +179,7 @@ class GenerationOperator(KlingTask):
         :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: an
             upgrade, or its undoing, fails no waiting task.
         """
-        with airflow_errors():
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, self._handed_on(submitted.request_id), client.protocol.base_url)
@@ -196,7 +197,7 @@ class GenerationOperator(KlingTask):
         """
         from kling_airflow.polling.decision import from_event
 
-        with airflow_errors():
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
             try:
                 return self._clip(context, from_event(event))
             except KlingError as error:

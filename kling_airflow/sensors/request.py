@@ -22,6 +22,7 @@ from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.task.handed_on import HandedOn, find, unknown_request
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.rendering import tasks_of_dag
+from kling_airflow.task.shot_failure import keeping_place, raise_if_failed
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -59,6 +60,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id", "clip_label")
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#e8f0ff"
+    mapped_trigger_rule = "all_done"
 
     def __init__(
         self,
@@ -94,6 +96,10 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the triggerer or here, and return the clip."""
+        with keeping_place(context, label=text_or_none(self.clip_label)):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
         from kling_airflow.task.wait import WorkerWait
 
         with airflow_errors():
@@ -140,11 +146,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
         with airflow_errors():
             self._request = HandedOn.read(request) if request else self._handed_on(context)
-        try:
-            clip = from_event(event)
-        except KlingError as error:
-            raise self._error(context, error) from None
-        return self._clip(context, clip)
+        with keeping_place(context, label=self._request.label):
+            try:
+                clip = from_event(event)
+            except KlingError as error:
+                raise self._error(context, error) from None
+            return self._clip(context, clip)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger; a timeout there skips under ``soft_fail``, and nothing else does."""
@@ -155,6 +162,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
     def _handed_on(self, context: Context) -> HandedOn:
         """Return the request with its model, connection and label, of wherever each is said."""
+        raise_if_failed(self.request_id)
         given = HandedOn.read(self.request_id)
         submitted = self._submitted(context, given.request_id) or given
         named = text_or_none(self.gmi_conn_id) or given.gmi_conn_id

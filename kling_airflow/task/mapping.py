@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -35,11 +35,18 @@ _SAME_ATTRIBUTES: Final = frozenset({
 class CheckedWhenMapped(BaseOperator):
     """An operator that looks at what it is mapped over when the DAG is parsed."""
 
+    mapped_trigger_rule: ClassVar[str | None] = None
+    """The trigger rule of a mapped task that names none. With ``all_done`` one failed shot doesn't hold up
+    the others, and the map index of the failed shot fails with the same words."""
+
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return what ``expand`` and ``expand_kwargs`` are called of, as Airflow does."""
         made = super().partial(**kwargs)
         made._expand_called = True  # noqa: SLF001 -- else it warns that it was never mapped
+        if cls.mapped_trigger_rule and "trigger_rule" not in kwargs:
+            rule = made.kwargs.get("trigger_rule", "all_success")
+            made.kwargs["trigger_rule"] = cls.mapped_trigger_rule if rule == "all_success" else rule
         kind: Any = type(made)
         checked: OperatorPartial = _checked(kind)(
             operator_class=made.operator_class, kwargs=made.kwargs, params=made.params

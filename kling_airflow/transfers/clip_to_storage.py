@@ -23,6 +23,7 @@ from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
+from kling_airflow.task.shot_failure import raise_if_failed
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
     read_clip,
@@ -96,6 +97,7 @@ class ClipToObjectStorageOperator(KlingTask):
     ui_color = "#e0f2fe"
     operator_extra_links = (ClipLink(),)
     stores_at = "destination"
+    mapped_trigger_rule = "all_done"
 
     def __init__(
         self,
@@ -155,6 +157,7 @@ class ClipToObjectStorageOperator(KlingTask):
         from kling_airflow.media.places import Places
 
         with airflow_errors():
+            raise_if_failed(self.clip)
             clip = read_clip(self.clip, self._ask_for_clip)
             self._clip_conn_id = clip.gmi_conn_id
             with paid_for(clip.request_id):
