@@ -47,12 +47,12 @@ class GMICloudHook(BaseHook):
         :raises InvalidArgument: if its base URL isn't one.
         """
         if self._client is None:
-            from kling_airflow.gmi.client import GMIClient
+            from kling_airflow.hooks.client import ConnectionClient
 
             with airflow_errors():
                 connection = self._connection()
                 self._used = _settings(connection, connection.extra_dejson)
-                self._client = GMIClient(**self._used)
+                self._client = ConnectionClient(self.gmi_conn_id, **self._used)
         return self._client
 
     def reconnect(self) -> bool:
@@ -61,14 +61,14 @@ class GMICloudHook(BaseHook):
         :return: whether the key, the address or the organization is another one now.
         :raises Unauthorized: if the connection isn't defined or has no key.
         """
-        from kling_airflow.gmi.client import GMIClient
+        from kling_airflow.hooks.client import ConnectionClient
 
         with airflow_errors():
             connection = self._connection()
             settings = _settings(connection, connection.extra_dejson)
             if settings == self._used:
                 return False
-            self._client = GMIClient(**settings)
+            self._client = ConnectionClient(self.gmi_conn_id, **settings)
             self._used = settings
         return True
 
@@ -193,13 +193,15 @@ def _max_calls_per_second(extra: dict[str, Any]) -> float:
 
 def _settings(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
     """Read a connection's fields; ``host`` may be a whole URL, or a name beside ``schema`` and ``port``."""
+    from kling_airflow.hooks.client import pasted_key
+
     host = (connection.host or "").strip()
     if host and "://" not in host:
         host = f"{connection.schema or 'https'}://{host}"
         if connection.port:
             host = f"{host}:{connection.port}"
     return {
-        "api_key": connection.password or "",
+        "api_key": pasted_key(connection.password),
         "base_url": host or None,
         "organization_id": extra.get("organization_id") or None,
     }
