@@ -13,7 +13,7 @@ from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+from kling_airflow.links import ClipLink, ConsoleLink, push_request
 from kling_airflow.task.handed_on import HandedOn
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.lineage import Lineage
     from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted
 
@@ -131,6 +132,8 @@ class GenerationOperator(KlingTask):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self._stop = StopFlag()
+        self._prepared = False
+        self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
         with airflow_errors():
             check_execution_timeout(self.execution_timeout)
             GenerationOptions.read(vars(self))
@@ -150,6 +153,23 @@ class GenerationOperator(KlingTask):
         """Return the clip's fields as they were asked for; used for fields that the queue doesn't echo."""
         return {}
 
+    def before_submission(self, context: Context) -> None:
+        """Change arguments here in a subclass, such as ``self.prompt``: ``execute`` isn't on every path.
+
+        It is called once in each process of a task, after the templates are rendered and before the order is
+        made: in the first try, in retries, after a deferral, and before a failed request is submitted again.
+        It must give the same each time, or the task asks for something else.
+        """
+
+    def _prepare(self, context: Context) -> None:
+        if not self._prepared:
+            self._prepared = True
+            self.before_submission(context)
+
+    def _frames_used(self) -> list[str | None]:
+        """Return the addresses of the frames, for lineage."""
+        return []
+
     def _price_usd(self, client: GMIClient) -> float | None:
         """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
         return None
@@ -157,7 +177,7 @@ class GenerationOperator(KlingTask):
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
         with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
-            until = time.time() + self._options.submit_timeout
+            until = time.time() + self.submission_seconds
         return self.resume_submission(context, until=until)
 
     def resume_submission(
@@ -180,6 +200,7 @@ class GenerationOperator(KlingTask):
             upgrade, or its undoing, fails no waiting task.
         """
         with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+            self._prepare(context)
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, self._handed_on(submitted.request_id), client.protocol.base_url)
@@ -198,6 +219,7 @@ class GenerationOperator(KlingTask):
         from kling_airflow.polling.decision import from_event
 
         with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+            self._prepare(context)
             try:
                 return self._clip(context, from_event(event))
             except KlingError as error:
@@ -255,6 +277,11 @@ class GenerationOperator(KlingTask):
         )
 
     @property
+    def submission_seconds(self) -> float:
+        """Return how long the submission goes on trying, in seconds."""
+        return self._options.submit_timeout
+
+    @property
     def _options(self) -> GenerationOptions:
         """Return the arguments as they are meant; wrong ones are refused before anything is spent."""
         return GenerationOptions.read(vars(self))
@@ -295,14 +322,20 @@ class GenerationOperator(KlingTask):
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         from kling_airflow.task.clip_fields import completed
+        from kling_airflow.task.clip_result import hand_on_clip
 
-        handed_on = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)}
-        clip = completed(
-            clip, self._asked() | handed_on, lambda: self._price_usd(self._hook.get_conn()), self.log
-        )
-        push_clip(context, clip["video_url"])
+        known = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)} | self._asked()
+        clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
+        hand_on_clip(context, clip, self.outlets)
+        self._lineage = self._frames_used(), [clip["video_url"]]
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
+        """Name the frames as inputs and the clip's address as the output."""
+        from kling_airflow.lineage import lineage
+
+        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted

@@ -129,6 +129,9 @@ class KlingImageToVideoOperator(GenerationOperator):
         options = self._clip_options()
         return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
+    def _frames_used(self) -> list[str | None]:
+        return [frame_or_none(name, getattr(self, name)) for name in ("image", "image_tail")]
+
     def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
 
