@@ -9,7 +9,7 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
+.PHONY: help venv demo test e2e matrix chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
 	@$(RUN)/python -m pytest tests/e2e -m postgres $(ARGS)
 
+matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
+	@$(RUN)/python -m tests.matrix $(ARGS)
+
 chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300"
 	@$(RUN)/python -m tests.chaos $(ARGS)
 	@KLING_STATE_MACHINE_EXAMPLES=1500 $(RUN)/python -m pytest -q tests/submission/test_state_machine.py
@@ -79,6 +82,6 @@ hooks: venv ## let git run ruff and mypy before each commit
 	$(RUN)/pre-commit install
 
 clean: ## remove what was built, .venv included
-	rm -rf $(VENV) .demo demo-output site dist build benchmarks/out
+	rm -rf $(VENV) .matrix .demo demo-output site dist build benchmarks/out
 	rm -rf .coverage .coverage.* coverage.xml htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -49,7 +49,8 @@ def path_stream(source: str, s3: str) -> Callable[[], None]:
     """Stream it into Airflow's own path, unchecked."""
     preload(*S3_MODULES)
     import requests
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
     def run() -> None:
         path = ObjectStoragePath(f"s3://benchmark@{BUCKET}/path.mp4")

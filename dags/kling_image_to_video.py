@@ -20,12 +20,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, Param
-
+from kling_airflow.airflow_compat import DAG, AirflowSkipException, Param  # airflow.sdk, on any Airflow
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+
+# What the form takes. The worker confines addresses as well: docs/security.md.
+ADDRESS = r"^((s3|gs|https|file)://[^\s@/]*/\S+|abfs://\S+)$"
+BUCKET = r"^((s3|gs)://[^\s@/]+|file:///|abfs://)\S*$"
 
 
 def skip_without_end_frame(context: Any) -> None:
@@ -42,13 +45,18 @@ with DAG(
     tags=["kling", "gmi_cloud", "example"],
     params={
         "start_frame": Param(
-            "s3://stills/rocket.jpg", type="string", title="Start frame", description="An object or a URL."
+            "s3://stills/rocket.jpg",
+            type="string",
+            pattern=ADDRESS,
+            title="Start frame",
+            description="An object in a store, or an https URL.",
         ),
         "end_frame": Param(
             "s3://stills/hubble_deep_field.jpg",
             type=["string", "null"],
+            pattern=rf"^$|{ADDRESS}",
             title="End frame",
-            description="An object or a URL; empty for none.",
+            description="An object in a store, or an https URL; empty for none.",
         ),
         "prompt": Param(
             "The rocket rises through the clouds until the sky turns black and fills with galaxies.",
@@ -61,7 +69,13 @@ with DAG(
         "duration": Param(5, type="integer", minimum=3, maximum=15, title="Seconds"),
         "sound": Param(True, type="boolean", title="Sound"),
         "aspect_ratio": Param("16:9", enum=["16:9", "9:16", "1:1", "source"], title="Shape"),
-        "bucket": Param("s3://clips", type="string", title="Bucket", description="Frames and clips go here."),
+        "bucket": Param(
+            "s3://clips",
+            type="string",
+            pattern=BUCKET,
+            title="Bucket",
+            description="Frames and clips go here.",
+        ),
         "max_cost_usd": Param(3.78, type="number", title="Most it may cost", description="US dollars."),
         "take": Param(1, type="integer", minimum=1, title="Take"),
     },

@@ -19,6 +19,9 @@ COMMANDS = {
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
 }
 
+EXTRAS = {"simulator": "simulator", "demo": "demo", "ledger": "s3"}
+"""The extra with what each command needs beyond the package's own dependencies."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand.
@@ -34,10 +37,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == chosen:
-            import_module(module).add_arguments(command)
+            try:
+                import_module(module).add_arguments(command)
+            except ModuleNotFoundError as missing:
+                return _without_extra(name, missing)
     args = parser.parse_args(arguments)
-    code: int = import_module(COMMANDS[args.command][0]).run(args)
+    try:
+        code: int = import_module(COMMANDS[args.command][0]).run(args)
+    except ModuleNotFoundError as missing:
+        return _without_extra(args.command, missing)
     return code
+
+
+def _without_extra(command: str, missing: ModuleNotFoundError) -> int:
+    """Say which extra a command needs.
+
+    :raises ModuleNotFoundError: if what is missing is a part of this package, which no extra brings.
+    """
+    if missing.name is None or missing.name.partition(".")[0] == "kling_airflow" or command not in EXTRAS:
+        raise missing
+    print(  # noqa: T201
+        f"kling-airflow {command} needs the package `{missing.name}`, which is not installed.\n"
+        f"Install the extra: pip install 'kling_airflow[{EXTRAS[command]}]'",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def read_address(field: str, value: object) -> str:
     address = address_or_none(field, value)
     if address is None:
         raise InvalidArgument(
-            f"`{field}` is {value!r}; it must be an address such as s3://bucket/folder/name.mp4."
+            f"`{field}` is {shown(repr(value))}; it must be an address such as s3://bucket/folder/name.mp4."
         )
     return address
 
@@ -78,9 +78,10 @@ def check_location(uri: object, field: str) -> str:
     address = read_address(field, uri)
     text = shown(address)
     if address[:5].lower() == "data:":
+        kind = address[5:].partition(",")[0].partition(";")[0][:40]
         raise InvalidArgument(
-            f"`{field}` is a data: URI: {text}.",
-            todo="Store the file, and give its address.",
+            f"`{field}` is a `data:` URL ({kind or 'no type'}, {len(address):,} characters)",
+            todo="Store the file, and give its object-storage URI, or its http(s) URL.",
         )
     scheme, separator, rest = address.partition("://")
     if not separator or not scheme:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -127,6 +129,27 @@ def switch_or_none(field: str, value: object) -> bool | None:
 def text_or_none(value: Any) -> str | None:
     """Read a text, or None and what templates make of it."""
     return None if _is_nothing(value) else str(value)
+
+
+def read_structure(value: object) -> object:
+    """Return what a text stands for if it is the JSON, or the Python text, of a dict or a list.
+
+    :return: None for None and what templates make of it; any other text without the blanks around it; what is
+        no text as it is.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if _is_nothing(text):
+        return None
+    if text[:1] not in ("{", "["):
+        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return text
 
 
 def _is_nothing(value: object) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
-
 from kling_airflow import errors
+from kling_airflow.airflow_compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 
 class KlingError(errors.KlingError, AirflowException):

@@ -106,6 +106,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "5",
                         "default": "1.0",
                     },
+                    "late_arrival_margin": {
+                        "description": (
+                            "Seconds in which the queue may still create a request after its POST has timed"
+                            " out. A request that it creates later can be bought twice; a larger margin means"
+                            " a longer search for a request whose answer was lost."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "300",
+                        "default": "30.0",
+                    },
                     "allowed_sources": {
                         "description": (
                             "Places that a task may read frames from if the address came from a Param,"

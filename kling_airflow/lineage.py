@@ -31,11 +31,13 @@ def dataset(uri: str) -> Dataset:
     """Return an address as OpenLineage names it: ``s3://bucket`` and ``key``; ``file`` and ``/path``."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
+    from kling_airflow.addresses import LOCAL, file_path
+
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     bucket = bucket.rpartition("@")[2]
-    if scheme in ("file", "local"):
-        return Dataset(namespace="file", name=f"/{key.lstrip('/')}")
+    if scheme in LOCAL:
+        return Dataset(namespace="file", name=f"/{file_path(uri).lstrip('/')}")
     if scheme in ("http", "https"):
         key = urlsplit(uri).path.lstrip("/")
     return Dataset(namespace=f"{scheme}://{bucket}", name=key)

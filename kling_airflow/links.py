@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
-
+from kling_airflow.airflow_compat import BaseOperatorLink, XCom
 from kling_airflow.task.handed_on import REQUEST_KEY
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
-
+    from kling_airflow.airflow_compat import BaseOperator, Context, TaskInstanceKey
     from kling_airflow.task.handed_on import HandedOn
 
 REQUEST_ID_KEY = "request_id"

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 
-_SECRET = re.compile(
-    r"(?i)(?:\b|(?<=%3F)|(?<=%26))((?:x-amz-|x-goog-|x-oss-|x-cos-)?"
-    r"(?:signature|credential|security-token|algorithm|signedheaders)|awsaccesskeyid|googleaccessid|ossaccesskeyid"
-    r"|key-pair-id|policy|sig|se|sp|sv|sr|access_?token|auth|token|api_?key|key|password|secret)"
-    r"(=|%3D)[^&\s\"'<>`]+"
+_NAMES = (
+    "(?:x-amz-|x-goog-|x-oss-|x-cos-)?(?:signature|credential|security-token)",
+    "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig",
+    "access_?token|auth|token|api_?key|key|password|secret",
 )
+# Also as another address carries it: percent-encoded.
+_SECRET = re.compile(rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&\s\"'<>`])+")
 
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
 _DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
+_SHOWN_CHARACTERS = 100
 _LONG_DATA = re.compile(r"[A-Za-z0-9+/_\-]{200,}={0,2}")
 
 
 def without_signatures(text: str) -> str:
     """Return a text in which the value of every parameter that signs, or carries a key, is left out."""
-    return _SECRET.sub(r"\1\2...", text) if "=" in text or "%3" in text else text
+    return _SECRET.sub(r"\1\2\3...", text)
 
 
 def redacted(text: str) -> str:
@@ -29,6 +31,15 @@ def redacted(text: str) -> str:
     text = _DATA.sub("data:...", text)
     text = _ADDRESS.sub(_without_query, text)
     return _LONG_DATA.sub("...", without_signatures(text))
+
+
+def shown_value(value: object) -> str:
+    """Return a value as an error shows it: short, and without what signs an address."""
+    try:
+        text = redacted(repr(value))
+    except Exception:  # a value whose text can't be made: too deep, too many digits, or its own error
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _without_query(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from kling_airflow import errors
 from kling_airflow.task.stop import TaskStopped
 
 try:
-    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+    from kling_airflow.airflow_compat import RetryDecision, RetryPolicy
 except ImportError as missing:
     raise ImportError(
         "kling_airflow.retry_policy needs Airflow 3.3 or later: retry policies came with it. On an older one"
@@ -22,7 +22,7 @@ except ImportError as missing:
     ) from missing
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from kling_airflow.airflow_compat import Context
 
 LONGEST: Final = timedelta(hours=1)
 _WAIT_GOES_ON: Final = "the wait goes on; nothing is bought"

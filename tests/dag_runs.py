@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.airflow_versions import AIRFLOW
+
 
 class Run:
     """A finished run.
@@ -22,10 +24,13 @@ class Run:
 
     def result(self, name: str, key: str = "return_value") -> Any:
         """What a task returned, or pushed under another key."""
-        from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
 
+        from tests.airflow_versions import XComModel
+
         ti = self._instances[name]
+        if AIRFLOW.major == 2:
+            return ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
         with create_session() as session:
             found = session.execute(
                 XComModel.get_many(
@@ -45,7 +50,7 @@ def run_dag(folder: Path, dag_id: str, source: str, **options: Any) -> Run:
     :param folder: the fixture ``dags_folder``.
     :param source: the file's text; it defines ``dag_id``.
     """
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     path = folder / f"{dag_id}.py"
     path.write_text(source)

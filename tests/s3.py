@@ -95,6 +95,6 @@ def s3() -> Iterator[S3]:
 
 def forget_stores() -> None:
     """Empty Airflow's cache, one file system for each connection id: each module has its own server."""
-    from airflow.sdk.io.store import _STORE_CACHE
+    from tests.airflow_versions import store_cache
 
-    _STORE_CACHE.clear()
+    store_cache.clear()

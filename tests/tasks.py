@@ -10,11 +10,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import TaskDeferred
-from airflow.sdk.serde import deserialize, serialize
-
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from tests.airflow_versions import TaskDeferred, deserialize, serialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +44,7 @@ def deferral(run: Callable[[], Any]) -> TaskDeferred:
 
 def stored(deferred: TaskDeferred) -> tuple[Any, dict[str, Any]]:
     """Return a deferral's trigger and kwargs as they come back out of Airflow's database."""
-    from airflow.sdk.module_loading import import_string
+    from tests.airflow_versions import import_string
 
     path, kwargs = deferred.trigger.serialize()
     kwargs = deserialize(json.loads(json.dumps(serialize(kwargs))))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from kling_airflow import errors, exceptions
 from kling_airflow.exceptions import airflow_errors, as_airflow
+from tests.airflow_versions import AirflowException, AirflowFailException
 
 
 def family(root: type[errors.KlingError]) -> list[type[errors.KlingError]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
 
+import kling_airflow
 from kling_airflow.get_provider_info import get_provider_info
+from tests.airflow_versions import AIRFLOW as VERSION
 
 AIRFLOW = Path(airflow.__file__).parent
 
@@ -38,19 +42,26 @@ def test_airflow_finds_the_provider_and_its_hook() -> None:
 
 
 def test_the_form_shows_key_base_url_and_organization() -> None:
+    if VERSION.release[:2] == (3, 0):
+        pytest.importorskip("flask_appbuilder", reason="Airflow 3.0 shows no provider's fields without it")
+    # In a process of its own: before 3.2 the manager has read the fields here already, without a form.
+    code = "from tests.matrix.probe import form_fields; print(*sorted(form_fields()))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1].split() == ["max_calls_per_second", "organization_id"]
     manager = ProvidersManager()
     behaviour = manager.field_behaviours["gmi_cloud"]
     assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
-    widget = manager.connection_form_widgets["extra__gmi_cloud__organization_id"]
-    assert widget.field_name == "organization_id"
     form = get_provider_info()["connection-types"][0]["conn-fields"]
     assert form["organization_id"]["label"] == "Organization ID"
-    assert manager.connection_form_widgets["extra__gmi_cloud__max_calls_per_second"]
 
 
 def test_airflow_knows_the_configuration_and_its_default() -> None:
     from airflow.configuration import conf
 
+    if hasattr(conf, "load_providers_configuration"):  # before 3.2 commands load it, and imports do not
+        ProvidersManager().initialize_providers_configuration()
     assert conf.getfloat("kling", "max_calls_per_second") == 50
 
 
@@ -69,7 +80,7 @@ def test_a_ledger_in_a_folder_is_chosen_by_configuration(monkeypatch: pytest.Mon
 
 def test_every_operator_module_is_in_it() -> None:
     """Those that define an operator a user would write into a DAG."""
-    folder = Path(__file__).parents[1] / "kling_airflow" / "operators"
+    folder = Path(kling_airflow.__file__).parent / "operators"
     (group,) = get_provider_info()["operators"]
     modules = {f"kling_airflow.operators.{path.stem}" for path in folder.glob("*.py")}
     modules -= {"kling_airflow.operators.base", "kling_airflow.operators.__init__"}

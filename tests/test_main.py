@@ -77,3 +77,22 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize(("command", "module"), [("simulator", "uvicorn"), ("demo", "rich")])
+def test_a_command_names_the_extra_that_it_needs(command: str, module: str) -> None:
+    """As in an installation without extras, where a traceback would be all there is."""
+    code = (
+        f"import sys; sys.modules[{module!r}] = None;"
+        f"from kling_airflow.__main__ import main; sys.exit(main([{command!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"pip install 'kling_airflow[{command}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_part_of_the_package_that_is_missing_is_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kling_airflow.simulator.server", None)
+    with pytest.raises(ModuleNotFoundError):
+        script.main(["simulator", "--port", "0"])

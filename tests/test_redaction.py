@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.redaction import redacted
+from kling_airflow.errors import DownloadFailed, InvalidArgument, in_short
+from kling_airflow.redaction import redacted, shown_value, without_signatures
 
 SECRET = "T0PS3CRET"
 
@@ -60,7 +61,68 @@ def test_no_query_is_left(before: str, scheme: str, path: str, after: str) -> No
     assert f"{scheme}://" in text
 
 
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("no text")
+
+
+ODD: list[object] = [
+    f"https://h/x?sig={SECRET}",
+    {"url": f"https://h/x?sig={SECRET}"},
+    "x" * 9999,
+    10**5000,
+    Unprintable(),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_value_in_an_error_is_short_and_without_signature(number: int) -> None:
+    shown = shown_value(ODD[number])
+    assert len(shown) <= 103
+    assert SECRET not in shown
+
+
 @given(st.text(max_size=400))
 def test_any_text_can_be_redacted(text: str) -> None:
     assert isinstance(redacted(text), str)
     assert redacted(redacted(text)) == redacted(text)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "X-Amz-Signature=TOPSECRET",
+        "x-amz-security-token=TOPSECRET",
+        "X-Goog-Signature=TOPSECRET",
+        "Signature=TOPSECRET",
+        "AWSAccessKeyId=TOPSECRET",
+        "sig=TOPSECRET",
+        "token=TOPSECRET",
+        "api_key=TOPSECRET",
+        "key=TOPSECRET",
+    ],
+)
+@pytest.mark.parametrize("encoded", [False, True])
+def test_the_value_of_what_signs_is_left_out(query: str, encoded: bool) -> None:
+    address = f"https://host/x?a=1&{query}&b=2"
+    if encoded:
+        address = address.replace("?", "%3F").replace("&", "%26").replace("=", "%3D")
+    text = without_signatures(f'Could not connect to "{address}".')
+    assert "TOPSECRET" not in text
+    assert "host/x" in text
+    assert text.endswith('2".')
+
+
+@pytest.mark.parametrize(
+    "text", ["`overwrite=True`", "take=2", "s3://bucket/a=b/x.mp4", "sound=True, duration=5", "5 = 5"]
+)
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert without_signatures(text) == text
+
+
+def test_every_error_is_shown_without_signatures() -> None:
+    assert "TOPSECRET" not in str(InvalidArgument("`image` is 'h/x?X-Amz-Signature=TOPSECRET'"))
+    assert "TOPSECRET" not in str(
+        DownloadFailed("x").with_money(DownloadFailed("x").money, todo="sig=TOPSECRET")
+    )
+    assert "TOPSECRET" not in in_short(OSError("https://host/x?sig=TOPSECRET refused"))

@@ -48,7 +48,8 @@ class SessionPerPoll(_ById):
     async def look(self) -> dict[str, Any]:
         """Return the record."""
         import aiohttp
-        from airflow.providers.common.compat.connection import get_async_connection
+
+        from kling_airflow.airflow_compat import get_async_connection
 
         if self.connection is None:
             self.connection = await get_async_connection("bench")

@@ -110,7 +110,7 @@ def dags_folder() -> Path:
     :raises DemoError: if there is neither.
     """
     here = Path(__file__).parent
-    for folder in (here.parent.parent / "dags", here / "dags"):
+    for folder in (here.parent.parent / "dags", here.parent / "example_dags"):
         if (folder / "kling_image_to_video.py").is_file():
             return folder
     raise DemoError("The example DAG kling_image_to_video.py is missing from this installation.")

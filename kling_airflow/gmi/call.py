@@ -8,6 +8,12 @@ from enum import Enum
 from typing import Final
 
 _MEGABYTE = 1024 * 1024
+MAX_BYTES: Final = 4 * _MEGABYTE
+"""The largest response that is read, after decompression."""
+RECORD_MAX_BYTES: Final = 32 * _MEGABYTE
+"""The same for one record: its echo may hold two frames of 10 MB as Base64, which are 27 MB."""
+PAGE_MAX_BYTES: Final = 64 * _MEGABYTE
+"""The same for a page of the list on a worker, whose rows may hold such echoes."""
 
 
 class CallKind(Enum):
@@ -65,7 +71,7 @@ class Call:
     sends_key: bool = True
     base_url: str = ""
     timeouts: Timeouts = DEFAULT_TIMEOUTS
-    max_bytes: int = 64 * _MEGABYTE
+    max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)

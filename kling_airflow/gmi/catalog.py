@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.redaction import shown_value
 
 
 def check(model: str, description: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
@@ -29,18 +30,30 @@ def _problems(name: str, parameter: Mapping[str, Any], payload: Mapping[str, Any
             yield f"`{name}` is missing"
         return
     options = parameter.get("options")
-    if (
-        isinstance(options, list)
-        and options
-        and str(value) not in {str(_option(option)) for option in options}
-    ):
-        yield f"`{name}` is {value!r}, not one of {', '.join(str(_option(option)) for option in options)}"
+    if isinstance(options, list) and options:
+        allowed = [_text(_option(option)) for option in options]
+        if _text(value) not in allowed:
+            yield f"`{name}` is {shown_value(value)}, not one of {', '.join(allowed)}"
     minimum, maximum = parameter.get("min_value"), parameter.get("max_value")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if isinstance(minimum, int | float) and value < minimum:
-            yield f"`{name}` is {value}, and the minimum is {minimum:g}"
+            yield f"`{name}` is {shown_value(value)}, and the minimum is {_number(minimum)}"
         if isinstance(maximum, int | float) and value > maximum:
-            yield f"`{name}` is {value}, and the maximum is {maximum:g}"
+            yield f"`{name}` is {shown_value(value)}, and the maximum is {_number(maximum)}"
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # thousands of digits, or nested too deeply
+        return shown_value(value)
+
+
+def _number(value: float) -> str:
+    try:
+        return f"{value:g}"
+    except OverflowError:  # an integer with hundreds of digits
+        return shown_value(value)
 
 
 def _option(option: Any) -> Any:
@@ -52,7 +65,7 @@ def _parameters(description: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the parameters by name; an empty dict if the catalog describes no readable parameter."""
     listed = description.get("parameters")
     return {
-        str(parameter["name"]): parameter
+        parameter["name"]: parameter
         for parameter in (listed if isinstance(listed, list) else [])
-        if isinstance(parameter, Mapping) and parameter.get("name")
+        if isinstance(parameter, Mapping) and isinstance(parameter.get("name"), str) and parameter["name"]
     }

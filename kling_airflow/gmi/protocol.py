@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,10 +16,20 @@ from kling_airflow import __version__
 from kling_airflow.errors import InvalidArgument, Unauthorized
 from kling_airflow.gmi.base_url import QUEUE_ROOT, normal_base_url
 from kling_airflow.gmi.body import ACCEPT_ENCODING
-from kling_airflow.gmi.call import DEFAULT_TIMEOUTS, SUBMIT_TIMEOUTS, Call, CallKind, Timeouts, Upload
+from kling_airflow.gmi.call import (
+    DEFAULT_TIMEOUTS,
+    PAGE_MAX_BYTES,
+    RECORD_MAX_BYTES,
+    SUBMIT_TIMEOUTS,
+    Call,
+    CallKind,
+    Timeouts,
+    Upload,
+)
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
+from kling_airflow.redaction import shown_value
 
 USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
@@ -94,7 +105,8 @@ class Protocol:
     def get(self, request_id: str) -> Call:
         """``GET /requests/{request_id}``, documented by the vendor."""
         if not isinstance(request_id, str) or not request_id.strip():
-            raise InvalidArgument(f"`request_id` is {request_id!r}; it must be the id of a request")
+            what = f"`request_id` is {shown_value(request_id)}; it must be the id of a request"
+            raise InvalidArgument(what)
         return self._about(request_id.strip(), CallKind.READ, "GET")
 
     def read_get(self, call: Call, response: Response) -> Request:
@@ -108,7 +120,8 @@ class Protocol:
         """``GET /requests?model_id=...``, newest first. Only one user recorded `limit` and `offset`."""
         _in_path("model", model)  # checks that the model can be encoded
         params = {"model_id": model, "limit": str(limit), "offset": str(offset)}
-        return self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
+        call = self._call(CallKind.READ, "GET", "/requests", subject=f"requests of {model}", params=params)
+        return replace(call, max_bytes=PAGE_MAX_BYTES)
 
     def read_list_page(self, call: Call, response: Response, *, only: Container[str] | None = None) -> Page:
         """Return the page, `only` as in :meth:`Page.read`."""
@@ -123,7 +136,8 @@ class Protocol:
 
     def check(self) -> Call:
         """``GET /requests`` without a query: users observed 200, or 401 and 403."""
-        return self._call(CallKind.READ, "GET", "/requests", subject="the connection")
+        call = self._call(CallKind.READ, "GET", "/requests", subject="the connection")
+        return replace(call, max_bytes=PAGE_MAX_BYTES)
 
     def models(self) -> Call:
         """``GET /models``, documented by the vendor."""
@@ -157,7 +171,7 @@ class Protocol:
         """
         if file_type not in UPLOAD_TYPES:
             raise InvalidArgument(
-                f"`file_type` is {file_type!r}; frames are one of {', '.join(UPLOAD_TYPES)}"
+                f"`file_type` is {shown_value(file_type)}; frames are one of {', '.join(UPLOAD_TYPES)}"
             )
         body = {"file_type": file_type}
         return self._json(
@@ -194,6 +208,7 @@ class Protocol:
             subject=f"request {request_id}",
             request_id=request_id,
             base_url=self.base_url,
+            max_bytes=RECORD_MAX_BYTES,
         )
 
     def _call(
@@ -255,7 +270,7 @@ def _in_path(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise InvalidArgument(f"`{name}` is {value!r}, which can't be encoded.") from None
+        raise InvalidArgument(f"`{name}` is {shown_value(value)}, which can't be encoded.") from None
 
 
 def _usable_key(api_key: object) -> str:

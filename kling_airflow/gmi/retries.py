@@ -32,7 +32,7 @@ class Retries:
 
         return {
             "stop": stop_after_attempt(self.attempts),
-            "wait": self._wait,
+            "wait": self.wait,
             "retry": retry_if_exception(self._may_be_repeated),
             "reraise": True,
         }
@@ -42,7 +42,8 @@ class Retries:
             return False
         return (error.retry_after or 0.0) <= self.longest
 
-    def _wait(self, state: RetryCallState) -> float:
+    def wait(self, state: RetryCallState) -> float:
+        """Return the seconds before the next call, as tenacity asks."""
         ceiling = min(self.longest, self.base * 2 ** (state.attempt_number - 1))
         jittered = random.uniform(ceiling / 2, ceiling)  # noqa: S311 -- spreads load, hides nothing
         error = state.outcome.exception() if state.outcome else None

@@ -15,6 +15,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import LOCAL, read_address, shown, split_connection
+from kling_airflow.arguments import read_structure
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_places import Place, any_holds, parse_places, place_of_code
 
@@ -123,7 +124,7 @@ def allowed(setting: str) -> list[Place]:
 
 
 def _setting(setting: str) -> str:
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     value = conf.get("kling", setting, fallback=None)
     return DEFAULTS[setting] if value is None else " ".join(str(value).split())
@@ -146,6 +147,7 @@ def _written(value: object) -> tuple[Place, ...]:
 
 
 def _walk(value: object) -> Iterator[Place | None]:
+    value = read_structure(value)
     if isinstance(value, str):
         yield place_of_code(f"file://{value}" if value.startswith("/") else value)
     elif isinstance(value, Mapping):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
+from kling_airflow.airflow_compat import AirflowNotFoundException, BaseHook
 from kling_airflow.errors import InvalidArgument, KlingError, Unauthorized
 from kling_airflow.exceptions import airflow_errors
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
+    from kling_airflow.airflow_compat import Connection
     from kling_airflow.gmi.async_client import AsyncGMIClient
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.gmi.retries import Retries
@@ -91,8 +89,8 @@ class GMICloudHook(BaseHook):
         :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.
         """
         from kling_airflow.gmi.async_client import AsyncGMIClient
+        from kling_airflow.hooks.metrics import AirflowMetrics
         from kling_airflow.polling.poller import poller_of
-        from kling_airflow.triggers.metrics import AirflowMetrics
 
         with airflow_errors():
             connection, extra = await self._async_connection()
@@ -112,7 +110,7 @@ class GMICloudHook(BaseHook):
         return True, f"The queue at {self.get_conn().protocol.base_url} takes the key."
 
     async def _async_connection(self) -> tuple[Connection, dict[str, Any]]:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from kling_airflow.airflow_compat import get_async_connection, get_async_extra_dejson
 
         try:
             connection = await get_async_connection(self.gmi_conn_id)
@@ -175,7 +173,7 @@ def _undefined(conn_id: str) -> Unauthorized:
 
 def _max_calls_per_second(extra: dict[str, Any]) -> float:
     """Read the ceiling of the triggerer's calls: the connection's own, else ``[kling]``'s."""
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     value = extra.get("max_calls_per_second")
     where = "the connection's `max_calls_per_second`"

@@ -10,8 +10,7 @@ from kling_airflow.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+    from kling_airflow.airflow_compat import ObjectStoragePath
     from kling_airflow.submission.ledger import Ledger
     from kling_airflow.submission.task_key import TaskKey
 
@@ -40,16 +39,30 @@ def ledger_of(context: Mapping[str, Any], key: TaskKey, *, durable: bool, ledger
 
 def configured_ledger() -> str | None:
     """Return ``[kling] ledger``; None if it isn't set."""
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     return conf.get("kling", "ledger", fallback=None) or None
 
 
 def configured_deployment() -> str | None:
     """Return ``[kling] deployment``; None if it isn't set."""
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     return conf.get("kling", "deployment", fallback=None) or None
+
+
+def configured_late_arrival_margin() -> float:
+    """Return ``[kling] late_arrival_margin``, seconds.
+
+    :raises InvalidArgument: if it is negative.
+    """
+    from kling_airflow.airflow_compat import conf
+    from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
+
+    margin: float = conf.getfloat("kling", "late_arrival_margin", fallback=LATE_ARRIVAL_MARGIN)
+    if not 0 <= margin < float("inf"):
+        raise InvalidArgument(f"`[kling] late_arrival_margin` is {margin:g}; it must be 0 s or more.")
+    return margin
 
 
 def open_ledger_path(uri: str) -> ObjectStoragePath:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kling_airflow.addresses import LOCAL, check_location, file_address, shown
+from kling_airflow.airflow_compat import connection_of
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
 from kling_airflow.redaction import without_signatures
@@ -253,7 +254,8 @@ class StoredObject:
             what = "whose bucket does" if "bucket does not exist" in _texts(error) else "which does"
             raise InvalidArgument(f"`{self.field}` is {shown(self.uri)}, {what} not exist.") from error
         except Exception as error:
-            by = f" with the connection `{self._path.conn_id}`" if self._path.conn_id else ""
+            conn_id = connection_of(self._path)
+            by = f" with the connection `{conn_id}`" if conn_id else ""
             is_s3 = self._path.protocol in S3_SCHEMES
             raise StorageFailed(
                 f"`{self.field}` is {shown(self.uri)}, which can't be {doing}{by}: {in_short(error)}.",

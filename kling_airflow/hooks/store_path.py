@@ -10,7 +10,7 @@ from kling_airflow.addresses import LOCAL, file_path, scheme_of, shown, split_co
 from kling_airflow.errors import InvalidArgument, in_short
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
 S3_SCHEMES = ("s3", "s3a", "s3n")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure"}
@@ -40,14 +40,16 @@ def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
     :param field: the parameter this came from, for errors.
     :raises InvalidArgument: a connection that isn't defined, or a scheme that nothing is installed for.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from kling_airflow.airflow_compat import ObjectStoragePath
 
     scheme = scheme_of(uri)
-    named = conn_id or split_connection(uri)[0]
-    if named and not _is_defined(named):
-        raise InvalidArgument(f"`{field}`: the connection `{named}` is not defined.")
+    # Airflow before 3.2 drops a connection that the address names, so it is always given beside it.
+    named, uri = split_connection(uri)
+    conn_id = conn_id or named
+    if conn_id and not _is_defined(conn_id):
+        raise InvalidArgument(f"`{field}`: the connection `{conn_id}` is not defined.")
     default = _DEFAULT_CONNECTIONS.get(scheme)
-    if not named and default and _is_defined(default):
+    if not conn_id and default and _is_defined(default):
         conn_id = default
     if scheme in LOCAL:
         uri = f"{scheme}://{file_path(uri)}"
@@ -94,7 +96,7 @@ def _lower_scheme(uri: str) -> str:
 
 
 def _is_defined(conn_id: str) -> bool:
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+    from kling_airflow.airflow_compat import AirflowNotFoundException, BaseHook
 
     try:
         BaseHook.get_connection(conn_id)

@@ -19,7 +19,6 @@ DURATION_TOLERANCE = 0.5
 """Seconds that a clip may differ from what was asked. Users saw clips of 5 s that last 5.04 s."""
 
 NOT_CHECKED = "not checked"
-ON_MISMATCH = ("fail", "warn")
 
 _END_TOLERANCE = 0.25  # seconds that the pictures may end before the end that the file names
 

@@ -230,7 +230,7 @@ def _refuse_large(video: VideoStream, max_pixels: int) -> None:
             f"The clip's pictures have {width:,} x {height:,} pixels; at most {max_pixels:,} are decoded "
             "(`max_pixels`)."
         )
-    if not video.codec_context.pix_fmt:
+    if not width or not height or not video.codec_context.pix_fmt:
         raise InvalidClip(
             f"The clip's pictures can't be decoded: their format is not known, or they have more than "
             f"{max_pixels:,} pixels (`max_pixels`)."

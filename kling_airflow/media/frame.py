@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
-from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
-from kling_airflow.media.frame_check import FrameInfo, check_frame
+from kling_airflow.media.color import to_srgb
+from kling_airflow.media.decode import open_picture
+from kling_airflow.media.frame_check import FrameInfo, measured
 from kling_airflow.media.geometry import SHORT_SIDE, Layout, check_options, plan_layout
 from kling_airflow.media.jpeg_quality import LOWEST_QUALITY, encode_jpeg
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
@@ -40,7 +41,8 @@ class FrameOptions:
     :param short_side: upper limit of the shorter side, pixels: 720 makes 1280x720 of 16:9.
     :param format: "jpeg" or "png".
     :param quality: of JPEG, 40 to 100; lowered step by step if the file would exceed ``max_frame_bytes``.
-    :param max_pixels: pictures with more pixels are refused before they are decoded.
+    :param max_pixels: largest number of pixels that decoding may hold in memory, about four bytes each. Of
+        a JPEG, it can be fewer than the picture has: it is decoded at a reduced size.
     :param max_frame_bytes: upper limit of the frame's file size.
     """
 
@@ -82,14 +84,15 @@ class Frame:
 def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
     """Make a frame of a picture.
 
-    :param data: a JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM file; of an animation the first
-        image is taken.
+    :param data: a file in one of the formats that ``decode.READ`` names; of an animation, the first image is
+        taken.
     :param options: how; by default 1280x720, cropped to the center, JPEG.
-    :raises InvalidFrame: not a picture, broken, too many pixels, or too small to be a frame.
+    :raises InvalidFrame: not a picture, damaged, wholly transparent, too many pixels, or too small to be a
+        frame.
     """
     options = options or FrameOptions()
     with open_picture(data, max_pixels=options.max_pixels) as picture:
-        width, height = upright_size(picture)
+        width, height = picture.size
         layout = plan_layout(
             width,
             height,
@@ -98,10 +101,10 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
             gravity=options.gravity,
             short_side=options.short_side,
         )
-        upright = load_upright(picture, scale=layout.scale)
+        upright = picture.load(scale=layout.scale)
         image = _rendered(upright, layout, (width, height), options)
     encoded = _encoded(image, options)
-    return Frame(encoded, check_frame(encoded))
+    return Frame(encoded, measured(encoded, options.format, *image.size))
 
 
 def _rendered(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
+from kling_airflow.media.decode import open_picture
+from kling_airflow.media.file_signature import JPEG, PNG
+from kling_airflow.media.file_type import describe_file, detect_file_type
 from kling_airflow.media.geometry import MAX_SHAPE, MIN_SIDE
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-_FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}  # MPO: what many phones call .jpg
+_FORMATS = {JPEG: "jpeg", PNG: "png"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class FrameInfo:
 def check_frame(data: bytes) -> FrameInfo:
     """Return what a frame measures; refuse a frame that breaks one of the queue's documented limits.
 
-    The frame is decoded once, so that a damaged file is found before a clip is paid for.
+    The frame is decoded once, strictly, so that a damaged file is found before a clip is paid for.
 
     :param data: a whole JPEG or PNG file.
     :raises InvalidFrame: not a readable JPEG or PNG, over 10 MB, a side under 300 px, or a shape
@@ -50,44 +49,41 @@ def check_frame(data: bytes) -> FrameInfo:
             f"The frame has {len(data):,} bytes; the limit is {MAX_FRAME_BYTES:,}.",
             todo="Let `PrepareFrameOperator` make a smaller file of it.",
         )
-    try:
-        with open_image(data, ("JPEG", "PNG")) as image:
-            width, height = image.size
-            kind = _FORMATS[image.format or ""]
-            _check_size(width, height)
-            image.load()
-    except InvalidFrame:
-        raise
-    except Exception as error:
+    kind = _FORMATS.get(detect_file_type(data))
+    if kind is None:
         raise InvalidFrame(
-            f"The frame is not a readable .jpg or .png ({len(data):,} bytes, {in_short(error)}); "
+            f"The frame is not a readable .jpg or .png: it is {describe_file(data)} ({len(data):,} bytes); "
             "the queue takes nothing else.",
             todo="Let `PrepareFrameOperator` make a frame of it: it reads other formats.",
-        ) from error
+        )
+    with _reading():
+        picture = open_picture(data, max_pixels=MAX_PIXELS)
+    with picture:
+        width, height = picture.stored_size
+        _check_size(width, height)
+        with _reading():
+            picture.decode(scale=0.0)
+    return measured(data, kind, width, height)
+
+
+def measured(data: bytes, kind: str, width: int, height: int) -> FrameInfo:
+    """Return what a frame measures whose pixels are known to be whole.
+
+    :raises InvalidFrame: a side under 300 px, or a shape outside 1:2.5 to 2.5:1.
+    """
+    _check_size(width, height)
     return FrameInfo(kind, width, height, len(data), hashlib.sha256(data).hexdigest())
 
 
-def check_pixels(width: int, height: int, limit: int) -> None:
-    """Refuse a picture before it is decoded if decoding it could fill the memory.
-
-    :raises InvalidFrame: more than ``limit`` pixels.
-    """
-    if width * height > limit:
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say of an error in reading the picture that it is about the frame."""
+    try:
+        yield
+    except InvalidFrame as error:
         raise InvalidFrame(
-            f"The picture is {width} x {height} px, {width * height:,} pixels; the limit is {limit:,} "
-            "(`max_pixels`). Decoding it could fill the worker's memory.",
-            todo="Use a smaller picture, or raise `max_pixels` if the worker has the memory.",
-        )
-
-
-def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
-    """Read the header of an image in one of these formats; Pillow's errors are passed on."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        # Pillow warns of large pictures; `check_pixels` refuses them by our own limit.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(data), formats=formats)
+            f"The frame is not a readable .jpg or .png: {error.what}", todo=error.todo
+        ) from error
 
 
 def _check_size(width: int, height: int) -> None:
@@ -103,4 +99,3 @@ def _check_size(width: int, height: int) -> None:
             "and 2.5:1.",
             todo="Let `PrepareFrameOperator` crop or pad it.",
         )
-    check_pixels(width, height, MAX_PIXELS)

@@ -120,11 +120,17 @@ def plan_layout(
     if layout.scale > MAX_ENLARGEMENT:
         raise InvalidFrame(
             f"The picture is {width} x {height} px: a frame needs sides of at least {MIN_SIDE} px, so "
-            f"`aspect_ratio={aspect_ratio!r}` with `fit={fit!r}` would enlarge it {layout.scale:.1f} times; "
-            f"the limit is {MAX_ENLARGEMENT:g} times.",
+            f"`aspect_ratio={aspect_ratio!r}` with `fit={fit!r}` would enlarge it {_shown(layout.scale)} "
+            f"times; the limit is {MAX_ENLARGEMENT:g} times.",
             todo="Use a larger picture.",
         )
     return layout
+
+
+def _shown(scale: float) -> str:
+    """Return a factor above the limit as a number that is above the limit when rounded, too."""
+    short = f"{scale:.1f}"
+    return short if float(short) > MAX_ENLARGEMENT else f"{math.ceil(scale * 100) / 100:.2f}"
 
 
 def _canvas_of_shape(

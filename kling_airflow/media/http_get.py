@@ -28,7 +28,7 @@ _DEAD = (401, 403, 404, 410)
 _PASSING = (408, 416, 425, 429)  # and every 5xx
 _ERROR_BYTES = 4096
 _CODE = re.compile(
-    rb"<Code>\s*([\w.-]{1,80})\s*</Code>|\"(?:code|error|status)\"\s*:\s*\"?([\w .-]{1,80})\"?"
+    rb"<Code>\s*([\w.-]{1,80})\s*</Code>|\"(?:code|error|status)\"\s*:\s*\"?(\w[\w .-]{0,79})\"?"
 )
 _EXPIRED = re.compile(rb"(?i)expired|expiredtoken|invalidtoken|tokenrefresh|authenticationfailed")
 
@@ -166,7 +166,7 @@ def check_status(url: str, response: requests.Response) -> None:
         raise DownloadFailed(
             f"{plain_url(url)}: {said}. The address is dead, expired or not public.", gone=True
         )
-    # Stores name an expired address by other codes, too; whoever can ask for a fresh one should.
+    # Stores name an expired address by other codes, too: a landing then asks for a fresh one.
     raise DownloadFailed(f"{plain_url(url)}: {said}.", retryable=False, gone=400 <= code < 500)
 
 

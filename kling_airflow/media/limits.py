@@ -19,3 +19,6 @@ DOWNLOAD_SECONDS = 600.0
 
 MAX_CLIP_PIXELS = 8_912_896
 """Clips with larger pictures (4096 x 2176) are refused unless the user says otherwise."""
+
+ON_MISMATCH = ("fail", "warn")
+"""What a landing does with a clip that is damaged or not what was asked for."""

@@ -23,8 +23,7 @@ from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_end
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.lineage import Lineage
     from kling_airflow.polling.decision import Wait
@@ -199,8 +198,11 @@ class GenerationOperator(KlingTask):
         :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: an
             upgrade, or its undoing, fails no waiting task.
         """
+        from kling_airflow.task.submission import begin
+
         with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
             self._prepare(context)
+            begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
             push_request(context, self._handed_on(submitted.request_id), client.protocol.base_url)

@@ -13,12 +13,12 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
+from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.frame import FrameOptions
 
@@ -46,7 +46,8 @@ class PrepareFrameOperator(KlingTask):
     :param format: "jpeg" or "png"; by default what the destination's name says.
     :param quality: of JPEG, 40 to 100; lowered if the frame would exceed 10 MB.
     :param max_bytes: largest file size of the source.
-    :param max_pixels: a source with more pixels is refused before it is decoded.
+    :param max_pixels: largest number of pixels that decoding may hold in memory, about four bytes each. A
+        JPEG is decoded at a reduced size, so that a larger one passes.
     :param source_conn_id: connection of the source's store; None takes the store's default.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
     """
@@ -119,6 +120,7 @@ class PrepareFrameOperator(KlingTask):
 
         with airflow_errors():
             options = self._options()
+            refuse_one_for_all(self)
             destination = check_location(self.destination, "destination")
             confine(destination, "destination", DESTINATIONS, self.written_places.of("destination"))
             target = StoredObject(

@@ -23,6 +23,7 @@ from kling_airflow.errors import (
     Unreachable,
 )
 from kling_airflow.gmi.request import Request, Status
+from kling_airflow.redaction import shown_value
 
 NOT_FOUND_GRACE: Final = 300.0
 """Seconds after the submission in which a 404 by id counts as pending. How soon the queue shows a new request
@@ -170,7 +171,7 @@ def checked_interval(value: object) -> float:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InvalidArgument(f"`{name}` is {_shown(value)}; it must be a text.")
+        raise InvalidArgument(f"`{name}` is {shown_value(value)}; it must be a text.")
     return value.strip()
 
 
@@ -178,21 +179,14 @@ def _seconds(name: str, value: object) -> float:
     try:
         return seconds(name, value)
     except (InvalidArgument, OverflowError):  # the latter for a number with hundreds of digits
-        what = f"`{name}` is {_shown(value)}; it must be a number of seconds, 0 or more."
+        what = f"`{name}` is {shown_value(value)}; it must be a number of seconds, 0 or more."
         raise InvalidArgument(what) from None
 
 
 def _time(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _YEAR_10000:
-        raise InvalidArgument(f"`{name}` is {_shown(value)}; it must be a time in Unix seconds.")
+        raise InvalidArgument(f"`{name}` is {shown_value(value)}; it must be a time in Unix seconds.")
     return float(value)
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)[:100]
-    except Exception:
-        return f"a {type(value).__name__}"
 
 
 _SUBMIT_AGAIN = "To submit again, clear the task that submitted the request, and the tasks after it."
@@ -237,7 +231,7 @@ def from_event(event: object) -> dict[str, Any]:
     :raises KlingError: the error that ended the wait; ``Unreachable`` for an event that can't be read.
     """
     if not isinstance(event, dict) or not isinstance(event.get("state"), str):
-        raise Unreachable(f"The trigger ended with an event that can't be read: {str(event)[:200]!r}.")
+        raise Unreachable(f"The trigger ended with an event that can't be read: {shown_value(event)}.")
     clip = event.get("clip")
     if event["state"] == "done" and isinstance(clip, dict):
         return clip

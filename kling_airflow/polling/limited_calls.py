@@ -71,7 +71,8 @@ class LimitedCalls:
     async def key_is_refused(self) -> bool:
         """Ask whether the queue refuses the key for every call, and not for one request only."""
         try:
-            await self._make("check", self._protocol.check(), read_json)
+            call = replace(self._protocol.check(), max_bytes=LIST_MAX_BYTES)
+            await self._make("check", call, read_json)
         except Unauthorized:
             self.key_was_refused = True
         except KlingError:

@@ -1,4 +1,4 @@
-"""What the poller counts. By default the figures go nowhere; `triggers/metrics.py` sends them to Airflow."""
+"""What the poller counts. By default the figures go nowhere; `hooks/metrics.py` sends them to Airflow."""
 
 from __future__ import annotations
 

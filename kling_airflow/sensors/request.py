@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from kling_airflow.airflow_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
 )
-
 from kling_airflow.arguments import seconds, text_or_none
 from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
 from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
@@ -25,8 +24,7 @@ from kling_airflow.task.rendering import tasks_of_dag
 from kling_airflow.task.shot_failure import keeping_place, raise_if_failed
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.polling.decision import Wait
     from kling_airflow.task.wait import WorkerWait
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from kling_airflow.errors import InvalidArgument, Money, Unreachable, UnresolvedSubmission
-from kling_airflow.submission.ledger_access import LedgerAccess
+from kling_airflow.submission.ledger_access import LedgerAccess, new_record
 from kling_airflow.submission.order import Log, OnChanged, Order, Submitted
 from kling_airflow.submission.record import SubmissionRecord, clock
 from kling_airflow.submission.recover import Recovery
@@ -72,14 +72,14 @@ class ChangedOrder:
         """
         match on_changed:
             case OnChanged.SUBMIT:
-                self._warn(order)
+                self._submit_besides(order)
             case OnChanged.FAIL:
                 self._refuse(order)
             case OnChanged.REUSE:
                 return self._reuse(order)
         return None
 
-    def _warn(self, order: Order) -> None:
+    def _submit_besides(self, order: Order) -> None:
         try:
             records = self.ledger_access.ledger.records()
         except Exception:
@@ -90,6 +90,8 @@ class ChangedOrder:
         with suppress(Unreachable):
             others = self.recovery.not_failed(others)
         if others:
+            # A retry of this try reuses no other request: the record shows that this order was allowed.
+            self.ledger_access.write(new_record(order))
             self.log.warning(
                 "This task has asked for something else before (%s). It asks for another clip now, and that"
                 ' is bought besides; `on_changed_request="fail"` would refuse it.',
@@ -106,8 +108,7 @@ class ChangedOrder:
             )
 
     def _reuse(self, order: Order) -> Submitted | None:
-        own = self.ledger_access.recall(order.fingerprint, order.take)
-        if own is not None and own.may_have_bought:
+        if self.ledger_access.recall(order.fingerprint, order.take) is not None:
             return None
         others = self.recovery.not_failed(self.ledger_access.others(order))
         if len(others) > 1:

@@ -68,9 +68,10 @@ def open_store(root: Any) -> Store:
     :raises InvalidArgument: for a store that isn't known to create files exclusively, or a local folder
         that doesn't exist.
     """
-    protocol = "" if isinstance(root, Path) else str(root.protocol)
+    # The protocol decides, not the type: before Airflow 3.2 each ObjectStoragePath is a pathlib.Path.
+    protocol = str(getattr(root, "protocol", ""))
     if protocol in _LOCAL:
-        return LocalStore(root if isinstance(root, Path) else Path(root.path))
+        return LocalStore(Path(root.path) if protocol else root)
     if protocol in _CONDITIONAL_PUT:
         return ObjectStore(root.fs, str(root.path), protocol)
     raise InvalidArgument(

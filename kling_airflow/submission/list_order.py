@@ -18,7 +18,7 @@ class ListOrder:
 
     That is so after a whole page of older rows in a list that is sorted by time, newest first. The list may
     be sorted by creation or by the last change: a row's latest time counts, so that a row that is old but
-    was changed lately is not taken for the end. If the rows are in no such order (a pinned row, another
+    was changed recently is not taken for the end. If the rows are in no such order (a pinned row, another
     sorting), only the end of the list is the end.
 
     :param since: the moment, in Unix seconds.

@@ -14,9 +14,10 @@ from typing import Final
 from kling_airflow.errors import GMIError, KlingError, Unauthorized, UnresolvedSubmission
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.request import Request, Status
+from kling_airflow.media.picture_identity import picture_identity
 from kling_airflow.submission.echo import asks_the_same, picture_in
 from kling_airflow.submission.marks import order_ids
-from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted
+from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
 from kling_airflow.submission.reconcile import MARGIN, UNKNOWN_CLOCK_MARGIN, Rows, Window, names, read_list
 from kling_airflow.submission.record import SubmissionRecord, clock
 from kling_airflow.submission.recover import LOOK_LATER, Recovery, preference
@@ -141,20 +142,21 @@ class LostMemorySearch:
         return self._by_picture(order, row, own, siblings)
 
     def _by_picture(self, order: Order, row: Request, own: str, siblings: frozenset[str]) -> Kinship:
-        """Decide by the start frame of a row that asks the same, as far as its echo tells."""
-        field, frame = next(iter(order.frames.items()))
-        value = row.payload.get(field)
-        picture = self._picture(value) if isinstance(value, str) else None
-        if picture is None:
-            return Kinship.CANDIDATE if isinstance(value, str) else Kinship.UNCLEAR
-        ids = order_ids(picture)
-        if own in ids:
-            return Kinship.OURS
-        if ids & siblings:
-            return Kinship.SIBLING
-        if ids:
-            return Kinship.FOREIGN
-        return Kinship.CANDIDATE if _shows(picture, frame.identity) else Kinship.FOREIGN
+        """Decide by the frames of a row that asks the same, as far as its echo tells."""
+        kinship = Kinship.CANDIDATE
+        for name, frame in order.frames.items():
+            value = row.payload.get(name)
+            if not isinstance(value, str):
+                kinship = Kinship.UNCLEAR
+            elif is_address(frame.identity):
+                if asks_the_same({name: value}, {}, {name: frame.address()}) is False:
+                    return Kinship.FOREIGN
+            elif (picture := self._picture(value)) is not None:
+                if ids := order_ids(picture):
+                    return _by_ids(ids, own, siblings)
+                if picture_identity(picture) != frame.identity:
+                    return Kinship.FOREIGN
+        return kinship
 
     def _picture(self, value: str) -> bytes | None:
         """Return the picture that an echo names or contains; None if it can't be read."""
@@ -251,8 +253,7 @@ def _sibling_ids(key: TaskKey, order: Order) -> frozenset[str]:
     return frozenset(key.sibling(index).order(order.fingerprint, order.take) for index in indexes)
 
 
-def _shows(picture: bytes, identity: str) -> bool:
-    """Return whether a picture is the frame: the same pixels, or a frame that can't be compared."""
-    from kling_airflow.media.picture_identity import picture_identity
-
-    return identity.startswith("address:") or picture_identity(picture) == identity
+def _by_ids(ids: set[str], own: str, siblings: frozenset[str]) -> Kinship:
+    if own in ids:
+        return Kinship.OURS
+    return Kinship.SIBLING if ids & siblings else Kinship.FOREIGN

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.gmi.request import Page, Request
+
+ADDRESS: Final = "address:"
+"""The beginning of the identity of a frame that is only passed on."""
 
 
 class Queue(Protocol):
@@ -85,6 +88,11 @@ class Frame(Protocol):
     def address(self) -> str:
         """Return an address that the queue can read."""
         ...
+
+
+def is_address(identity: str) -> bool:
+    """Return whether a frame's identity is that of its address, because the frame is only passed on."""
+    return identity.startswith(ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)

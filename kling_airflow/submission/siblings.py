@@ -42,6 +42,8 @@ class MappedSiblings:
             return None
         for sibling, theirs in self.access.siblings(order):
             if theirs.state is State.SENDING:
+                if self.access.recall(order.fingerprint, order.take) is None:
+                    self.access.write(record)  # the try that comes back must find that this one was here
                 found = self.recovery.resolve(order, theirs)
                 if found is not None:
                     return found

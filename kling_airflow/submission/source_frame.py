@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame, MediaError
 from kling_airflow.submission import normal_form
-from kling_airflow.submission.order import Log
+from kling_airflow.submission.order import ADDRESS, Log
 
 
 class ImageDelivery(StrEnum):
@@ -18,7 +18,7 @@ class ImageDelivery(StrEnum):
     AUTO = "auto"
     """Upload. If the queue has no upload-url, pass an https source on, and send any other as Base64."""
     UPLOAD = "upload"
-    """Through the queue's upload-url: findable, small, never expires; whoever has its URL can read it."""
+    """Through the queue's upload-url: findable, small, never expires; anyone who has its URL can read it."""
     BASE64 = "base64"
     """Inside the payload: private, large."""
     URL = "url"
@@ -126,4 +126,4 @@ def _uri(name: str, source: object) -> str:
 
 
 def _address_hash(uri: str) -> str:
-    return f"address:{hashlib.sha256(normal_form.address(uri).encode()).hexdigest()}"
+    return f"{ADDRESS}{hashlib.sha256(normal_form.address(uri).encode()).hexdigest()}"

@@ -25,7 +25,7 @@ from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.submission.changed_order import ChangedOrder, refuse_while_in_doubt
 from kling_airflow.submission.echo import differing_fields
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.ledger_access import LedgerAccess, new_record
+from kling_airflow.submission.ledger_access import LedgerAccess
 from kling_airflow.submission.lost_memory import LostMemory, LostMemorySearch
 from kling_airflow.submission.order import Log, OnChanged, OnUnresolved, Order, Queue, SubmitLater, Submitted
 from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
@@ -200,8 +200,7 @@ class Submitter:
 
     def _recovered(self, order: Order, *, complete: bool) -> Submitted | None:
         """Return what the order has already; None if it is safe to send."""
-        stored = self.ledger_access.recall(order.fingerprint, order.take)
-        record = new_record(order) if stored is None else stored
+        record = self.ledger_access.read(order)
         siblings = MappedSiblings(self.recovery, self.lost_memory)
         match record.state:
             case State.SUBMITTED if not siblings.has_taken_over(order, record):
@@ -210,14 +209,12 @@ class Submitter:
                 return self.recovery.resolve(order, record)
         if (found := siblings.find(order, record)) is not None:
             return found
-        return self._search(order, record, new=stored is None, complete=complete)
+        return self._search(order, record, complete=complete)
 
-    def _search(
-        self, order: Order, record: SubmissionRecord, *, new: bool, complete: bool
-    ) -> Submitted | None:
+    def _search(self, order: Order, record: SubmissionRecord, *, complete: bool) -> Submitted | None:
         """Search the queue for a request whose record is lost, or that another mapped instance bought."""
         memory = self.lost_memory
-        if memory is None or not (new or record.searched_since is not None):
+        if memory is None or record.posts:
             return None
         mapped = self.ledger_access.ledger.key.map_index >= 0 and memory.cleared
         if complete and (not mapped or self.ledger_access.ledger.shares_siblings):

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 _ROOT: Final = "kling_airflow"
 _COMPLETE: Final = "remembers all tries"
 _DISCARDED: Final = "was discarded before this try"
+_FOLDER: Final = (
+    "Set a ledger folder once for every task, in the environment of the workers:\n"
+    "    AIRFLOW__KLING__LEDGER=s3://BUCKET/kling-ledger\n"
+    "    AIRFLOW__KLING__DEPLOYMENT=prod\n"
+    "or in airflow.cfg:\n"
+    "    [kling]\n"
+    "    ledger = s3://BUCKET/kling-ledger\n"
+    "    deployment = prod\n"
+    "gs://, abfs:// and file:// work, too; `deployment` is a name of this Airflow. Then clear this task."
+)
 _WITHOUT_IT: Final = (
     "Or set `durable=False` and accept that a crash between submission and answer may buy the clip twice."
 )
@@ -38,13 +48,14 @@ class TaskStateLedger:
     """
 
     def __init__(self, context: Mapping[str, Any], key: TaskKey) -> None:
-        from airflow.providers.common.compat.sdk import conf
+        from kling_airflow.airflow_compat import conf
 
         store = context.get("task_state_store")
         if store is None:
             raise InvalidArgument(
-                "This Airflow has no task state store (it came with 3.3): a submission can't be remembered.",
-                todo=f"Upgrade Airflow. {_WITHOUT_IT}",
+                "This Airflow has no task state store (it came with 3.3), and no ledger folder is set: a"
+                " submission can't be remembered, and nothing was sent.",
+                todo=f"{_FOLDER} {_WITHOUT_IT}",
             )
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
             raise InvalidArgument(
@@ -123,6 +134,6 @@ class TaskStateLedger:
             raise UnreadableRecord(f"`{key}` in the task state store is unreadable: {error.what}") from error
 
     def _set(self, key: str, value: Any) -> None:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+        from kling_airflow.airflow_compat import NEVER_EXPIRE
 
         self._store.set(key, value, retention=NEVER_EXPIRE)

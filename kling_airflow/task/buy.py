@@ -10,8 +10,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.operators.base import GenerationOperator
 
 

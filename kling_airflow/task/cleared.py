@@ -14,8 +14,8 @@ from kling_airflow.links import REQUEST_ID_KEY
 from kling_airflow.submission.lost_memory import LostMemory
 from kling_airflow.submission.order import Log
 from kling_airflow.submission.task_key import TaskKey
-from kling_airflow.task.state import instance_states
 from kling_airflow.task.tries import Tries
+from kling_airflow.task_instance.state import instance_states
 
 SLACK: Final = 300.0
 """Seconds that the clocks of Airflow and of the queue may differ."""
@@ -29,10 +29,11 @@ def lost_memory(
 ) -> LostMemory | None:
     """Return what to search by if the ledger turns out to be discarded; None if nothing is to be searched.
 
-    A first try has nothing to search for. Under ``on_clear="buy"`` neither has the first try after a clear;
-    a later try searches all the same, because a clear of a running task looks like a retry.
+    A first try has nothing to search for, and neither has a retry in a run that no user has cleared. Under
+    ``on_clear="buy"`` the first try after a clear searches nothing either; a retry in a cleared run does,
+    because a clear of a running task looks like a retry.
     """
-    if tries.is_first or (on_clear == "buy" and tries.cleared):
+    if not tries.may_have_lost_memory or (on_clear == "buy" and tries.cleared):
         return None
     return LostMemory(
         since=_run_began(context) - SLACK,

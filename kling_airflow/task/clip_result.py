@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kling_airflow.links import push_clip
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from kling_airflow.airflow_compat import Context
 
 
 def hand_on_clip(context: Mapping[str, Any], clip: Mapping[str, Any], outlets: Iterable[Any]) -> None:
@@ -32,7 +32,7 @@ def add_to_asset_events(context: Mapping[str, Any], outlets: Iterable[Any], extr
     outlets = list(outlets)
     if events is None or not outlets:
         return
-    from airflow.providers.common.compat.sdk import Asset
+    from kling_airflow.airflow_compat import Asset
 
     for outlet in outlets:
         if isinstance(outlet, Asset):

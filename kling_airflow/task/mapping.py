@@ -1,35 +1,20 @@
-"""What is wrong with a mapped task, found when the DAG is parsed: shots that would overwrite one another."""
+"""What is wrong with a mapped task, found when the DAG is parsed: shots that would overwrite one another.
+
+A place that holds a template is judged when the task runs: see :mod:`kling_airflow.task.mapped_destination`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
-    from jinja2 import nodes
-
-# fmt: off
-_SAME_NAMES: Final = frozenset({
-    "ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz", "run_id", "dag", "dag_run",
-    "data_interval_start", "data_interval_end", "logical_date", "execution_date", "var", "conn",
-    "params", "inlets", "outlets", "conf", "test_mode", "task_instance_key_str",
-})
-"""Names of a template that say the same for every map index (Airflow 3.3, "Templates reference")."""
-
-_OF_THE_INDEX: Final = frozenset({"ti", "task_instance", "task"})
-_SAME_ATTRIBUTES: Final = frozenset({
-    "run_id", "dag_id", "task_id", "dag_run", "logical_date", "try_number", "max_tries", "owner",
-    "task_display_name",
-})
-# fmt: on
-"""Attributes of ``ti`` and ``task`` that say the same for every map index."""
 
 
 class CheckedWhenMapped(BaseOperator):
@@ -42,6 +27,7 @@ class CheckedWhenMapped(BaseOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return what ``expand`` and ``expand_kwargs`` are called of, as Airflow does."""
+        cls.check_mapped(kwargs, None)
         made = super().partial(**kwargs)
         made._expand_called = True  # noqa: SLF001 -- else it warns that it was never mapped
         if cls.mapped_trigger_rule and "trigger_rule" not in kwargs:
@@ -58,7 +44,8 @@ class CheckedWhenMapped(BaseOperator):
         """Refuse what is wrong whatever the run will bring.
 
         :param partial: what ``partial`` was given.
-        :param mapped: what ``expand`` was given, by argument; or the rows of ``expand_kwargs``.
+        :param mapped: what ``expand`` was given, by argument; or the rows of ``expand_kwargs``; None if that
+            isn't known yet.
         """
 
 
@@ -75,7 +62,7 @@ def refuse_shared_place(field: str, partial: Mapping[str, Any], mapped: object) 
             _refuse_in_rows(field, partial, mapped)
         elif isinstance(mapped, Mapping) and field in mapped:
             _refuse_in_combinations(field, mapped)
-        elif field in partial and _count(mapped) != 1 and says_the_same(partial[field], mapped):
+        elif field in partial and _count(mapped) != 1 and is_one_place(partial[field]):
             raise _shared(field, partial[field])
 
 
@@ -88,45 +75,14 @@ def refuse_shared_place_in_group(field: str, task: BaseOperator) -> None:
     if getattr(task, "task_group", None) is None or hasattr(value, "iter_references"):
         return
     for group in task.iter_mapped_task_groups():
-        if _count(getattr(group, "_expand_input", None)) != 1 and says_the_same(value):
+        if _count(getattr(group, "_expand_input", None)) != 1 and is_one_place(value):
             with airflow_errors():
                 raise _shared(field, value)
 
 
-def says_the_same(value: object, mapped: object = None) -> bool:
-    """Return whether a value is surely the same for every map index.
-
-    :param mapped: what is mapped; ``params`` says something else for each index if it is.
-    """
-    if hasattr(value, "iter_references"):  # an XComArg: read once, for all
-        return True
-    text = str(value)
-    if "{" not in text:
-        return True
-    from jinja2 import Environment, TemplateSyntaxError, meta
-
-    try:
-        tree = Environment(autoescape=False, extensions=["jinja2.ext.do"]).parse(text)  # noqa: S701
-    except TemplateSyntaxError:
-        return False  # rendering says what is wrong
-    names = meta.find_undeclared_variables(tree)
-    if isinstance(mapped, Mapping) and "params" in mapped and "params" in names:
-        return False
-    known = {name for name in names if name in _SAME_NAMES or name.startswith("prev_")}
-    return names <= known | _OF_THE_INDEX and _attributes_of_the_index(tree) <= _SAME_ATTRIBUTES
-
-
-def _attributes_of_the_index(tree: nodes.Template) -> set[str]:
-    """Return what a template reads of ``ti`` and ``task``; "" for any use that isn't a plain attribute."""
-    from jinja2 import nodes
-
-    plain = [
-        node
-        for node in tree.find_all(nodes.Getattr)
-        if isinstance(node.node, nodes.Name) and node.node.name in _OF_THE_INDEX
-    ]
-    uses = sum(node.name in _OF_THE_INDEX for node in tree.find_all(nodes.Name))
-    return {node.attr for node in plain} | ({""} if uses > len(plain) else set())
+def is_one_place(value: object) -> bool:
+    """Return whether a value is surely the same for every map index: it holds no template, and no XCom."""
+    return not hasattr(value, "iter_references") and "{" not in str(value)
 
 
 def _refuse_in_combinations(field: str, mapped: Mapping[str, Any]) -> None:
@@ -134,7 +90,7 @@ def _refuse_in_combinations(field: str, mapped: Mapping[str, Any]) -> None:
     others = {name: values for name, values in mapped.items() if name != field}
     places = mapped[field]
     literal = places if isinstance(places, Sequence) and not isinstance(places, str) else []
-    if others and _count(others) != 1 and all(says_the_same(place, mapped) for place in literal):
+    if others and _count(others) != 1 and all(is_one_place(place) for place in literal):
         raise InvalidArgument(
             f"`expand` is given `{field}` beside {', '.join(f'`{name}`' for name in others)}, and makes every"
             " combination of them: each place would be written several times, and only the last one stays.",
@@ -146,25 +102,21 @@ def _refuse_in_combinations(field: str, mapped: Mapping[str, Any]) -> None:
 def _refuse_in_rows(field: str, partial: Mapping[str, Any], rows: Sequence[Any]) -> None:
     written = [row for row in rows if isinstance(row, Mapping)]
     _refuse_repeated(field, [row[field] for row in written if field in row])
-    if (
-        field in partial
-        and len(rows) > 1
-        and says_the_same(partial[field], {name: 1 for row in written for name in row})
-    ):
+    if field in partial and len(rows) > 1 and is_one_place(partial[field]):
         raise _shared(field, partial[field])
 
 
 def _refuse_repeated(field: str, places: Sequence[Any]) -> None:
     seen: set[str] = set()
     for place in places:
-        if says_the_same(place) and str(place) in seen:
+        if is_one_place(place) and str(place) in seen:
             raise _shared(field, place)
         seen.add(str(place))
 
 
 def _shared(field: str, place: object) -> InvalidArgument:
     return InvalidArgument(
-        f"`{field}` is {str(place)!r} for every map index: the shots of this mapped task would overwrite one"
+        f"`{field}` is {str(place)!r} for every instance of a mapped task: the shots would overwrite one"
         " another, and each clip that is bought would be one of the last.",
         todo="Add `{{ ti.map_index }}`, or the shot's own name, to the file's name.",
     )

@@ -23,7 +23,7 @@ def waits_in_triggerer(deferrable: bool | None) -> bool:
     """
     if deferrable is not None:
         return deferrable
-    from airflow.providers.common.compat.sdk import conf
+    from kling_airflow.airflow_compat import conf
 
     section, option = "operators", "default_deferrable"
     is_set = f"AIRFLOW__{section}__{option}".upper() in os.environ or ConfigParser.has_option(

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
+    from kling_airflow.airflow_compat import BaseOperator
     from kling_airflow.task.stop import StopFlag
 
 DEFER_FROM: Final = 60.0

@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.providers.common.compat.sdk import Context
+
+    from kling_airflow.airflow_compat import Context
 
 _OF_THE_TASK: Final = frozenset(
     {"task_id", "dag", "task_group", "start_date", "end_date", "params", "_airflow_from_mapped"}

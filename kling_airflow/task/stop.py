@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
-
+from kling_airflow.airflow_compat import AirflowException, AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Money
-from kling_airflow.task.state import TaskEnd, task_end
+from kling_airflow.task_instance.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, MediaError, Money, UnresolvedSubmission
-from kling_airflow.hooks.ledger import ledger_of
+from kling_airflow.hooks.ledger import configured_late_arrival_margin, ledger_of
 from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task.cleared import lost_memory
-from kling_airflow.task.key import task_key
+from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.stop import StopFlag
     from kling_airflow.task.tries import Tries
+
+
+def begin(context: Mapping[str, Any], options: GenerationOptions, tries: Tries) -> None:
+    """Note in the ledger that the task has begun, before anything that can fail.
+
+    A later try, of a run that a user has cleared, then knows whether the ledger was discarded.
+    """
+    key = task_key(context["ti"], context.get("loop"))
+    ledger = ledger_of(context, key, durable=options.durable, ledger=options.ledger or None)
+    ledger.begin(complete=not tries.may_have_lost_memory)
 
 
 def open_submitter(
@@ -46,6 +56,7 @@ def open_submitter(
         until=until,
         grace=options.reconcile_grace,
         on_unresolved=OnUnresolved.read(options.on_unresolved),
+        late_arrival_margin=configured_late_arrival_margin(),
         lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
         sleep=stop.sleep,
     )
@@ -71,7 +82,6 @@ def submit(
     :param in_doubt: fingerprint and take of the order that this try deferred on; its POST may have arrived.
     :param pause: waits so many seconds on the worker, or defers with fingerprint and take of this order.
     """
-    submitter.begin()
     with naming_earlier_submissions(submitter):
         order = _stoppable(make_order(), stop)
     # A try that has seen the adopted request fail does not adopt that request again.

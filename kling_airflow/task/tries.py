@@ -19,12 +19,14 @@ class Tries:
     :param number: this try, 1 for the first.
     :param max_tries: the task instance's ``max_tries``.
     :param retries: the task's ``retries``.
+    :param run_cleared: whether a user may have cleared a task of the run, this one or another.
     :param replaced: whether the task instance may replace an archived one, whose tries Airflow doesn't count.
     """
 
     number: int
     max_tries: int
     retries: int
+    run_cleared: bool = True
     replaced: bool = False
 
     @classmethod
@@ -34,12 +36,13 @@ class Tries:
         max_tries = getattr(ti, "max_tries", None)
         number = getattr(ti, "try_number", None)
         # A clear of a loop's gate makes new task instances of the iterations after it (Airflow 3.4).
-        clears = getattr(context.get("dag_run"), "clear_number", None) or 0
+        clears = getattr(context.get("dag_run"), "clear_number", None)
         return cls(
             number=1 if number is None else int(number),
             max_tries=retries if max_tries is None else int(max_tries),
             retries=retries,
-            replaced=context.get("loop") is not None and int(clears) > 0,
+            run_cleared=clears is None or int(clears) > 0,
+            replaced=context.get("loop") is not None and int(clears or 0) > 0,
         )
 
     @property
@@ -51,6 +54,14 @@ class Tries:
     def cleared(self) -> bool:
         """Whether a user has cleared the task instance, as far as that can be told."""
         return self.replaced or (self.number > 1 and self.max_tries != self.retries)
+
+    @property
+    def may_have_lost_memory(self) -> bool:
+        """Whether an earlier try's task state store may have been discarded: only a clear does that.
+
+        A clear of a running task shows in nothing but the run's count of clears.
+        """
+        return not self.is_first and (self.cleared or self.run_cleared)
 
     @property
     def is_retry(self) -> bool:

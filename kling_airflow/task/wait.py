@@ -15,8 +15,7 @@ from kling_airflow.errors import KlingError, Money, Unauthorized, Unreachable
 from kling_airflow.polling.decision import Wait
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
+    from kling_airflow.airflow_compat import BaseOperator
     from kling_airflow.gmi.request import Request
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.submission.order import Log

@@ -20,7 +20,8 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
-from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
+from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.shot_failure import raise_if_failed
@@ -32,15 +33,12 @@ from kling_airflow.transfers.landing_arguments import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from kling_airflow.airflow_compat import Context
     from kling_airflow.clip import Clip
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.http_connection import AddressGuard
     from kling_airflow.media.landing import LandingOptions
     from kling_airflow.media.sidecar import Asked
-
-_ON_MISMATCH = ("fail", "warn")
 
 
 class ClipToObjectStorageOperator(KlingTask):
@@ -141,8 +139,8 @@ class ClipToObjectStorageOperator(KlingTask):
         with airflow_errors():
             if is_literal(destination):
                 check_destination(destination)
-            if is_literal(on_mismatch) and on_mismatch is not None:
-                one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+            if is_literal(on_mismatch) and text_or_none(on_mismatch):
+                one_of("on_mismatch", on_mismatch, ON_MISMATCH)
         refuse_shared_place_in_group("destination", self)
 
     @classmethod
@@ -207,7 +205,7 @@ class ClipToObjectStorageOperator(KlingTask):
         from kling_airflow.media.landing import LandingOptions
 
         on_mismatch = text_or_none(self.on_mismatch) or "fail"
-        one_of("on_mismatch", on_mismatch, _ON_MISMATCH)
+        one_of("on_mismatch", on_mismatch, ON_MISMATCH)
         return LandingOptions(
             with_poster=switch_or_none("poster", self.poster) is not False,
             overwrite=bool(switch_or_none("overwrite", self.overwrite)),
@@ -217,6 +215,7 @@ class ClipToObjectStorageOperator(KlingTask):
         )
 
     def _place(self) -> StoredObject:
+        refuse_one_for_all(self)
         address = check_destination(self.destination)
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
         return StoredObject(
@@ -275,7 +274,7 @@ class ClipToObjectStorageOperator(KlingTask):
             push_clip(context, link)
         if not self.outlets or context.get("outlet_events") is None:
             return
-        from airflow.providers.common.compat.sdk import Asset, AssetAlias
+        from kling_airflow.airflow_compat import Asset, AssetAlias
 
         extra = {
             "request_id": landed["request_id"],
@@ -296,10 +295,11 @@ def _number(field: str, value: object, usual: int) -> int:
 
 
 def _task(context: Context) -> dict[str, Any] | None:
-    """Return which task instance lands, for the sidecar; None outside of a task."""
+    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
+
+    It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
+    """
+    from kling_airflow.task_instance.key import task_key
+
     ti: Any = context.get("ti")
-    if ti is None:
-        return None
-    names = ("dag_id", "run_id", "task_id", "map_index", "region_id", "region_index")
-    found = {name: getattr(ti, name, None) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    return None if ti is None else task_key(ti, context.get("loop")).to_json()

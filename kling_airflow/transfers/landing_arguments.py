@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kling_airflow.addresses import check_location, is_http, shown
+from kling_airflow.arguments import read_structure
 from kling_airflow.clip import Clip
 from kling_airflow.errors import InvalidArgument
 
@@ -23,9 +22,9 @@ def read_clip(value: object, ask: Callable[[str], Clip]) -> Clip:
     :param ask: asks the queue for the clip of a request id.
     :raises InvalidArgument: for anything else.
     """
-    value = _structure(value)
+    value = read_structure(value)
     if isinstance(value, list | tuple) and len(value) == 1:
-        value = _structure(value[0])
+        value = read_structure(value[0])
     if isinstance(value, str) and _REQUEST_ID.fullmatch(value):
         return ask(value)
     if isinstance(value, str | list | tuple):
@@ -41,14 +40,14 @@ def read_frames(frames: object) -> list[Mapping[str, Any]]:
 
     :raises InvalidArgument: for anything else.
     """
-    frames = _structure(frames)
+    frames = read_structure(frames)
     if frames is None:
         return []
     found = (
         [frames] if isinstance(frames, Mapping | str) or not isinstance(frames, Iterable) else list(frames)
     )
     kept: list[Mapping[str, Any]] = []
-    for frame in map(_structure, found):
+    for frame in map(read_structure, found):
         if not frame:
             continue
         if not isinstance(frame, Mapping) or not frame.get("uri"):
@@ -80,7 +79,7 @@ def read_object_options(value: object) -> dict[str, Any]:
 
     :raises InvalidArgument: for what is no dict with names for keys.
     """
-    value = _structure(value)
+    value = read_structure(value)
     if value is None or value == "":
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
@@ -89,20 +88,3 @@ def read_object_options(value: object) -> dict[str, Any]:
             ' {"ServerSideEncryption": "aws:kms"}.'
         )
     return dict(value)
-
-
-def _structure(value: object) -> object:
-    """Return what a text stands for if it is the JSON, or the Python text, of a dict or a list."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.lower() in ("none", "null", ""):
-        return None
-    if text[:1] not in ("{", "["):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-    return text

@@ -28,6 +28,9 @@ call to a secrets backend."""
 REREAD_SECONDS: Final = 10.0
 """Seconds for which triggers share one read of a connection whose key the queue refuses."""
 
+READ_SECONDS: Final = 30.0
+"""Seconds for one read of a connection: a secrets backend that does not respond delays no wait for longer."""
+
 _ERROR_REUSE_PART = 0.9
 """Triggers share a failed read for this part of their interval, so each of them reads again after one."""
 
@@ -110,7 +113,8 @@ async def _poller(gmi_conn_id: str, *, max_age: float, error_max_age: float) -> 
             raise last.error.with_traceback(None)
         if last.poller is None or last.poller.closed or now - last.read_at > max_age:
             try:
-                last.poller = await GMICloudHook(gmi_conn_id).get_poller()
+                async with asyncio.timeout(READ_SECONDS):
+                    last.poller = await GMICloudHook(gmi_conn_id).get_poller()
             except Exception as error:
                 last.error, last.failed_at = error, loop.time()
                 raise
@@ -138,6 +142,6 @@ def _import() -> None:
     import certifi  # noqa: F401
     import requests.utils  # noqa: F401
 
-    from kling_airflow.triggers.metrics import AirflowMetrics
+    from kling_airflow.hooks.metrics import AirflowMetrics
 
     AirflowMetrics().in_flight(0)  # Airflow reads its table of metrics when the first figure is sent

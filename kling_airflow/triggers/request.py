@@ -13,8 +13,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from kling_airflow.arguments import switch_or_none
 from kling_airflow.errors import InvalidArgument, KlingError, PollerCrashed, Unauthorized
+from kling_airflow.gmi.json_values import plain_text
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.polling.decision import Wait, checked_interval, to_event
+from kling_airflow.redaction import shown_value
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
@@ -96,18 +98,22 @@ class GMICloudRequestTrigger(BaseTrigger):
         try:
             self._check()
         except InvalidArgument as error:
-            end: Request | KlingError = error.about(str(self.wait.request_id))
+            end: Request | KlingError = error.about(plain_text(self.wait.request_id))
         else:
             log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
             end = await self._end()
-        log.info("The wait for request %s is over: %s", self.wait.request_id, _summary(end))
+        log.info("The wait for request %s is over: %s", plain_text(self.wait.request_id), _summary(end))
         self._fired = True
         yield TriggerEvent(to_event(end))
 
     async def on_kill(self) -> None:
         """Cancel the request, but only if the task's state says that a user ended the task."""
-        if self._may_cancel() and not self._fired:
-            from kling_airflow.task.state import cancel_if_ended
+        try:
+            may_cancel = self._may_cancel()
+        except InvalidArgument:  # a value that is no switch is no permission
+            may_cancel = False
+        if may_cancel and not self._fired:
+            from kling_airflow.task_instance.state import cancel_if_ended
 
             await cancel_if_ended(self.task_instance, self.gmi_conn_id, self.wait.request_id, self.logger())
 
@@ -118,20 +124,24 @@ class GMICloudRequestTrigger(BaseTrigger):
         """
         self.wait = self.wait.checked()
         self.poll_interval = checked_interval(self.poll_interval)
-        self.model = self.model or IMAGE_TO_VIDEO
+        if self.model is None or (isinstance(self.model, str) and not self.model.strip()):
+            self.model = IMAGE_TO_VIDEO
         for name, value in (("gmi_conn_id", self.gmi_conn_id), ("model", self.model)):
             if not isinstance(value, str) or not value.strip() or len(value) > MAX_ID_CHARACTERS:
-                shown = repr(value[:50]) if isinstance(value, str) else type(value).__name__
-                raise InvalidArgument(
-                    f"`{name}` is {shown}; it must be a text of 1 to {MAX_ID_CHARACTERS} characters."
-                )
-        switch_or_none("cancel_on_kill", self.cancel_on_kill)
+                what = f"`{name}` is {shown_value(value)}; it must be a text"
+                raise InvalidArgument(f"{what} of 1 to {MAX_ID_CHARACTERS} characters.")
+        self._may_cancel()
 
     def _may_cancel(self) -> bool:
+        """Return whether the request may be cancelled.
+
+        :raises InvalidArgument: for a value that is no switch.
+        """
         try:
             return switch_or_none("cancel_on_kill", self.cancel_on_kill) is True
-        except InvalidArgument:
-            return False
+        except (InvalidArgument, ValueError, RecursionError):  # the latter: a value whose text can't be made
+            what = f"`cancel_on_kill` is {shown_value(self.cancel_on_kill)}; it must be True or False."
+            raise InvalidArgument(what) from None
 
     async def _end(self) -> Request | KlingError:
         from kling_airflow.triggers.poller_connection import connect

@@ -41,7 +41,7 @@ class Account:
     :param lost: how many clips were paid for, and did not land, and are not looked for any more.
     :param unresolved: how many clips are still looked for, or wait for a person with all that is known.
     :param tries: how many tries the tasks needed, all together.
-    :param wasted_usd: what was paid for requests whose clip nobody has.
+    :param wasted_usd: what was paid for requests whose clip no task has.
     """
 
     asked: int

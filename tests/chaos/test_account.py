@@ -37,7 +37,7 @@ def account(
 ) -> Account:
     return settle(
         ["a clip"],
-        {"a clip": list(requests), "somebody else's": [request(99)]},
+        {"a clip": list(requests), "another team's": [request(99)]},
         [instance(BUYER, generate, tries=3), instance("clip.land", land)],
         buyer=BUYER,
         unresolved=frozenset({0} if unresolved else ()),

@@ -85,7 +85,7 @@ def simulator() -> Iterator[Simulator]:
 def test_python_runs_and_its_dags_load(
     snippet: Snippet, simulator: Simulator, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     monkeypatch.setenv("AIRFLOW_CONN_GMI_CLOUD_DEFAULT", simulator.connection)
     monkeypatch.chdir(tmp_path)

@@ -14,8 +14,9 @@ from kling_airflow.gmi import catalog
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.simulator.queue.catalog import MODELS
 
+HUGE = st.sampled_from([10**400, -(10**400)])
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | HUGE,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -58,6 +59,13 @@ class TestCheck:
             catalog.check("m", described, {"scale": -1})
         with pytest.raises(InvalidArgument, match=r"`scale` is 2, and the maximum is 1\.5"):
             catalog.check("m", described, {"scale": 2})
+
+    def test_numbers_with_thousands_of_digits_are_refused_like_others(self) -> None:
+        huge = 10**5000
+        for parameter in ({"options": [1]}, {"max_value": 1.5}, {"min_value": huge}):
+            described = {"parameters": [{"name": "scale", **parameter}]}
+            with pytest.raises(InvalidArgument, match="`scale` is"):
+                catalog.check("m", described, {"scale": huge - 1})
 
     def test_options_may_be_objects(self) -> None:
         described = {"parameters": [{"name": "size", "options": [{"value": "s"}, {"name": "m"}]}]}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from kling_airflow.errors import AmbiguousSubmission, GMIError, NotAccepted, Unreachable
 from kling_airflow.gmi.call import Call, Timeouts
@@ -21,7 +24,7 @@ from tests.gmi.clients import AsyncFace, SyncFace
 from tests.gmi.scripted import Scripted, answer, drip, raw, scripted, unread
 
 TOTAL = 0.7
-SLACK = 2.0
+SLACK = 6.0  # what a busy machine adds; without the deadline a call would take 30 s
 # No single step is ever late: only the whole call is.
 LIMITS = Timeouts(connect=30.0, read=30.0, total=TOTAL)
 LARGE = "A" * 13_000_000
@@ -138,6 +141,84 @@ def test_tls_that_is_never_agreed_on(face: type[SyncFace]) -> None:
         assert server.requests, "the connection was open"
     assert seconds < TOTAL + SLACK
     assert type(error) is NotAccepted, "no byte of the submission was sent"
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's TLS context, whose authority the clients trust."""
+    authority = trustme.CA()
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1", "queue.example").configure_cert(context)
+    return context
+
+
+def over(tls: ssl.SSLContext, step: Callable[[Any], None]) -> Callable[[socket.socket], None]:
+    """Return a step that agrees on TLS first."""
+
+    def handle(connection: socket.socket) -> None:
+        with suppress(OSError), tls.wrap_socket(connection, server_side=True) as secured:
+            step(secured)
+
+    return handle
+
+
+def opened_by_proxy(step: Callable[[Any], None]) -> Callable[[socket.socket], None]:
+    """Return a step that plays the proxy first, which opens a tunnel to the server."""
+
+    def handle(connection: socket.socket) -> None:
+        with suppress(OSError):
+            data = b""
+            while not data.endswith(b"\r\n\r\n"):
+                data += connection.recv(1)  # a byte at a time: what follows belongs to TLS
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            step(connection)
+
+    return handle
+
+
+def drip_headers(connection: Any) -> None:
+    connection.recv(65536)
+    drip(HEADERS, b"X-Wait: a\r\n")(connection)
+
+
+@pytest.mark.parametrize("through_proxy", [False, True], ids=["direct", "through a tunnel"])
+@pytest.mark.parametrize(
+    ("step", "payload", "phase"),
+    [(read_slowly, {"image": LARGE}, Phase.SEND), (drip_headers, {"prompt": "x"}, Phase.WAIT)],
+    ids=["slow line", "headers drip"],
+)
+def test_the_deadline_holds_over_tls_and_through_a_tunnel(
+    face: type[SyncFace],
+    tls: ssl.SSLContext,
+    step: Callable[[Any], None],
+    payload: dict[str, str],
+    phase: Phase,
+    through_proxy: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handle = over(tls, step)
+    with unread(opened_by_proxy(handle) if through_proxy else handle, receive_buffer=4096) as server:
+        url = https(server)
+        if through_proxy:
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.setenv("https_proxy", server.url)
+            url = "https://queue.example"
+        error, seconds = lasted(lambda: face(url).call("submit", "m", payload))
+    check(error, seconds, phase, submission=True)
+
+
+def test_a_certificate_that_is_not_trusted_is_never_sent_anything(
+    face: type[SyncFace], tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with unread(over(tls, drip_headers)) as server:
+        error, _ = lasted(lambda: face(https(server)).call("submit", "m", {}))
+    assert type(error) is NotAccepted
 
 
 def test_a_proxy_that_never_opens_the_tunnel(face: type[SyncFace], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,14 @@ def test_a_payload_that_is_nested_too_deeply_is_refused_before_it_is_sent() -> N
         Protocol("key").submit("m", {"a": value})
 
 
+def test_each_response_has_a_size_limit() -> None:
+    """A record may echo two frames of 10 MB as Base64, and a page many of them."""
+    protocol = Protocol("key")
+    assert protocol.submit("m", {}).max_bytes == protocol.models().max_bytes == 4 * 1024 * 1024
+    assert protocol.get("a").max_bytes == 32 * 1024 * 1024 > 27_000_000
+    assert protocol.list_page("m").max_bytes == 64 * 1024 * 1024
+
+
 def test_an_id_that_can_not_be_encoded_is_refused() -> None:
     for build in (Protocol("key").get, Protocol("key").model, Protocol("key").list_page):
         with pytest.raises(InvalidArgument, match="can't be encoded"):

@@ -9,6 +9,7 @@ import pytest
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.ledger import (
     configured_deployment,
+    configured_late_arrival_margin,
     configured_ledger,
     ledger_of,
     open_ledger_path,
@@ -18,7 +19,7 @@ from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
-from kling_airflow.task.key import task_key
+from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import context
 
 if TYPE_CHECKING:
@@ -126,3 +127,16 @@ class TestLedgerOf:
         assert ledger(None).read("f" * 64, 1) is None
         ledger(None).write(RECORD)
         assert ledger(-1).read("f" * 64, 1) == RECORD, "not mapped, however that is said"
+
+
+class TestLateArrivalMargin:
+    def test_the_default_and_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert configured_late_arrival_margin() == 30
+        monkeypatch.setenv("AIRFLOW__KLING__LATE_ARRIVAL_MARGIN", "300")
+        assert configured_late_arrival_margin() == 300
+
+    @pytest.mark.parametrize("value", ["-1", "inf", "nan"])
+    def test_what_is_no_margin(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("AIRFLOW__KLING__LATE_ARRIVAL_MARGIN", value)
+        with pytest.raises(InvalidArgument, match=r"\[kling\] late_arrival_margin"):
+            configured_late_arrival_margin()

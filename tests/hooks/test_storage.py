@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import shutil
 import stat
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from fsspec.implementations.local import LocalFileSystem
 
 from kling_airflow.addresses import check_location
 from kling_airflow.errors import DownloadFailed, InvalidArgument, StorageFailed
@@ -280,8 +283,8 @@ def test_an_object_that_may_not_be_read_or_looked_at(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = StoredObject((tmp_path / "x.json").as_uri())
-    monkeypatch.setattr(type(place._fs), "open", _forbidden)
-    monkeypatch.setattr(type(place._fs), "info", _forbidden)
+    monkeypatch.setattr(LocalFileSystem, "open", _forbidden)
+    monkeypatch.setattr(LocalFileSystem, "info", _forbidden)
     assert place.read(10) == b""
     assert "can't be read" in caplog.text
     assert place.size() is None
@@ -302,3 +305,88 @@ def test_a_signed_address_can_be_read_by_anyone(s3: S3, bucket: str) -> None:
 def test_a_store_without_signed_addresses_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"`image` is file://.*has no signed addresses"):
         presign((tmp_path / "x.png").as_uri())
+
+
+@pytest.mark.parametrize("name", ["my photo.jpg", "shot #1?.jpg", "caf\u00e9.jpg", "100%.jpg", "a%20b.jpg"])
+def test_a_local_file_of_any_name_as_pathlib_writes_it(tmp_path: Path, name: str) -> None:
+    place = StoredObject((tmp_path / "in" / name).as_uri())
+    place.write(DATA, "image/jpeg")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [name]
+    assert StoredObject(place.uri).read_all(len(DATA)) == DATA
+    assert read_frame(tmp_path / "in" / name, max_bytes=len(DATA)) == DATA
+
+
+def test_a_version_of_an_object_is_read_and_never_written(s3: S3, bucket: str) -> None:
+    s3.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = s3.client.put_object(Bucket=bucket, Key="x.png", Body=b"old")["VersionId"]
+    uri = s3.put(bucket, "x.png", b"newer")
+    assert read_frame(uri, conn_id=S3.conn_id, max_bytes=10) == b"newer"
+    place = StoredObject(f"{uri}?versionId={old}", conn_id=S3.conn_id)
+    assert place.size() == 3
+    assert place.read_all(10) == b"old"
+    assert place.sha256() == hashlib.sha256(b"old").hexdigest()
+    with pytest.raises(InvalidArgument, match="with a version of it"):
+        place.write(b"x", "image/png")
+    assert s3.get(bucket, "x.png") == b"newer"
+
+
+def test_a_version_in_a_store_without_versions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(DATA)
+    with pytest.raises(InvalidArgument, match="a version of an object is known for s3:// only"):
+        read_frame(f"file://{tmp_path}/x.png?versionId=3", max_bytes=10)
+
+
+def test_options_of_an_object_reach_the_store(s3: S3, bucket: str, tmp_path: Path) -> None:
+    options = {"ServerSideEncryption": "AES256", "RequestPayer": "requester", "Metadata": {"shot": "12"}}
+    place = StoredObject(f"s3://{bucket}/x.mp4", conn_id=S3.conn_id, options=options)
+    place.write(DATA, "video/mp4")
+    head = s3.client.head_object(Bucket=bucket, Key="x.mp4")
+    assert head["ServerSideEncryption"] == "AES256"
+    assert head["Metadata"] == {"shot": "12"}
+    path = tmp_path / "large.mp4"
+    path.write_bytes(bytes(BLOCK + 5))
+    place.sibling(".large").write_file(path, "video/mp4")
+    head = s3.client.head_object(Bucket=bucket, Key="x.large")
+    assert (head["ContentLength"], head["ServerSideEncryption"]) == (BLOCK + 5, "AES256")
+    assert place.read_all(len(DATA)) == DATA
+    with pytest.raises(InvalidArgument, match="`object_options` are known for s3:// only"):
+        StoredObject((tmp_path / "x.mp4").as_uri(), options=options)
+
+
+@pytest.mark.parametrize("where", ["s3", "file"])
+def test_an_object_is_created_once(s3: S3, bucket: str, tmp_path: Path, where: str) -> None:
+    base = f"s3://{bucket}" if where == "s3" else f"file://{tmp_path}/new"
+    place = StoredObject(f"{base}/x.landing.json", conn_id=S3.conn_id if where == "s3" else None)
+    assert place.create(b"first")
+    assert not place.create(b"second")
+    assert place.read(10) == b"first"
+    place.delete()
+    assert place.create(b"second")
+
+
+def test_a_store_that_refuses_the_checksums_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        names = [name.lower() for name in handler.headers]
+        refused = any(name.startswith("x-amz-") and "checksum" in name for name in names)
+        body = b"<Error><Code>NotImplemented</Code><Message>A header is not implemented</Message></Error>"
+        body = body if refused else b""
+        handler.send_response(501 if refused else 200)
+        handler.send_header("ETag", '"x"')
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with FileServer(b"", answer_put=put).running() as server:
+        for name, extra in (
+            ("plain", {}),
+            ("old", {"config_kwargs": {"request_checksum_calculation": "when_required"}}),
+        ):
+            settings = {"endpoint_url": server.url.removesuffix("/clip.mp4"), "region_name": "auto"} | extra
+            connection = {"conn_type": "aws", "login": "tests", "password": "tests-secret", "extra": settings}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+        forget_stores()
+        with pytest.raises(StorageFailed, match="request_checksum_calculation"):
+            StoredObject("s3://pics/a.jpg", conn_id="plain").write(b"x" * 1000, "image/jpeg")
+        StoredObject("s3://pics/a.jpg", conn_id="old").write(b"x" * 1000, "image/jpeg")
+    forget_stores()

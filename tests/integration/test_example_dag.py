@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from packaging.version import Version
 
 from kling_airflow.simulator import Simulator
 from tests.airflow_context import connect
+from tests.airflow_versions import AIRFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +61,7 @@ def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def dag(dags_folder: Path) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     path = Path(shutil.copy(EXAMPLE, dags_folder))
     with warnings.catch_warnings(record=True) as caught:
@@ -89,6 +91,10 @@ def test_two_photographs_become_a_clip_in_the_bucket(
 ) -> None:
     simulator.reset()
     connect(monkeypatch, simulator.base_url, simulator.api_key)
+    if Version("3.3") > AIRFLOW:  # no task state store
+        (tmp_path / "ledger").mkdir()
+        monkeypatch.setenv("AIRFLOW__KLING__LEDGER", f"file://{tmp_path}/ledger")
+        monkeypatch.setenv("AIRFLOW__KLING__DEPLOYMENT", "test")
 
     run = dag.test(run_conf={"duration": 3, "end_frame": end_frame})
 

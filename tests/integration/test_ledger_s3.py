@@ -8,22 +8,24 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import pytest
-from airflow.sdk import ObjectStoragePath
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
+from packaging.version import Version
 
 from kling_airflow.__main__ import main
+from kling_airflow.airflow_compat import ObjectStoragePath
 from kling_airflow.errors import Fenced, InvalidArgument, LedgerUnavailable, UnreadableRecord
+from kling_airflow.hooks.ledger import open_ledger_path
 from kling_airflow.submission import object_store as folder_module
 from kling_airflow.submission.exclusive_store import open_store
 from kling_airflow.submission.object_store import ObjectStoreLedger
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.task_key import TaskKey
-
-from ..s3 import S3
+from tests.s3 import S3
 
 SCOPE = TaskKey("dag", "manual__2026-11-23T05:00:00+00:00", "submit", 3)
 PRINT = "f" * 64
@@ -47,15 +49,20 @@ def as_atomic_as_s3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(s3: S3) -> ObjectStoragePath:
-    return ObjectStoragePath(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
+    return open_ledger_path(f"s3://{S3.conn_id}@{s3.bucket()}/kling/ledger")
 
 
 def ledger(root: Any, scope: TaskKey = SCOPE) -> ObjectStoreLedger:
     return ObjectStoreLedger(root, scope, deployment="prod")
 
 
+def bucket_of(root: ObjectStoragePath) -> str:
+    """Return a ledger's bucket; ``root.bucket`` has the connection's id in it before Airflow 3.2."""
+    return str(root.path).partition("/")[0]
+
+
 def keys(s3: S3, root: ObjectStoragePath) -> list[str]:
-    return [key.removeprefix("kling/ledger/prod/") for key in s3.keys(root.bucket)]
+    return [key.removeprefix("kling/ledger/prod/") for key in s3.keys(bucket_of(root))]
 
 
 def at_once(count: int, do: Callable[[int], bool]) -> list[int]:
@@ -136,9 +143,15 @@ def test_caches_of_the_client_do_not_hide_another_process(s3: S3, root: ObjectSt
     it = ledger(root)
     it.write(SENDING)
     assert it.read(PRINT, 1) == SENDING  # and so fsspec knows the folder
-    (first,) = [key for key in s3.keys(root.bucket) if key.endswith("000001.json")]
-    data = s3.get(root.bucket, first).replace(b"sending", b"not_sent").replace(it._writer.encode(), b"other")
-    s3.put(root.bucket, first.replace("000001", "000002"), data.replace(b'"number": 1', b'"number": 2'))
+    (first,) = [key for key in s3.keys(bucket_of(root)) if key.endswith("000001.json")]
+    data = (
+        s3.get(bucket_of(root), first).replace(b"sending", b"not_sent").replace(it._writer.encode(), b"other")
+    )
+    s3.put(
+        bucket_of(root),
+        first.replace("000001", "000002"),
+        data.replace(b'"number": 1', b'"number": 2'),
+    )
     with pytest.raises(Fenced, match="000002"):
         it.write(SENDING)
     record = it.read(PRINT, 1)
@@ -151,9 +164,9 @@ def test_a_list_is_asked_of_the_store_each_time(s3: S3, root: ObjectStoragePath)
     assert store.create("folder/1", b"x")
     assert store.names("folder") == ["1"]
     assert store.keys("folder") == ["folder/1"]
-    s3.put(root.bucket, "kling/ledger/folder/2", b"x")
+    s3.put(bucket_of(root), "kling/ledger/folder/2", b"x")
     assert store.names("folder") == ["1", "2"]
-    s3.put(root.bucket, "kling/ledger/folder/3/4", b"x")
+    s3.put(bucket_of(root), "kling/ledger/folder/3/4", b"x")
     assert store.keys("folder") == ["folder/1", "folder/2", "folder/3/4"]
     assert store.names("folder") == ["1", "2", "3"]
     assert (store.names("nothing"), store.keys("nothing"), store.read("nothing")) == ([], [], None)
@@ -162,8 +175,8 @@ def test_a_list_is_asked_of_the_store_each_time(s3: S3, root: ObjectStoragePath)
 @pytest.mark.parametrize("damage", [b"", b'{"version": 1, "rec'])
 def test_a_torn_object_is_not_absent(s3: S3, root: ObjectStoragePath, damage: bytes) -> None:
     ledger(root).write(SENDING)
-    (key,) = [key for key in s3.keys(root.bucket) if key.endswith(".json")]
-    s3.put(root.bucket, key, damage)
+    (key,) = [key for key in s3.keys(bucket_of(root)) if key.endswith(".json")]
+    s3.put(bucket_of(root), key, damage)
     with pytest.raises(UnreadableRecord, match="000001"):
         ledger(root).read(PRINT, 1)
 
@@ -206,7 +219,7 @@ def test_a_store_that_ignores_the_condition_is_refused(
 
 def test_a_bucket_that_is_not_there_is_not_an_empty_ledger(s3: S3) -> None:
     with pytest.raises(LedgerUnavailable, match=r"s3://nowhere/ledger.* can't be created: FileNotFoundError"):
-        ledger(ObjectStoragePath(f"s3://{S3.conn_id}@nowhere/ledger")).read(PRINT, 1)
+        ledger(open_ledger_path(f"s3://{S3.conn_id}@nowhere/ledger")).read(PRINT, 1)
 
 
 def test_a_list_that_fails_is_not_an_empty_one(
@@ -233,8 +246,10 @@ def test_no_connection_id_and_no_secret_in_what_people_read(s3: S3, root: Object
     other.write(SENDING)
     with pytest.raises(Fenced) as fenced:
         it.write(SENDING)
-    assert f"s3://{root.bucket}/kling/ledger/prod/orders/" in str(fenced.value)
-    said = str(fenced.value) + "".join(s3.get(root.bucket, key).decode() for key in s3.keys(root.bucket))
+    assert f"s3://{str(root.path).partition('/')[0]}/kling/ledger/prod/orders/" in str(fenced.value)
+    said = str(fenced.value) + "".join(
+        s3.get(bucket_of(root), key).decode() for key in s3.keys(bucket_of(root))
+    )
     assert S3.conn_id not in said
     assert "tests-secret" not in said
 
@@ -247,7 +262,7 @@ def test_a_person_puts_it_right(
     order = SCOPE.order(PRINT, 1)
     ledger(root).write(SENDING)
     ledger(root, TaskKey("other", "run", "submit")).write(SENDING)
-    before = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
+    before = {key: s3.get(bucket_of(root), key) for key in s3.keys(bucket_of(root))}
     assert main(["ledger", "adopt", order[:8], "r-1"]) == 0
     assert ledger(root).claim("r-1", SCOPE.owner(PRINT, 1)) is True
     assert ledger(root).claim("r-1", "another") is False
@@ -264,7 +279,7 @@ def test_a_person_puts_it_right(
         "submitted",
         "not_sent",
     ]
-    after = {key: s3.get(root.bucket, key) for key in s3.keys(root.bucket)}
+    after = {key: s3.get(bucket_of(root), key) for key in s3.keys(bucket_of(root))}
     assert after.items() >= before.items()
     assert len(after) == len(before) + 3
 
@@ -278,6 +293,11 @@ def test_what_a_program_reads_is_json_and_nothing_else(s3: S3, root: ObjectStora
     )
     assert [step["order"] for step in json.loads(done.stdout)] == [SCOPE.order(PRINT, 1)]
     assert "tests-secret" not in done.stderr
+
+
+def head() -> list[str]:
+    """Return the call with which newer clients ask for an object's size before they read it."""
+    return ["HEAD object"] if Version(version("s3fs")) >= Version("2026.9") else []
 
 
 def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +318,7 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
     folder_module.PROVEN.clear()  # as in the next process
     it = ledger(root)
     it.read(PRINT, 1)
-    assert calls == ["PUT object", "HEAD object", "GET object", "GET LIST", "GET LIST"]
+    assert calls == ["PUT object", *head(), "GET object", "GET LIST", "GET LIST"]
     calls.clear()
     it.write(SENDING)
     it.write(SENDING.submitted("r-1", now=5))
@@ -306,4 +326,4 @@ def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.
     assert calls == ["PUT object"] * 3
     calls.clear()
     ledger(root).read(PRINT, 1)
-    assert calls == ["GET LIST", "HEAD object", "GET object"]
+    assert calls == ["GET LIST", *head(), "GET object"]

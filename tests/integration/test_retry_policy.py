@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAG = """
-from airflow.sdk import dag, task
+from tests.airflow_versions import dag, task
 from kling_airflow.errors import Rejected
 from kling_airflow.retry_policy import kling_retry_policy
 

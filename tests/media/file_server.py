@@ -22,6 +22,7 @@ class FileServer:
     requests: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
+    answer_put: Answer | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
@@ -37,6 +38,10 @@ class FileServer:
                     outer.paths.append(self.path)
                     fault = outer.faults.pop(0) if outer.faults else serve
                 fault(self, outer)
+
+            def do_PUT(self) -> None:
+                assert outer.answer_put is not None
+                outer.answer_put(self, outer)
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from kling_airflow.errors import InvalidFrame
-from kling_airflow.media.decode import load_upright, open_picture, to_srgb, upright_size
+from kling_airflow.media.color import to_srgb
+from kling_airflow.media.decode import open_picture
 from kling_airflow.media.limits import MAX_PIXELS
 from tests.media.pictures import (
     BLUE,
@@ -27,7 +28,7 @@ from tests.media.pictures import (
 
 
 def rgb(data: bytes, background: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
-    return to_srgb(load_upright(open_picture(data, max_pixels=MAX_PIXELS)), background)
+    return to_srgb(open_picture(data, max_pixels=MAX_PIXELS).load(), background)
 
 
 TURNS = {
@@ -50,8 +51,8 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     picture = open_picture(
         encoded(quarters(400, 300), kind, exif=exif.tobytes(), quality=95), max_pixels=MAX_PIXELS
     )
-    size = upright_size(picture)
-    image = load_upright(picture)
+    size = picture.size
+    image = picture.load()
     assert image.size == size == ((300, 400) if orientation >= 5 else (400, 300))
     assert all(
         near(at, wanted, 25)
@@ -188,9 +189,10 @@ def test_a_broken_profile_is_ignored_and_said(profile: bytes, caplog: pytest.Log
 
 
 def test_a_profile_of_another_color_space_is_ignored_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    data = encoded(Image.new("L", (400, 300), 99), "PNG", icc_profile=swapped_profile())
+    data = encoded(Image.new("CMYK", (400, 300), (156, 156, 156, 0)), "TIFF", icc_profile=swapped_profile())
     assert rgb(data).getpixel((5, 5)) == (99, 99, 99)
     assert "color profile can't be used" in caplog.text
+    assert "it is for RGB pixels, these are CMYK" in caplog.text
 
 
 def test_lab_becomes_rgb() -> None:
@@ -206,8 +208,8 @@ def test_lab_becomes_rgb() -> None:
 
 def test_a_large_jpeg_is_decoded_smaller_where_less_is_needed() -> None:
     data = encoded(noise(2400, 1600), "JPEG")
-    assert load_upright(open_picture(data, max_pixels=MAX_PIXELS), scale=0.125).size == (600, 400)
-    assert load_upright(open_picture(data, max_pixels=MAX_PIXELS), scale=0.4).size == (2400, 1600)
+    assert open_picture(data, max_pixels=MAX_PIXELS).load(scale=0.125).size == (600, 400)
+    assert open_picture(data, max_pixels=MAX_PIXELS).load(scale=0.4).size == (2400, 1600)
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:

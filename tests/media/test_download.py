@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
 import io
 import random
 import socket
+import subprocess
+import sys
+import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,6 +23,7 @@ import pytest
 from kling_airflow.errors import DownloadFailed
 from kling_airflow.media.download import Downloaded, DownloadLimits, download, read_url
 from kling_airflow.media.http_address import plain_url
+from kling_airflow.media.http_connection import AddressGuard
 from tests.media.file_server import FileServer, cut, hang_up, serve, status
 
 DATA = random.Random(7).randbytes(300_000)
@@ -369,3 +375,271 @@ def test_the_log_tells_what_happens(
 
 def test_plain_url() -> None:
     assert plain_url("https://u:p@host:8/a/b.mp4?sig=1#x") == "https://host:8/a/b.mp4"
+
+
+def raw_server(answer: Callable[[socket.socket], None]) -> tuple[str, Callable[[], None]]:
+    """A server that reads a request and then does as told, as often as it is asked."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    with contextlib.suppress(OSError):
+                        answer(connection)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        stopped.set()
+        listening.close()
+
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/clip.mp4", stop
+
+
+def drip(connection: socket.socket, head: bytes, line: bytes) -> None:
+    """Send a beginning, then a piece now and then, for twenty seconds."""
+    connection.sendall(head)
+    for _ in range(400):
+        connection.sendall(line)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X-Slow: 1\r\n"),
+        (b"HTTP/1.1 200 ", b"O"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000\r\n\r\n",
+            gzip.compress(b"")[:1],
+        ),
+    ],
+    ids=[
+        "headers",
+        "reason",
+        "continue",
+        "redirect body",
+        "error body",
+        "body without length",
+        "packed body",
+    ],
+)
+def test_whatever_drips_does_not_outlast_the_deadline(head: bytes, line: bytes) -> None:
+    url, stop = raw_server(lambda connection: drip(connection, head, line))
+    began = time.monotonic()
+    try:
+        with pytest.raises(DownloadFailed):
+            read_url(url, DownloadLimits(max_bytes=1_000_000, deadline=0.5, attempts=2), pause=lambda _: None)
+    finally:
+        stop()
+    assert time.monotonic() - began < 4
+
+
+BOMB = """
+import sys, re
+from pathlib import Path
+from kling_airflow.errors import DownloadFailed
+from kling_airflow.media.download import DownloadLimits, read_url
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+import requests, urllib3
+before = peak()
+try:
+    read_url(sys.argv[1], DownloadLimits(max_bytes=10_000_000, attempts=1, deadline=30))
+except DownloadFailed as error:
+    print(error.what)
+print((peak() - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("code", [200, 302, 400, 404, 500])
+def test_a_packed_bomb_costs_no_memory(server: FileServer, code: int) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+
+    def explode(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        handler.send_response(code)
+        handler.send_header("Location", "/elsewhere")
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(bomb)))
+        handler.end_headers()
+        handler.wfile.write(bomb)
+
+    server.faults = [explode] * 9
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, server.url], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout.splitlines()[-1]) < 60, done.stdout  # megabytes, of the 300 in the bomb
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "\u0661", "ten", ""])
+def test_a_length_that_is_none_is_not_believed(server: FileServer, fetch: Fetch, length: str) -> None:
+    def odd(connection: socket.socket) -> None:
+        head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode() + b"abc")
+
+    url, stop = raw_server(odd)
+    try:
+        read_url(url, DownloadLimits(max_bytes=10, deadline=2, attempts=1), pause=lambda _: None)
+    except DownloadFailed as error:
+        assert "clip.mp4" in str(error)  # noqa: PT017 -- either is right: whole, or our own error
+    finally:
+        stop()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1",
+        "http://host:port/x",
+        "http://h\x7f/",
+        "//",
+        "http://",
+        "http://\u2100.example/",
+        "http://x:99999/",
+    ],
+)
+def test_a_malformed_redirect_is_our_own_error(location: str) -> None:
+    def redirect(connection: socket.socket) -> None:
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location.encode() + b"\r\n\r\n"
+        )
+
+    url, stop = raw_server(redirect)
+    try:
+        with pytest.raises(DownloadFailed) as caught:
+            read_url(url, DownloadLimits(max_bytes=10, deadline=5, attempts=1), pause=lambda _: None)
+    finally:
+        stop()
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/a b.mp4", "/a%20b.mp4"),
+        ("/caf\u00e9.mp4", "/caf%C3%A9.mp4"),
+        ("/caf%C3%A9.mp4", "/caf%C3%A9.mp4"),
+        ("/x.mp4?sig=a%2Fb", "/x.mp4?sig=a%2Fb"),
+        (" /x.mp4 ", "/x.mp4"),
+    ],
+)
+def test_a_redirect_with_blanks_and_raw_utf_8_is_followed(
+    server: FileServer, fetch: Fetch, location: str, path: str
+) -> None:
+    def redirect(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        handler.wfile.write(
+            b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location.encode() + b"\r\n\r\n"
+        )
+
+    server.faults = [redirect]
+    assert fetch()[0] == DATA
+    assert server.paths[1] == path
+
+
+def test_blanks_and_line_ends_around_an_address_are_dropped(server: FileServer, fetch: Fetch) -> None:
+    assert fetch(url=f"  {server.url}\n")[0] == DATA
+
+
+@pytest.mark.parametrize("code", [202, 204])
+def test_a_file_that_is_not_there_yet_is_waited_for(server: FileServer, fetch: Fetch, code: int) -> None:
+    server.faults = [status(code), status(code)]
+    assert fetch()[0] == DATA
+
+
+def test_an_empty_file_is_waited_for(server: FileServer, fetch: Fetch) -> None:
+    server.faults = [status(200)]
+    assert fetch()[0] == DATA
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "word"),
+    [
+        (400, b"<Error><Code>ExpiredToken</Code></Error>", "ExpiredToken"),
+        (400, b'{"error": {"code": "TokenRefreshRequired"}}', "TokenRefreshRequired"),
+        (400, b"Request has expired", ""),
+        (
+            403,
+            b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+            "AccessDenied",
+        ),
+        (403, b"\xef\xbb\xbf<?xml version='1.0'?><Error><Code>AuthenticationFailed</Code></Error>", "Auth"),
+        (404, b"<Error><Code>NoSuchKey</Code></Error>", "NoSuchKey"),
+    ],
+)
+def test_an_address_that_has_expired_in_any_stores_dialect(
+    server: FileServer, fetch: Fetch, code: int, body: bytes, word: str
+) -> None:
+    def refuse(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    server.faults = [refuse]
+    with pytest.raises(DownloadFailed, match=f"answered {code} .*{word}.*expired") as caught:
+        fetch()
+    assert caught.value.gone
+    assert caught.value.retryable
+
+
+def test_a_file_packed_in_another_way_is_named(server: FileServer, fetch: Fetch) -> None:
+    server.faults = [functools.partial(serve, extra={"Content-Encoding": "br"})]
+    with pytest.raises(DownloadFailed, match=r"sent the file packed \(br\)") as caught:
+        fetch()
+    assert not caught.value.retryable
+
+
+def test_a_file_that_is_said_to_be_packed_and_is_not(server: FileServer, fetch: Fetch) -> None:
+    server.faults = [functools.partial(serve, extra={"Content-Encoding": "gzip"})]
+    with pytest.raises(DownloadFailed, match="it can't be unpacked"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"x" * 100_000 + b"\r\n",
+        b"".join(b"X-%d: y\r\n" % at for at in range(500)),
+        b"no colon here\r\n" * 10,
+        b"Retry-After: " + b"9" * 5000 + b"\r\n",
+        b"ETag: " + b'"' * 1000 + b"\r\n",
+    ],
+    ids=["long line", "many lines", "no headers", "a number of 5,000 digits", "quotes"],
+)
+@pytest.mark.parametrize("code", [b"200 OK", b"503 Busy", b"999 What", b"2000000 Long"])
+def test_odd_headers_end_in_a_file_or_in_our_own_error(head: bytes, code: bytes) -> None:
+    """Asserts that no other error than ours leaves, whatever the head of a response holds."""
+
+    def odd(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 " + code + b"\r\nConnection: close\r\n" + head + b"\r\nabc")
+
+    url, stop = raw_server(odd)
+    limits = DownloadLimits(max_bytes=10, deadline=5, attempts=2)
+    got = b""
+    try:
+        with contextlib.suppress(DownloadFailed):
+            got = read_url(url, limits, pause=lambda _: None)
+    finally:
+        stop()
+    assert got in (b"", b"abc")
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "localhost", "[::1]", "169.254.169.254"])
+def test_a_private_host_behind_a_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    guard = AddressGuard(check=lambda url: None, allows_private=lambda url: False, todo="Name it.")
+    with FileServer(b"through the proxy").running() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/clip.mp4"))
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(DownloadFailed, match="private or link-local"):
+            read_url(f"http://{host}/x", LIMITS, guard=guard)
+        assert read_url("http://93.184.215.14/x", LIMITS, guard=guard) == b"through the proxy"
+        assert proxy.paths == ["http://93.184.215.14/x"]

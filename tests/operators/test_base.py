@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from kling_airflow import exceptions
 from kling_airflow.errors import GenerationFailed, GenerationTimeout, Money, Unauthorized, Unreachable
 from kling_airflow.polling.decision import to_event
 from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import AirflowException, AirflowFailException, AirflowTaskTimeout
 from tests.tasks import (
     ask,
     deferral,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
+from kling_airflow.airflow_compat import DAG, AirflowException, AirflowFailException
 from kling_airflow.exceptions import InvalidArgument, InvalidFrame
 from kling_airflow.operators.frames import PrepareFrameOperator
 from tests.dag_runs import run_dag
@@ -169,6 +169,10 @@ def test_a_signed_source_is_not_in_the_log(
         ({"source": "s3://bucket/"}, "`source` is 's3://bucket/': the file name is missing"),
         ({"source": ""}, "`source` is ''"),
         ({"destination": "s3://bucket"}, "`destination` is 's3://bucket/': the file name is missing"),
+        (
+            {"source": "data:image/png;base64," + "A" * 99_999},
+            r"^`source` is a `data:` URL \(image/png, 100,021 char",
+        ),
         ({"destination": "s3://bucket/frame"}, r"its name must end in \.jpg, \.jpeg, \.png, or `format`"),
         ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
         ({"fit": "crop"}, "`fit` is 'crop'"),
@@ -202,7 +206,7 @@ def test_templates_and_xcoms_are_checked_when_they_are_known() -> None:
 
 
 MAPPED = """
-from airflow.providers.common.compat.sdk import DAG
+from airflow import DAG
 from kling_airflow.operators.frames import PrepareFrameOperator
 
 with DAG("frames_mapped", schedule=None, params={{"size": 432}}):

@@ -162,7 +162,7 @@ class TestOnce:
     def test_a_queue_that_is_down_does_not_make_a_retry_buy(
         self, simulator: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kling_airflow.gmi.retries.Retries._wait", lambda *_: 0.0)
+        monkeypatch.setattr("kling_airflow.gmi.retries.Retries.wait", lambda *_: 0.0)
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
         simulator.faults.add("bad-gateway", call="GET /requests/{id}", times=99)
@@ -187,7 +187,7 @@ class TestOnce:
     ) -> None:
         store = TaskStateStore()
         with monkeypatch.context() as patch:
-            patch.setattr("kling_airflow.submission.submit.Submitter._accepted", _die)
+            patch.setattr("kling_airflow.submission.ledger_access.LedgerAccess.store_id", _die)
             with pytest.raises(KeyboardInterrupt):
                 operator(rocket).execute(context(store))
         (entry,) = simulator.ledger()

@@ -53,7 +53,7 @@ def test_it_waits_for_the_result(queue: Simulator, mode: dict[str, Any]) -> None
 def test_a_catalog_that_can_not_be_asked_costs_no_clip(
     queue: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kling_airflow.gmi.retries.Retries._wait", lambda *_: 0.0)
+    monkeypatch.setattr("kling_airflow.gmi.retries.Retries.wait", lambda *_: 0.0)
     queue.faults.add("bad-gateway", call="GET /models/{id}", times=99)
     clip = finish(request(wait_for_completion=True), context())
     assert clip["cost_usd"] is None

@@ -119,7 +119,7 @@ async def test_a_call_that_waits_for_its_turn_also_waits_for_a_pause_that_began_
     with scripted(RECORD) as server:
         async with AsyncGMIClient("key", server.url) as client:
             calls = LimitedCalls(client, rate_limiter, CountedMetrics())
-            await calls.get("a", 1.0)
+            rate_limiter.reserve(loop.time())
             waiting = asyncio.create_task(calls.get("a", 1.0))
             await asyncio.sleep(0)  # the task starts, and waits for its turn
             now = loop.time()

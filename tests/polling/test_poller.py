@@ -254,7 +254,7 @@ async def test_a_gateway_that_forbids_is_no_refusal_of_the_key(sim: Simulator) -
     fault = sim.faults.add("gateway-forbids")
     async with polling(sim.base_url, "one", metrics) as poller:
         tasks = [asyncio.create_task(until_end(poller, wait_of(one), interval=0.2)) for one in ids]
-        await eventually(lambda: metrics.calls["id", "failed"] >= 2)
+        await eventually(lambda: metrics.calls["id", "failed"] + metrics.calls["list", "failed"] >= 2)
         sim.faults.remove(fault)
         finish(sim, *ids)
         ends = await asyncio.gather(*tasks)

@@ -45,6 +45,7 @@ class Queue:
     listed: list[Request] | GMIError
     rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(1e6))
     refuses_key: bool = False
+    key_was_refused: bool = False
     read_seconds: float = 0.0
     reads: list[str] = field(default_factory=list)
     pages: int = 0

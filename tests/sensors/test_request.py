@@ -9,14 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    TaskDeferralError,
-    TaskDeferred,
-)
 
 from kling_airflow import exceptions
 from kling_airflow.errors import GenerationFailed, GenerationTimeout, Unauthorized, Unreachable
@@ -25,6 +17,15 @@ from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect, context
+from tests.airflow_versions import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+    needs_airflow,
+)
 from tests.gmi.scripted import Step, answer, scripted
 from tests.media.pictures import ROCKET
 from tests.task_fixtures import queue as queue
@@ -187,6 +188,7 @@ def test_an_error_while_deferred_is_a_failure(soft_fail: bool, error: Any, kind:
     assert isinstance(caught.value, AirflowException)
 
 
+@needs_airflow("3.0", "an exception of its own for a trigger's timeout")
 def test_the_safety_net_of_a_deferral_skips_too_under_soft_fail() -> None:
     kwargs = {"error": "Trigger timeout"}
     with pytest.raises(AirflowSensorTimeout):
@@ -219,7 +221,7 @@ def test_an_unknown_request_id_is_said_to_be_unknown(execute: Any, monkeypatch: 
 
 
 def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kling_airflow.gmi.retries.Retries._wait", lambda *_: 0.0)
+    monkeypatch.setattr("kling_airflow.gmi.retries.Retries.wait", lambda *_: 0.0)
     assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
 
 

@@ -1,6 +1,7 @@
 """Draws ``docs/img/architecture.svg`` from the real imports: ``python -m tests.structure.draw``.
 
-An arrow that a longer way says as well is left out. A test holds the picture against the code.
+A room is a folder. The single modules beside the rooms are left out, and each arrow that a longer way says.
+A test holds the picture against the code.
 """
 
 from __future__ import annotations
@@ -10,17 +11,13 @@ from html import escape
 from tests.structure.imports import ROOT, reduced, room_graph
 
 PICTURE = ROOT / "docs" / "img" / "architecture.svg"
-LEFT_OUT = {"kling_airflow", "__main__", "get_provider_info"}
-"""Names that hold no code of a room: the package itself, its command line's door, its metadata."""
-_WIDTH, _BOX, _HIGH, _GAP, _ROW = 960, 124, 34, 16, 74
+_WIDTH, _BOX, _HIGH, _GAP, _ROW = 640, 124, 34, 16, 74
 
 
 def arrows() -> dict[str, frozenset[str]]:
-    """Return the arrows to draw: for each room, the rooms right below it."""
-    graph = {
-        room: frozenset(others) - LEFT_OUT for room, others in room_graph().items() if room not in LEFT_OUT
-    }
-    return reduced(graph)
+    """Return the arrows to draw: for each folder, the folders right below it."""
+    folders = {room for room in room_graph() if (ROOT / "kling_airflow" / room).is_dir()}
+    return reduced({room: room_graph()[room] & folders for room in folders})
 
 
 def rows() -> list[list[str]]:
@@ -80,11 +77,9 @@ def _line(room: str, other: str, place: dict[str, tuple[float, float]]) -> str:
 
 
 def _box(room: str, x: float, y: float) -> str:
-    folder = (ROOT / "kling_airflow" / room).is_dir()
-    name = escape(f"{room}/" if folder else f"{room}.py")
-    fill = "#e0e7ff" if folder else "#f1f5f9"
+    name = escape(f"{room}/")
     return (
-        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX}" height="{_HIGH}" rx="6" fill="{fill}"'
+        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX}" height="{_HIGH}" rx="6" fill="#e0e7ff"'
         ' stroke="#475569"/>'
         f'<text x="{x + _BOX / 2:.0f}" y="{y + 22:.0f}" font-size="13" text-anchor="middle" fill="#0f172a">'
         f"{name}</text></g>"

@@ -66,4 +66,4 @@ def _imports_airflow(path: Path) -> bool:
             named |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             named.add(node.module)
-    return any(name.split(".")[0] == "airflow" for name in named)
+    return any(name.split(".")[0] == "airflow" or name == "kling_airflow.airflow_compat" for name in named)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kling_airflow import exceptions
-from kling_airflow.errors import InvalidArgument, Unreachable, UnresolvedSubmission
+from kling_airflow.errors import InvalidArgument, NotAccepted, Unreachable, UnresolvedSubmission
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.submission.order import OnChanged
 from kling_airflow.submission.recover import Recovery
@@ -15,9 +16,8 @@ from tests.airflow_context import TaskStateStore, context
 from tests.tasks import deferral, operator, posts, resume
 
 if TYPE_CHECKING:
-    from airflow.sdk.exceptions import TaskDeferred
-
     from kling_airflow.simulator import Simulator
+    from tests.airflow_versions import TaskDeferred
     from tests.submission.bench import Bench
 
 BESIDES = "asked for something else before"
@@ -97,7 +97,7 @@ class TestInAnotherTry:
         assert any(BESIDES in line and first in line for line in told)
 
     def test_a_cancelled_request_before_the_failed_one_counts(self, queue: Simulator, rocket: str) -> None:
-        """Whether a cancelled request is billed nobody knows."""
+        """It is not known whether a cancelled request is billed."""
         store = TaskStateStore()
         first = operator(rocket).execute(context(store))
         with GMIClient(queue.api_key, queue.base_url) as client:
@@ -271,6 +271,28 @@ class TestReuse:
         requests = [bench.submitter().submit(bench.order(name * 64)).request_id for name in "ab"]
         found = bench.submitter().submit(bench.order("b" * 64), on_changed=OnChanged.REUSE)
         assert found.request_id == requests[1]
+
+    def test_what_a_try_was_allowed_to_submit_is_submitted_by_its_retry(self, bench: Bench) -> None:
+        """A user changed the prompt and cleared the task; the queue was away, and Airflow tries again."""
+        first = bench.submitter().submit(bench.order("a" * 64))
+        bench.simulator.faults.add("rate-limited", call="POST /requests", times=50)
+        with pytest.raises(NotAccepted):
+            bench.submitter(until=0).submit(bench.order("b" * 64))
+        bench.simulator.faults.clear()
+        found = bench.submitter().submit(bench.order("b" * 64), on_changed=OnChanged.REUSE)
+        assert found.fresh
+        assert found.request_id != first.request_id
+
+    def test_even_if_it_ended_before_it_sent(self, bench: Bench) -> None:
+        bench.submitter().submit(bench.order("a" * 64))
+        order = bench.order("b" * 64)
+
+        def broken(*_: Any) -> Any:
+            raise Unreachable("The upload failed.")
+
+        with pytest.raises(Unreachable):
+            bench.submitter().submit(replace(order, deliver=broken))
+        assert bench.submitter().submit(order, on_changed=OnChanged.REUSE).fresh
 
     def test_of_several_none_is_chosen(self, bench: Bench) -> None:
         for name in "ab":

@@ -208,6 +208,17 @@ class TestWithoutAnOrdersId:
         found = bench.run(text_order(), ledger(KEY.sibling(0)), lost_memory=memory)
         assert isinstance(found, UnresolvedSubmission), "and that nothing else was bought is not proven"
 
+    def test_one_that_passes_another_address_on_is_not(self, bench: Bench) -> None:
+        """`?asset=a` and `?asset=b` are two pictures."""
+        order, other = (
+            bench.picture_order(PICTURE, how="url", source=f"https://img.example/render?asset={name}")
+            for name in "ab"
+        )
+        bench.run(other, ledger(KEY.sibling(1)))
+        assert isinstance(bench.run(order, ledger(), lost_memory=bench.memory()), UnresolvedSubmission)
+        first = bench.run(order, ledger())
+        assert bench.run(order, ledger(), lost_memory=bench.memory()).request_id == first.request_id
+
     def test_several_are_a_question_to_a_person(self, bench: Bench) -> None:
         requests = [bench.run(text_order(), ledger(KEY.sibling(index))).request_id for index in (0, 1)]
         found = bench.run(text_order(), ledger(), lost_memory=bench.memory())

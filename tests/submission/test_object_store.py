@@ -217,7 +217,7 @@ def test_unreadable_is_not_absent(tmp_path: Path, damage: Any, said: str) -> Non
     it = ledger(tmp_path)
     with pytest.raises(UnreadableRecord, match=rf"000002\.json is unreadable: .*{said}"):
         it.read(PRINT, 1)
-    with pytest.raises(Fenced):  # and whoever goes on all the same
+    with pytest.raises(Fenced):  # a try that goes on all the same is fenced
         it.write(sending())
 
 

@@ -128,8 +128,13 @@ class TestInOneFolder:
         twins.bench.ledger = twins.ledger(0)
         with pytest.raises(SubmitLater):
             twins.bench.submitter(sleep=lambda _: None).submit(rise)
+        twins.bench.ledger = twins.ledger(1)
+        with pytest.raises(SubmitLater):
+            twins.bench.submitter(sleep=lambda _: None, lost_memory=twins.bench.memory()).submit(rise)
         twins.bench.clock.advance(60)
-        found = twins.run(1, rise, cleared=True)
+        twins.bench.ledger = twins.ledger(1)
+        submitter = twins.bench.submitter(lost_memory=twins.bench.memory())
+        found = submitter.submit(rise, in_doubt=(rise.fingerprint, rise.take))
         assert [found.request_id] == twins.bench.bought()
         assert twins.run(0, fall, cleared=True).fresh
 

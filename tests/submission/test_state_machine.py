@@ -23,7 +23,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -42,9 +41,13 @@ from kling_airflow.submission.order import SubmitLater
 from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
-from kling_airflow.task import wait as task_wait
-from kling_airflow.task.stop import TaskStopped
+from kling_airflow.task import stop as task_stop
+from kling_airflow.task import submission as task_submission
+from kling_airflow.task.stop import StopFlag, TaskStopped
+from kling_airflow.task.submission import open_submitter
+from kling_airflow.task_instance.state import TaskEnd
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import AirflowException, TaskDeferred
 
 EXAMPLES = int(os.environ.get("KLING_STATE_MACHINE_EXAMPLES", "120"))
 STEPS = 25
@@ -64,6 +67,8 @@ ECHO_FAULTS = [
     "echo-empty", "echo-absent", "echo-without-field", "echo-cut", "echo-redacted", "echo-rehosted",
     "echo-extra",
 ]  # fmt: skip
+LOST_ANSWERS = ["reset-after", "deadline-exceeded-created", "created-late", "created-late"]
+LASTING_FAULTS = [*ECHO_FAULTS, "list-pinned", "list-sorted", "list-cached", "list-no-created-at"]
 LATEST_CREATION = SUBMIT_TIMEOUTS.total + LATE_ARRIVAL_MARGIN
 """Seconds after a POST left in which the queue may create its request, and it is still found."""
 CRASHES = [
@@ -75,7 +80,8 @@ CRASHES = [
 ]
 PROMPTS = ["rise", "fall"]
 DELIVERIES = st.sampled_from(["auto", "base64"])
-CLOCKS_DIFFER = st.just(0.0) | st.floats(-600, 600)
+CLOCKS_DIFFER_BY = 600.0
+CLOCKS_DIFFER = st.just(0.0) | st.floats(-CLOCKS_DIFFER_BY, CLOCKS_DIFFER_BY)
 """Seconds that the `Date` of the queue's answers is ahead of the times of its requests."""
 
 
@@ -221,9 +227,9 @@ class SubmitOnce(RuleBasedStateMachine):
     def the_list_misbehaves(self, name: str, times: int) -> None:
         world.simulator.faults.add(name, times=times)
 
-    @rule(name=st.sampled_from(ECHO_FAULTS), times=st.integers(1, 10))
-    def the_echo_is_partial(self, name: str, times: int) -> None:
-        world.simulator.faults.add(name, times=times)
+    @rule(name=st.sampled_from(ECHO_FAULTS), seconds=st.floats(1, 4000))
+    def the_echo_is_partial(self, name: str, seconds: float) -> None:
+        world.simulator.faults.add(name, for_seconds=seconds)
 
     @rule(
         by=st.sampled_from(["created_at", "updated_at"]),
@@ -348,9 +354,60 @@ class SubmitOnce(RuleBasedStateMachine):
         :param sleeps: after so many pauses; None for in the middle of a POST, and at the first pause.
         """
         self.sleeps_left, self.ends_in_the_post = sleeps or 0, sleeps is None
-        with patch.object(task_wait, "ended_by_user", lambda ti: by_its_user):
+        end = TaskEnd.BY_USER if by_its_user else TaskEnd.NOT_ENDED
+        with patch.object(task_stop, "task_end", lambda *_, **__: end):
             self.run_try(may_cancel=by_its_user, wait_for_completion=wait, deferrable=deferrable and not wait)
         self.sleeps_left, self.ends_in_the_post = None, False
+
+    @rule(
+        lost=st.sampled_from(LOST_ANSWERS),
+        seconds=st.sampled_from([100.0, 205.0]) | st.floats(0, LATEST_CREATION),
+        trouble=st.none() | st.sampled_from(LASTING_FAULTS),
+        skew=st.sampled_from([0.0, -7200.0, -240.0, 240.0, 7200.0]),
+        stops=st.sampled_from([True, True, False]),
+        pause=st.sampled_from([0.0, 70.0, 130.0]) | st.floats(0, 400),
+    )
+    def an_answer_is_lost(
+        self, lost: str, seconds: float, trouble: str | None, skew: float, *, stops: bool, pause: float
+    ) -> None:
+        """In one rule what would seldom meet: the next try, on another worker, finds a younger request."""
+        late = {"seconds": seconds} if lost == "created-late" else {}
+        world.simulator.faults.add(lost, call="POST /requests", **late)
+        if trouble is not None:
+            world.simulator.faults.add(trouble, for_seconds=9000)
+        self.skew, self.sleeps_left = skew, 0 if stops else None
+        self.run_try()
+        self.skew, self.sleeps_left = 0.0, None
+        world.clock.advance(pause)
+        self.a_stranger_submits()
+        self.run_try()
+
+    @rule(
+        crash=st.sampled_from([None, *CRASHES]),
+        lost=st.none() | st.sampled_from(LOST_ANSWERS),
+        lag=st.just(0.0) | st.floats(1, 3000),
+        trouble=st.none() | st.sampled_from(LASTING_FAULTS),
+        pause=st.floats(0, 400),
+    )
+    def the_store_is_discarded(
+        self, crash: str | None, lost: str | None, lag: float, trouble: str | None, pause: float
+    ) -> None:
+        """The same of a clear right after, or during, the purchase."""
+        if lost is not None:
+            world.simulator.faults.add(lost, call="POST /requests")
+        self.sleeps_left = None if lost is None else 0
+        self.run_try(crash=crash)
+        self.sleeps_left = None
+        self.the_task_is_cleared(discards=True)
+        if lag:
+            world.simulator.faults.add("list-lag", lag=lag, for_seconds=lag + 300)
+        if trouble is not None:
+            world.simulator.faults.add(trouble, for_seconds=9000)
+        for _ in range(2):
+            self.run_try()
+            world.clock.advance(pause)
+            self.a_stranger_submits()
+        self.run_try()
 
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
         before, cancelled, live = self.created(), self.ended_as("cancelled"), self.live()
@@ -368,7 +425,7 @@ class SubmitOnce(RuleBasedStateMachine):
             bought = self.bought_by_this_try() - before
             assert len(bought & self.live()) <= 1, f"one try bought {len(bought)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
-                assert self.ended_as("cancelled") == cancelled, "nothing is cancelled that nobody gave up"
+                assert self.ended_as("cancelled") == cancelled, "only a user ends a request"
             if fields.get("on_changed_request") == "fail":
                 self.require_refused(bought=bought, live=live & self.live())
 
@@ -381,7 +438,7 @@ class SubmitOnce(RuleBasedStateMachine):
     def require_given_up(self, stopped: TaskStopped) -> None:
         """What is said to be cancelled is; one that the console hides can't be, and that is said, too."""
         if stopped.money is Money.CANCELLED:
-            assert stopped.over
+            assert stopped.end is TaskEnd.BY_USER
             assert stopped.request_id in self.ended_as("cancelled")
 
     def note_what_is_new(self) -> None:
@@ -397,6 +454,10 @@ class SubmitOnce(RuleBasedStateMachine):
 
     def attempt(self, *, dies_waiting: bool, **fields: Any) -> Any:
         """Run the operator as Airflow would: come back from each deferral when it is due."""
+        with patch.object(task_submission, "open_submitter", self.open_submitter):
+            return self.run_until_done(dies_waiting=dies_waiting, **fields)
+
+    def run_until_done(self, *, dies_waiting: bool, **fields: Any) -> Any:
         task = self.task(**fields)
         self.tries += 1
         given = context(self.store)
@@ -443,28 +504,7 @@ class SubmitOnce(RuleBasedStateMachine):
                 world.simulator.wait_rendered()
 
     def task(self, **fields: Any) -> KlingImageToVideoOperator:
-        machine = self
-
-        class Task(KlingImageToVideoOperator):
-            """The operator on the test's clock, with a worker that can die."""
-
-            def _submitter(self, context: Any, client: GMIClient, until: float) -> Submitter:
-                client.retries = Retries(attempts=2, base=0.0)
-                submitter = super()._submitter(context, client, machine.now() + 3600)
-                client.queue_clock.elapsed = world.clock.now
-                client.submit = machine.noting(client)  # type: ignore[method-assign]
-                if machine.tries > 1:
-                    submitter.lost_memory = machine.lost_memory()
-                access = submitter.ledger_access
-                access.ledger = Mortal(  # type: ignore[assignment]
-                    access.ledger, machine.crash, lambda: machine.in_the_post(self)
-                )
-                access.now, access.sleep = machine.now, machine.pass_time
-                for part in (submitter, submitter.recovery):
-                    part.now, part.sleep = machine.now, self._stopping.sleep
-                return submitter
-
-        task = Task(
+        return KlingImageToVideoOperator(
             task_id="submit",
             image=(world.folder / "rocket.jpg").as_uri(),
             prompt=self.prompt,
@@ -475,16 +515,33 @@ class SubmitOnce(RuleBasedStateMachine):
             **fields,
         )
 
-        def sleep(seconds: float) -> None:
-            self.pass_time(seconds)
-            if self.sleeps_left is not None:
-                self.sleeps_left -= 1
-                if self.sleeps_left < 0:
-                    task.on_kill()
-            task._stopping.check()
+    def open_submitter(
+        self, context: Any, client: GMIClient, *given: Any, until: float, stop: StopFlag
+    ) -> Submitter:
+        """Return the operator's submitter on the test's clock, with a worker that can die."""
+        stop.sleep = lambda seconds: self.sleep(seconds, stop)  # type: ignore[method-assign]
+        submitter = open_submitter(context, client, *given, until=self.now() + 3600, stop=stop)
+        client.retries = Retries(attempts=2, base=0.0)
+        client.queue_clock.elapsed = world.clock.now
+        client.submit = self.noting(client)  # type: ignore[method-assign]
+        if self.tries > 1:
+            submitter.lost_memory = self.lost_memory()
+        access = submitter.ledger_access
+        access.ledger = Mortal(  # type: ignore[assignment]
+            access.ledger, self.crash, lambda: self.in_the_post(stop)
+        )
+        access.now, access.sleep = self.now, self.pass_time
+        for part in (submitter, submitter.recovery):
+            part.now, part.sleep = self.now, stop.sleep
+        return submitter
 
-        task._stopping.sleep = sleep  # type: ignore[method-assign]
-        return task
+    def sleep(self, seconds: float, stop: StopFlag) -> None:
+        self.pass_time(seconds)
+        if self.sleeps_left is not None:
+            self.sleeps_left -= 1
+            if self.sleeps_left < 0:
+                stop.set()
+        stop.check()
 
     def noting(self, client: GMIClient) -> Callable[[str, Any], Any]:
         """Return the client's `submit`, which notes what each POST asks, and for which order."""
@@ -531,6 +588,7 @@ class SubmitOnce(RuleBasedStateMachine):
         for _ in range(2):
             world.clock.advance(4000)
             self.a_stranger_submits()
+        world.clock.advance(CLOCKS_DIFFER_BY)  # by its `Date`, too, the list is younger than its newest row
         world.simulator.wait_rendered()
         for (prompt, take), requests in list(self.orders.items()):
             self.prompt, self.take = prompt, take
@@ -538,6 +596,7 @@ class SubmitOnce(RuleBasedStateMachine):
             for _ in range(3):
                 if found is None:  # whether it has bought is only known once a younger request is listed
                     self.a_stranger_submits()
+                    world.clock.advance(CLOCKS_DIFFER_BY)
                     found = self.run_try()
             assert found is not None, "in calm weather a task gets its request"
             mine = self.orders[prompt, take]
@@ -554,9 +613,9 @@ class SubmitOnce(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         world.clock.advance(seconds)
 
-    def in_the_post(self, task: KlingImageToVideoOperator) -> None:
+    def in_the_post(self, stop: StopFlag) -> None:
         if self.ends_in_the_post:
-            task.on_kill()
+            stop.set()
 
     def ended_as(self, *outcomes: str) -> set[str]:
         return {entry.request_id for entry in world.simulator.ledger() if entry.outcome in outcomes}

@@ -14,8 +14,8 @@ import pytest
 from kling_airflow import exceptions
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.task.cleared import lost_memory
-from kling_airflow.task.key import task_key
 from kling_airflow.task.tries import Tries
+from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import RUN_AFTER, TaskStateStore, context
 from tests.tasks import ask, operator, posts, until_over
 
@@ -125,6 +125,26 @@ class TestKeep:
         assert posts(queue) == 2
 
 
+class TestNothingWasBought:
+    """A try that comes after one that has bought nothing is not held up."""
+
+    def test_a_retry_after_a_worker_that_died_before_it_began(self, queue: Simulator, rocket: str) -> None:
+        """Its store is empty, and no user has cleared anything: nothing was discarded."""
+        operator(rocket, retries=1).execute(context(try_number=2, max_tries=1))
+        assert posts(queue) == 1
+
+    @pytest.mark.parametrize("mistake", [{"image": "file:///no/such.jpg"}, {"gmi_conn_id": "nowhere"}])
+    def test_a_clear_after_a_mistake_was_corrected(
+        self, queue: Simulator, rocket: str, mistake: dict[str, Any]
+    ) -> None:
+        """The store survives the clear, as before Airflow 3.4, and says that the first try had begun."""
+        store = TaskStateStore()
+        with pytest.raises(exceptions.AirflowFailException):
+            operator(**({"image": rocket} | mistake)).execute(context(store))
+        operator(rocket).execute(context(store, **AFTER_CLEAR, clear_number=1))
+        assert posts(queue) == 1
+
+
 class TestBuy:
     def test_a_cleared_task_buys_once_more_and_its_retries_keep_that(
         self, queue: Simulator, rocket: str, next_store: Any
@@ -146,7 +166,8 @@ class TestBuy:
         """Airflow doesn't tell it apart from a retry."""
         made = operator(rocket, on_clear="buy")
         first = made.execute(context())
-        assert made.execute(context(TaskStateStore(), try_number=2, max_tries=0)) == first
+        cleared = context(TaskStateStore(), try_number=2, max_tries=0, clear_number=1)
+        assert made.execute(cleared) == first
         assert posts(queue) == 1
 
     @pytest.mark.parametrize("on_changed_request", ["reuse", "fail", "submit"])
@@ -208,9 +229,13 @@ class TestWhatIsSearchedBy:
 
     def test_a_retry_searches_as_a_clear_of_a_running_task_looks_like_one(self) -> None:
         for on_clear in ("keep", "buy"):
-            memory = self.memory(context(try_number=2, max_tries=3), on_clear, retries=3)
+            given = context(try_number=2, max_tries=3, clear_number=1)
+            memory = self.memory(given, on_clear, retries=3)
             assert memory is not None
             assert not memory.cleared
+
+    def test_a_retry_in_a_run_that_no_user_has_cleared_searches_nothing(self) -> None:
+        assert self.memory(context(try_number=2, max_tries=3), retries=3) is None
 
     def test_the_first_try_after_a_clear_that_buys_searches_nothing(self) -> None:
         assert self.memory(context(**AFTER_CLEAR), "buy") is None

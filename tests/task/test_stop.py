@@ -6,12 +6,12 @@ import signal
 import time
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from kling_airflow.errors import GenerationFailed, Money
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.task.state import TaskEnd
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped
+from kling_airflow.task_instance.state import TaskEnd
+from tests.airflow_versions import AirflowException, AirflowFailException
 from tests.tasks import signalled
 
 

@@ -93,7 +93,7 @@ class TestATemplateThatTellsTheTime:
     ) -> None:
         store = TaskStateStore()
         with monkeypatch.context() as patch:
-            patch.setattr("kling_airflow.submission.submit.Submitter._accepted", _die)
+            patch.setattr("kling_airflow.submission.ledger_access.LedgerAccess.store_id", _die)
             with pytest.raises(KeyboardInterrupt):
                 self.run(store, FIRST, "10:00", rocket)
         with pytest.raises(exceptions.UnresolvedSubmission, match="Nothing was sent"):

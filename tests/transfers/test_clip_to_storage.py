@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
-from kling_airflow.exceptions import DownloadFailed, DownloadRefused, InvalidArgument, InvalidClip
+from kling_airflow.airflow_compat import DAG, AirflowException, AirflowFailException, ObjectStoragePath
+from kling_airflow.exceptions import (
+    DestinationTaken,
+    DownloadFailed,
+    DownloadRefused,
+    InvalidArgument,
+    InvalidClip,
+    Unauthorized,
+)
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests.airflow_context import connect, context
 from tests.dag_runs import run_dag
 from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
-from tests.media.file_server import FileServer, status
+from tests.media.file_server import FileServer, serve, status
 
 Land = Callable[..., dict[str, Any]]
 
@@ -88,6 +102,18 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
     with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
         land(clip=clip | {"request_id": "4", "duration": 10})
     assert isinstance(caught.value, AirflowException)
+
+
+def test_the_sidecar_says_which_iteration_of_a_loop_landed_the_clip(
+    clip: dict[str, Any], tmp_path: Path
+) -> None:
+    """In Airflow 3.4 a task instance has a ``region_id``, which is no JSON, and the context has the loop."""
+    given: Any = context() | {"loop": SimpleNamespace(index=2)}
+    given["ti"].region_id, given["ti"].region_index = UUID(int=1), 2
+    destination = (tmp_path / "clips" / "x.mp4").as_uri()
+    ClipToObjectStorageOperator(task_id="land", clip=clip, destination=destination).execute(given)
+    expected = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1, "loop": "2"}
+    assert sidecar(tmp_path)["landed_by"] == expected
 
 
 def test_frames_and_prompt_go_into_the_sidecar(land: Land, tmp_path: Path) -> None:
@@ -214,7 +240,8 @@ def test_lineage(land: Land, clip: dict[str, Any], tmp_path: Path) -> None:
 
 
 MAPPED = """
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow import DAG
+from tests.airflow_versions import task
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 with DAG("clips_mapped", schedule=None, params={{"sound": True}}):
@@ -260,3 +287,197 @@ def test_it_maps_over_clips(
     said = json.loads((tmp_path / "clips_mapped" / "1.json").read_text())
     assert said["asked"]["frames"] == [{"uri": "s3://frames/start.png", "sha256": "aa"}]
     assert said["checks"]["sound"] == "has sound, as asked for"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda clip: clip,
+        json.dumps,
+        str,
+        lambda clip: f"\n {json.dumps(clip)} ",
+        lambda clip: [clip],
+        lambda clip: json.dumps([clip]),
+    ],
+    ids=["dict", "JSON", "as a template renders it", "blanks around it", "list of one", "JSON of a list"],
+)
+def test_a_clip_in_any_form(land: Land, clip: dict[str, Any], form: Callable[[Any], Any]) -> None:
+    assert land(clip=form(clip))["request_id"] == "request-1"
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        {"uri": "s3://frames/start.png", "sha256": "aa"},
+        [{"uri": "s3://frames/start.png", "sha256": "aa"}],
+        ({"uri": "s3://frames/start.png", "sha256": "aa"}, None),
+        '{"uri": "s3://frames/start.png", "sha256": "aa"}',
+        "[{'uri': 's3://frames/start.png', 'sha256': 'aa'}, None]",
+    ],
+    ids=["one", "list", "a skipped one", "JSON", "as a template renders it"],
+)
+def test_frames_in_any_form(land: Land, tmp_path: Path, frames: Any) -> None:
+    land(frames=frames)
+    assert sidecar(tmp_path)["asked"]["frames"] == [{"uri": "s3://frames/start.png", "sha256": "aa"}]
+
+
+@pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath])
+def test_a_destination_in_any_form(land: Land, tmp_path: Path, kind: type) -> None:
+    path = tmp_path / "my clip #1.mp4"
+    landed = land(destination=path if kind is Path else kind(path.as_uri()))
+    assert path.exists()
+    assert landed["uri"] == path.as_uri()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "destination_conn_id",
+        "gmi_conn_id",
+        "duration",
+        "sound",
+        "frames",
+        "prompt",
+        "poster",
+        "max_bytes",
+        "max_pixels",
+        "download_timeout",
+        "on_mismatch",
+        "overwrite",
+        "object_options",
+    ],
+)
+@pytest.mark.parametrize("nothing", [None, "None", ""])
+def test_none_from_a_param_means_not_given(
+    land: Land, tmp_path: Path, name: str, nothing: str | None
+) -> None:
+    landed = land(**{name: nothing})
+    assert landed["poster_uri"]
+    assert sidecar(tmp_path)["asked"]["prompt"] is None
+
+
+@pytest.mark.parametrize("timeout", [timedelta(seconds=30), 30, "30", 30.5])
+def test_a_time_in_any_form(land: Land, timeout: Any) -> None:
+    assert land(download_timeout=timeout)["request_id"] == "request-1"
+
+
+def test_on_mismatch(land: Land, tmp_path: Path, clip: dict[str, Any]) -> None:
+    land(clip=clip | {"duration": 9}, on_mismatch="warn")
+    assert sidecar(tmp_path)["checks"]["duration"] == "5.04 s, asked for 9 s"
+    with pytest.raises(InvalidArgument, match="`on_mismatch` is 'ignore'"):
+        ClipToObjectStorageOperator(task_id="x", clip=clip, destination="s3://b/x.mp4", on_mismatch="ignore")
+
+
+def test_what_is_not_ours_is_overwritten_on_demand_only(land: Land, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "x.json").write_text('{"my": "own"}')
+    with pytest.raises(DestinationTaken, match="where the sidecar would go, exists") as caught:
+        land()
+    assert isinstance(caught.value, AirflowFailException)
+    assert "The clip was generated and paid for." in str(caught.value)
+    assert land(overwrite="true")["request_id"] == "request-1"
+
+
+def test_the_error_of_a_dead_address_that_could_not_be_renewed_says_both(
+    land: Land, server: FileServer
+) -> None:
+    server.faults = [status(404)]
+    with pytest.raises(Unauthorized, match=r"answered 404 .*`gmi_cloud_default` is not defined") as caught:
+        land()
+    assert "The clip was generated and paid for." in str(caught.value)
+
+
+def test_a_clip_from_data_on_a_private_host_is_not_fetched(
+    server: FileServer, clip: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def landing() -> dict[str, Any]:
+        with DAG("data", schedule=None):
+            operator = ClipToObjectStorageOperator(
+                task_id="land", clip="{{ params.clip }}", destination=(tmp_path / "x.mp4").as_uri()
+            )
+        operator.clip = clip
+        return operator.execute({})
+
+    with pytest.raises(DownloadRefused, match="which is private or link-local"):
+        landing()
+    assert server.requests == []
+    connect(monkeypatch, server.url.removesuffix("/clip.mp4"))
+    assert landing()["request_id"] == "request-1"
+
+
+LANDED = """
+from tests.airflow_versions import DAG, Asset, AssetAlias, task
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+
+with DAG("landed", schedule=None):
+    land = ClipToObjectStorageOperator(
+        task_id="land",
+        clip={"request_id": "r-1", "video_url": "URL", "duration": 5, "cost_usd": 1.26},
+        destination="file://FOLDER/x.mp4",
+        outlets=[Asset("file://FOLDER/x.mp4"), AssetAlias("clips")],
+    )
+    @task
+    def uri(value):
+        return value
+
+    uri(land.output["uri"])
+"""
+
+
+def test_xcoms_are_the_dict_and_the_uri_and_asset_events_say_which_clip_it_is(
+    dags_folder: Path, server: FileServer, tmp_path: Path
+) -> None:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    from tests.airflow_versions import XComModel
+
+    run = run_dag(dags_folder, "landed", LANDED.replace("URL", server.url).replace("FOLDER", str(tmp_path)))
+    assert run.states == {"land": "success", "uri": "success"}
+    landed = run.result("land")
+    assert run.result("uri") == landed["uri"] == f"file://{tmp_path}/x.mp4"
+    with create_session() as session:
+        keys = {row.key for row in session.query(XComModel).filter_by(dag_id="landed", task_id="land")}
+        events = [event.extra for event in session.query(AssetEvent).filter_by(source_dag_id="landed")]
+    assert keys == {"return_value", "uri", "clip_link"}  # Airflow 3.3 pushes each link, empty or not
+    assert events
+    for extra in events:
+        assert extra["request_id"] == "r-1"
+        assert extra["cost_usd"] == 1.26
+        assert extra["duration_seconds"] == landed["duration_seconds"]
+        assert extra["sha256"] == landed["sha256"]
+    said = json.loads((tmp_path / "x.json").read_text())
+    assert said["landed_by"]["task_id"] == "land"
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_of_landings_at_the_same_moment_one_wins_whole(
+    server: FileServer, clip: dict[str, Any], movie: bytes, tmp_path: Path, round_: int
+) -> None:
+    together = threading.Barrier(3, timeout=60)
+
+    def serve_together(handler: BaseHTTPRequestHandler, running: FileServer) -> None:
+        together.wait()
+        serve(handler, running)
+
+    def landing(request_id: str) -> str:
+        operator = ClipToObjectStorageOperator(
+            task_id=f"land_{request_id}",
+            clip=clip | {"request_id": request_id},
+            destination=(tmp_path / "x.mp4").as_uri(),
+        )
+        try:
+            return str(operator.execute({})["request_id"])
+        except DestinationTaken as error:
+            return str(error)
+
+    server.faults = [serve_together] * 3
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(landing, ["r-0", "r-1", "r-2"]))
+    winners = [result for result in results if result.startswith("r-")]
+    assert len(winners) == 1, results
+    assert all("landed at" in result or "has finished at" in result for result in set(results) - set(winners))
+    said = json.loads((tmp_path / "x.json").read_text())
+    assert said["request_id"] == winners[0]
+    assert (tmp_path / "x.mp4").read_bytes() == movie
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.jpg", "x.json", "x.mp4"]

@@ -26,9 +26,11 @@ NAMES = [
     "cancel_on_kill",
 ]  # fmt: skip
 ODD: list[Any] = [
-    None, "", " ", "soon", b"x", [], {}, {"a": 1}, object(), float("nan"), float("inf"), -1, 10**400, 1e300,
-    timedelta(seconds=5), timedelta(days=-1), "9" * 5000,
+    None, "", " ", "soon", b"x", [], {}, {"a": 1}, object(), float("nan"), float("inf"), -1, 10**400,
+    10**5000, 1e300, timedelta(seconds=5), timedelta(days=-1), "9" * 5000,
 ]  # fmt: skip
+# Hypothesis can't print a number of 5000 digits.
+SHOWABLE = [value for value in ODD if value != 10**5000]
 
 
 def trigger(**fields: Any) -> GMICloudRequestTrigger:
@@ -44,7 +46,7 @@ async def event_of(made: GMICloudRequestTrigger) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
 async def test_an_odd_value_ends_only_its_own_wait(
     name: str, value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +81,9 @@ async def test_what_users_pass_is_understood(name: str, value: Any, monkeypatch:
 
 @given(
     st.dictionaries(
-        st.sampled_from(NAMES), st.sampled_from(ODD) | st.text(max_size=5) | st.floats(), max_size=8
+        st.sampled_from(NAMES),
+        st.sampled_from(SHOWABLE) | st.text(max_size=5) | st.floats(),
+        max_size=8,
     )
 )
 @settings(max_examples=200)
@@ -94,7 +98,7 @@ async def test_a_text_is_no_permission_to_cancel(monkeypatch: pytest.MonkeyPatch
     async def cancel(*given: Any) -> None:
         cancelled.append("cancelled")
 
-    monkeypatch.setattr("kling_airflow.task.state.cancel_if_ended", cancel)
+    monkeypatch.setattr("kling_airflow.task_instance.state.cancel_if_ended", cancel)
     for value in ("False", "no", "", None, object(), 0, [1]):
         await trigger(cancel_on_kill=value).on_kill()
     assert cancelled == []

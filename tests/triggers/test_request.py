@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from kling_airflow.airflow_compat import AirflowNotFoundException
 from kling_airflow.errors import PollerCrashed
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import connect
@@ -52,7 +52,7 @@ def run(made: GMICloudRequestTrigger) -> list[dict[str, Any]]:
 
 def fail_reads(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
     """Let the first reads of a connection fail; return the ids that were read."""
-    from airflow.providers.common.compat import connection
+    from kling_airflow import airflow_compat as connection
 
     whole, reads = connection.get_async_connection, []
 
@@ -168,6 +168,22 @@ def test_a_connection_that_is_never_readable_ends_as_unreachable(
     assert "gmi_cloud_default" in event["what"]
 
 
+def test_a_secrets_backend_that_does_not_respond_does_not_outlast_the_deadline(
+    events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.common.compat import connection
+
+    async def hang(conn_id: str) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(connection, "get_async_connection", hang)
+    monkeypatch.setattr("kling_airflow.triggers.poller_connection.READ_SECONDS", 0.1)
+    began = time.monotonic()
+    (event,) = events(answer(200, DONE), seconds=0.5)
+    assert event["state"] == "timeout"
+    assert time.monotonic() - began < 10
+
+
 def test_triggers_that_start_together_read_the_connection_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = fail_reads(monkeypatch, RuntimeError("never raised"), 0)
 
@@ -236,7 +252,7 @@ def test_a_cancelled_trigger_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_its_arguments_are_the_same_after_serialization() -> None:
-    from airflow.sdk.serde import deserialize, serialize
+    from tests.airflow_versions import deserialize, serialize
 
     made = trigger(model="another-model", unreachable_after=7.0)
     path, kwargs = made.serialize()

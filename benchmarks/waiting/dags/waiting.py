@@ -6,8 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import DAG
-
+from kling_airflow.airflow_compat import DAG
 from kling_airflow.sensors.request import GMICloudRequestSensor
 
 ASKED = json.loads(Path(os.environ["BENCH_REQUESTS"]).read_text())

@@ -1,7 +1,7 @@
 # --8<-- [start:dag]
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow import DAG
 
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor

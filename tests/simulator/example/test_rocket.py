@@ -15,7 +15,7 @@ from kling_airflow.simulator import Simulator
 @pytest.fixture
 def rocket() -> Any:
     """The DAG, loaded from the DAGs folder."""
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     return DagBag(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "rocket.py").dags["rocket"]
 

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
-from kling_airflow.task.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
+from kling_airflow.task_instance.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
 from tests.airflow_context import connect
+from tests.airflow_versions import TaskInstanceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

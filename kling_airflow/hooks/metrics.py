@@ -51,4 +51,4 @@ class AirflowMetrics:
         try:
             return import_module("airflow.observability.stats").Stats
         except ImportError:  # before 3.2
-            return import_module("airflow.providers.common.compat.sdk").Stats
+            return import_module("airflow.stats").Stats

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow._shared.observability.metrics import stats
 
-from kling_airflow.triggers.metrics import AirflowMetrics
+from kling_airflow.hooks.metrics import AirflowMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from kling_airflow.task.key import task_key
+from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.submission.task_key import TaskKey

@@ -1,0 +1,82 @@
+"""What tests need of Airflow under one name, on every version that the package supports."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+AIRFLOW = Version(Version(version("apache-airflow")).base_version)
+
+
+def needs_airflow(first: str, why: str) -> pytest.MarkDecorator:
+    """Skip a test below a version of Airflow.
+
+    :param why: what the first version with it brought, for the report.
+    """
+    return pytest.mark.skipif(Version(first) > AIRFLOW, reason=f"needs Airflow {first}: {why}")
+
+
+def first_of(*places: str) -> Any:
+    """Return the first of some ``module:name`` that this Airflow has."""
+    for place in places:
+        module, _, name = place.partition(":")
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"Airflow {AIRFLOW} has none of {places}")
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is looked for when a test asks for it: much of it needs a configured AIRFLOW_HOME."""
+    if name.startswith(("Airflow", "TaskDefer")):
+        return first_of(f"airflow.sdk.exceptions:{name}", f"airflow.exceptions:{name}")
+    if name not in _PLACES:
+        raise AttributeError(name)
+    return first_of(*_PLACES[name])
+
+
+_PLACES = {
+    "Asset": ("airflow.sdk:Asset", "airflow.datasets:Dataset"),
+    "AssetAlias": ("airflow.sdk:AssetAlias", "airflow.datasets:DatasetAlias"),
+    "DAG": ("airflow.sdk:DAG", "airflow:DAG"),
+    "DagBag": ("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag"),
+    "DagSerialization": (
+        "airflow.serialization.serialized_objects:DagSerialization",
+        "airflow.serialization.serialized_objects:SerializedDAG",
+    ),
+    "TaskInstanceState": (
+        "airflow.sdk.api.datamodels._generated:TaskInstanceState",
+        "airflow.utils.state:TaskInstanceState",
+    ),
+    "XComModel": ("airflow.models.xcom:XComModel", "airflow.models.xcom:XCom"),
+    "dag": ("airflow.sdk:dag", "airflow.decorators:dag"),
+    "import_string": (
+        "airflow.sdk.module_loading:import_string",
+        "airflow.utils.module_loading:import_string",
+    ),
+    "store_cache": ("airflow.sdk.io.store:_STORE_CACHE", "airflow.io.store:_STORE_CACHE"),
+    "task": ("airflow.sdk:task", "airflow.decorators:task"),
+}
+
+
+def serialize(value: Any) -> Any:
+    """Return a trigger's arguments as this Airflow writes them into its database, before JSON."""
+    if Version("3.2") <= AIRFLOW:
+        return import_module("airflow.sdk.serde").serialize(value)
+    return _base_serialization().serialize(value)
+
+
+def deserialize(value: Any) -> Any:
+    """Return a trigger's arguments as this Airflow reads them from its database."""
+    if Version("3.2") <= AIRFLOW:
+        return import_module("airflow.sdk.serde").deserialize(value)
+    return _base_serialization().deserialize(value)
+
+
+def _base_serialization() -> Any:
+    return import_module("airflow.serialization.serialized_objects").BaseSerialization

@@ -1,0 +1,126 @@
+"""``make matrix``: build the wheel, and prove it in one cell after the other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.matrix.cells import RESULTS, ROOT, Cell, chosen
+from tests.matrix.environment import Environment, build_wheel
+from tests.matrix.steps import BRIEF, WHOLE, Workplace
+
+STEPS = ("metadata", "example", "suite", "live")
+
+
+def run_cell(cell: Cell, wheel: Path, folder: Path, steps: list[str], *, brief: bool) -> dict[str, Any]:
+    """Return what was found in one cell, ``failed`` naming each step that did not do what is promised."""
+    began = time.monotonic()
+    found: dict[str, Any] = {"cell": cell.name, "airflow": cell.airflow, "python": cell.python, "failed": []}
+    environment = Environment(cell, folder)
+    environment.prepare()
+    added, moved = environment.add(wheel)
+    found |= {"added": added, "moved": moved}
+    if moved and not cell.lowest:
+        found["failed"].append("install: packages of Airflow were moved")
+    place = Workplace(environment)
+
+    def guarded(step: str) -> None:
+        try:
+            _step(step, place, found, store=cell.airflow >= "3.3", brief=brief)
+        except Exception as error:
+            found["failed"].append(f"{step}: {type(error).__name__}: {str(error)[:1500]}")
+        print(f"  {cell.name}: {step} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    # The real scheduler and triggerer wait most of the time: the other steps run meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        beside = [pool.submit(guarded, step) for step in steps if step == "live"]
+        for step in steps:
+            if step != "live":
+                guarded(step)
+        for live in beside:
+            live.result()
+    found["seconds"] = round(time.monotonic() - began)
+    return found
+
+
+def _step(step: str, place: Workplace, found: dict[str, Any], *, store: bool, brief: bool) -> None:
+    if step == "metadata":
+        found["metadata"] = place.probe()
+        if found["metadata"]["schema"] != "yes":
+            found["failed"].append(f"metadata: {found['metadata']['schema']}")
+    elif step == "example":
+        found["example"] = place.example()
+        if found["example"] != "passed":
+            found["failed"].append("example: the example DAG failed")
+    elif step == "suite":
+        found["suite"] = place.suite(BRIEF if brief else WHOLE)
+        if found["suite"]["summary"] != "passed":
+            found["failed"].append(f"suite: {len(found['suite']['failed'])} failed")
+    else:
+        found["live"] = [place.live("folder")]
+        if store and not brief:
+            found["live"].append(place.live("store"))
+        for proof in found["live"]:
+            billed = {name: proof[name]["billed"] for name in ("deferred", "killed", "cleared")}
+            if set(billed.values()) != {1}:
+                found["failed"].append(f"live, {proof['ledger']}: billed {billed}")
+
+
+def keep(cell: Cell, result: dict[str, Any]) -> None:
+    """Write a cell's result; steps that were not run this time stay as they were found."""
+    path = RESULTS / f"{cell.name}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    names = {problem.partition(":")[0].partition(",")[0] for problem in before.get("failed", [])}
+    again = names & {*result, "install", "environment"}
+    old = [
+        problem
+        for problem in before.get("failed", [])
+        if problem.partition(":")[0].partition(",")[0] not in again
+    ]
+    merged = before | result | {"failed": [*old, *result["failed"]]}
+    path.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the chosen cells; return 1 if one failed."""
+    parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
+    parser.add_argument("cells", nargs="*", help="cells or versions; `ci` for those of .ci/run; all for none")
+    parser.add_argument("--steps", default=",".join(STEPS), help="a selection (default: %(default)s)")
+    parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders only")
+    parser.add_argument("--save", action="store_true", help="keep the results for docs/compatibility.md")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".matrix", help="of the environments")
+    args = parser.parse_args(argv)
+    folder = args.folder.resolve()
+    wheel = build_wheel(folder / "wheel")
+    results = []
+    for cell in chosen(args.cells):
+        try:
+            result = run_cell(cell, wheel, folder, args.steps.split(","), brief=args.brief)
+        except Exception:
+            result = {"cell": cell.name, "failed": [f"environment: {traceback.format_exc()[-1500:]}"]}
+        results.append(result)
+        print(_line(result), flush=True)
+        if args.save:
+            keep(cell, result)
+    failed = [result["cell"] for result in results if result["failed"]]
+    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def _line(result: dict[str, Any]) -> str:
+    suite = result.get("suite") or {}
+    counts = (
+        f"{suite.get('passed', 0)} passed, {len(suite.get('failed', []))} failed" if suite else "no suite"
+    )
+    said = "ok" if not result["failed"] else "FAILED: " + "; ".join(result["failed"])
+    return f"{result['cell']}: {counts}, {result.get('seconds', 0)} s: {said}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

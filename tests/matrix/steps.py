@@ -1,0 +1,149 @@
+"""What is done in each cell, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
+
+from tests.matrix.cells import ROOT
+
+if TYPE_CHECKING:
+    from tests.matrix.environment import Environment
+
+BRIEF: Final = (
+    "tests/hooks",
+    "tests/integration/test_ledger_s3.py",
+    "tests/sensors",
+    "tests/transfers",
+    "tests/triggers",
+    "tests/test_airflow_compat.py",
+    "tests/test_exceptions.py",
+    "tests/test_get_provider_info.py",
+)
+"""What touches Airflow at each of its borders."""
+WHOLE: Final = (
+    *BRIEF,
+    "tests/integration/test_landing_s3.py",
+    "tests/integration/test_retry_policy.py",
+    "tests/cli",
+    "tests/gmi",
+    "tests/media",
+    "tests/operators",
+    "tests/polling",
+    "tests/submission",
+    "tests/task",
+    "tests/test_main.py",
+    "tests/test_payloads.py",
+    "tests/test_prices.py",
+    "tests/test_retry_policy.py",
+)
+"""All of the package; the simulator, the demo and the docs have nothing that differs between versions."""
+_BESIDE: Final = ("tests", "benchmarks", "dags", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+_FOREIGN: Final = ("PYTHON", "AIRFLOW_", "_AIRFLOW_", "VIRTUAL_ENV", "COV_")
+
+
+class Workplace:
+    """A folder with the tests in it, but with the installed package: what is tested is the wheel.
+
+    :param environment: prepared, the wheel added.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.python = environment.python
+        self.folder = environment.folder.parent / f"{environment.cell.name}.run"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for name in _BESIDE:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(
+                    source, self.folder / name, ignore=shutil.ignore_patterns("__pycache__", "out")
+                )
+            else:
+                shutil.copy(source, self.folder)
+        found = self.run(
+            "-c", "import kling_airflow; print(kling_airflow.__path__[0])", folder=self.folder / "docs"
+        )
+        (self.folder / "kling_airflow").symlink_to(found.stdout.strip())
+
+    def run(self, *arguments: str, folder: Path | None = None, timeout: float = 1800) -> Any:
+        """Run the cell's Python in the folder, without this process's settings."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        environment["PATH"] = os.pathsep.join([str(self.python.parent), environment.get("PATH", os.defpath)])
+        environment["AIRFLOW_HOME"] = str(self.folder / "airflow")
+        environment["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
+        command = [str(self.python), "-W", "ignore", *arguments]
+        return subprocess.run(
+            command,
+            cwd=folder or self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    def probe(self) -> dict[str, Any]:
+        """Return what this Airflow makes of the provider's metadata, and which features it has."""
+        return _json(self.run("-m", "tests.matrix.probe"))
+
+    def example(self) -> str:
+        """Run the example DAG through ``dag.test()``; return how it ended."""
+        return self._pytest("example", ["tests/integration/test_example_dag.py"])["summary"]
+
+    def suite(self, selection: tuple[str, ...]) -> dict[str, Any]:
+        """Run the unit suite; return its counts and the names of what failed."""
+        there = [name for name in selection if (self.folder / name).exists()]
+        return self._pytest("suite", there, "-n", "2", "--dist", "loadfile")
+
+    def live(self, store: str) -> dict[str, Any]:
+        """Run a real scheduler and triggerer.
+
+        :param store: ``folder``, or ``store`` for the task state store.
+        """
+        return _json(self.run("-m", "tests.matrix.live", str(self.folder / f"live-{store}"), store))
+
+    def _pytest(self, name: str, selection: list[str], *options: str) -> dict[str, Any]:
+        report = self.folder / f"{name}.xml"
+        began = time.monotonic()
+        # A test that hangs on this version must not hold up the cell.
+        limits = ["--timeout", "120", "-p", "no:cacheprovider", "-q", "--tb=short", f"--junitxml={report}"]
+        done = self.run("-m", "pytest", *limits, *options, *selection)
+        (self.folder / f"{name}.log").write_text(done.stdout + done.stderr)
+        if not report.exists():
+            raise RuntimeError(done.stdout[-1500:] + done.stderr[-1500:])
+        cases = list(ET.parse(report).getroot().iter("testcase"))
+        failed = [
+            f"{case.get('classname')}::{case.get('name')}"
+            for case in cases
+            if case.find("failure") is not None or case.find("error") is not None
+        ]
+        skipped = sum(case.find("skipped") is not None for case in cases)
+        passed = len(cases) - skipped - len(failed)
+        return {
+            "passed": passed,
+            "failed": sorted(failed),
+            "skipped": skipped,
+            "seconds": round(time.monotonic() - began),
+            "summary": "failed" if failed or not passed else "passed",
+        }
+
+
+def _why(output: str) -> str:
+    """Return what an output says went wrong: from the last exception on, not the logs behind it."""
+    at = max(output.rfind(f"\n{kind}") for kind in ("AssertionError", "RuntimeError", "Traceback"))
+    return output[max(at, 0) :].strip()[:1500]
+
+
+def _json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        raise RuntimeError(_why(done.stdout + done.stderr))
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found

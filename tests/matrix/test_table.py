@@ -1,0 +1,53 @@
+"""The page on compatibility says what the cells found, and no floor is lower than what they ran with."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from tests.matrix.cells import CELLS, RELEASED, ROOT, chosen
+from tests.matrix.environment import lower_bounds
+from tests.matrix.table import PAGE, page, results
+
+
+def test_the_page_has_what_the_cells_found() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "run: python -m tests.matrix.table"
+
+
+def test_each_version_has_a_green_result() -> None:
+    green = {result["airflow"] for result in results().values() if not result["failed"]}
+    assert green == set(RELEASED)
+
+
+@pytest.mark.parametrize("name", sorted(results()))
+def test_each_clip_was_billed_once(name: str) -> None:
+    for proof in results()[name].get("live", []):
+        assert {step: proof[step]["billed"] for step in ("deferred", "killed", "cleared")} == {
+            "deferred": 1,
+            "killed": 1,
+            "cleared": 1,
+        }
+
+
+def test_the_floor_of_airflow_is_the_oldest_cell() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (airflow,) = [line for line in project["dependencies"] if line.startswith("apache-airflow>")]
+    assert airflow == f"apache-airflow>={CELLS[0].airflow}"
+
+
+def test_every_bound_is_a_lower_one_that_a_cell_installs() -> None:
+    for line in lower_bounds():
+        assert re.fullmatch(r"[a-z0-9-]+(\[[a-z0-9]+\])?==[0-9.]+", line), line
+    assert any(cell.lowest for cell in CELLS)
+
+
+def test_ci_runs_the_oldest_the_newest_and_one_between() -> None:
+    assert [cell.airflow for cell in chosen(["ci"])] == ["2.11.0", "3.1.8", "3.3.2", "3.4.0b2"]
+
+
+def test_a_cell_that_there_is_not() -> None:
+    with pytest.raises(SystemExit, match=r"no cell '1\.10'"):
+        chosen(["1.10"])
