@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_airflow.airflow_compat import BaseOperatorLink, XCom
-from kling_airflow.task.handed_on import REQUEST_KEY
+from kling_airflow.handed_on import REQUEST_KEY
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import BaseOperator, Context, TaskInstanceKey
-    from kling_airflow.task.handed_on import HandedOn
+    from kling_airflow.handed_on import HandedOn
 
 REQUEST_ID_KEY = "request_id"
 """The XCom that holds the request id, whatever the task returns."""

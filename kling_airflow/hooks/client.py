@@ -19,7 +19,7 @@ class ConnectionClient(GMIClient):
     """A client whose errors are those of :mod:`kling_airflow.exceptions`: Airflow knows which to retry.
 
     Nothing keeps a task that calls ``submit`` itself from submitting again in a retry: see
-    :func:`kling_airflow.task.buy.buy`.
+    :func:`kling_airflow.taskflow.buy`.
 
     :param gmi_conn_id: the connection, which the error of a refused key names.
     :param settings: the arguments of :class:`GMIClient`.

@@ -15,10 +15,10 @@ from kling_airflow.airflow_compat import (
 from kling_airflow.arguments import seconds, text_or_none
 from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
 from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
+from kling_airflow.handed_on import HandedOn, find, unknown_request
 from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
-from kling_airflow.task.handed_on import HandedOn, find, unknown_request
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.rendering import tasks_of_dag
 from kling_airflow.task.shot_failure import keeping_place, raise_if_failed

@@ -12,7 +12,6 @@ from kling_airflow.arguments import (
     seconds,
     switch_or_none,
     text_or_none,
-    whole_number,
 )
 from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
@@ -27,9 +26,11 @@ from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.shot_failure import raise_if_failed
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
+    number_or,
     read_clip,
     read_frames,
     read_object_options,
+    task_of,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class ClipToObjectStorageOperator(KlingTask):
                     Places(place, place.sibling(".json"), place.sibling(".jpg")),
                     asked=asked,
                     limits=DownloadLimits(
-                        max_bytes=_number("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
+                        max_bytes=number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
                         deadline=DOWNLOAD_SECONDS
                         if text_or_none(self.download_timeout) is None
                         else seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
@@ -210,8 +211,8 @@ class ClipToObjectStorageOperator(KlingTask):
             with_poster=switch_or_none("poster", self.poster) is not False,
             overwrite=bool(switch_or_none("overwrite", self.overwrite)),
             on_mismatch=on_mismatch,
-            max_pixels=_number("max_pixels", self.max_pixels, MAX_CLIP_PIXELS),
-            landed_by=_task(context),
+            max_pixels=number_or("max_pixels", self.max_pixels, MAX_CLIP_PIXELS),
+            landed_by=task_of(context),
         )
 
     def _place(self) -> StoredObject:
@@ -288,18 +289,3 @@ class ClipToObjectStorageOperator(KlingTask):
                 context["outlet_events"][outlet].add(Asset(landed["uri"]), extra=extra)
             elif isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(extra)
-
-
-def _number(field: str, value: object, usual: int) -> int:
-    return usual if text_or_none(value) is None else whole_number(field, value)
-
-
-def _task(context: Context) -> dict[str, Any] | None:
-    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
-
-    It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
-    """
-    from kling_airflow.task_instance.key import task_key
-
-    ti: Any = context.get("ti")
-    return None if ti is None else task_key(ti, context.get("loop")).to_json()

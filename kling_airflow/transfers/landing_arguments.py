@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kling_airflow.addresses import check_location, is_http, shown
-from kling_airflow.arguments import read_structure
+from kling_airflow.arguments import read_structure, text_or_none, whole_number
 from kling_airflow.clip import Clip
 from kling_airflow.errors import InvalidArgument
 
@@ -88,3 +88,19 @@ def read_object_options(value: object) -> dict[str, Any]:
             ' {"ServerSideEncryption": "aws:kms"}.'
         )
     return dict(value)
+
+
+def number_or(field: str, value: object, usual: int) -> int:
+    """Return a whole number; the usual one for None and what templates make of it."""
+    return usual if text_or_none(value) is None else whole_number(field, value)
+
+
+def task_of(context: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return for the sidecar which task instance lands, in which iteration of a loop; None outside a task.
+
+    It is plain JSON: Airflow 3.4 gives a task instance a ``region_id`` that is a UUID.
+    """
+    from kling_airflow.task_instance.key import task_key
+
+    ti: Any = context.get("ti")
+    return None if ti is None else task_key(ti, context.get("loop")).to_json()

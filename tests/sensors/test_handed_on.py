@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from kling_airflow import exceptions
 from kling_airflow.errors import NotFound
 from kling_airflow.gmi.client import GMIClient
+from kling_airflow.handed_on import HandedOn
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.simulator import Simulator
-from kling_airflow.task.handed_on import HandedOn
 from kling_airflow.task.operator import waits_in_triggerer
 from tests.airflow_context import connect, context
 from tests.dag_runs import Run, run_dag

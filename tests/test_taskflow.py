@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kling_airflow.exceptions import InvalidArgument
-from kling_airflow.task.buy import buy
+from kling_airflow.taskflow import buy
 from tests.airflow_context import TaskStateStore, context
 from tests.tasks import posts
 
