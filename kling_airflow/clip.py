@@ -23,6 +23,8 @@ class Clip:
     :param cost_usd: the list price in US dollars.
     :param submitted_at: ISO 8601, UTC.
     :param finished_at: ISO 8601, UTC.
+    :param gmi_conn_id: the Airflow connection that the request was submitted with.
+    :param label: the user's name of the shot.
     """
 
     request_id: str
@@ -35,6 +37,8 @@ class Clip:
     cost_usd: float | None = None
     submitted_at: str | None = None
     finished_at: str | None = None
+    gmi_conn_id: str | None = None
+    label: str | None = None
 
     @classmethod
     def read(cls, value: object) -> Self:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_airflow.airflow_compat import BaseOperatorLink, XCom
+from kling_airflow.task.handed_on import REQUEST_KEY
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import BaseOperator, Context, TaskInstanceKey
+    from kling_airflow.task.handed_on import HandedOn
 
 REQUEST_ID_KEY = "request_id"
 """The XCom that holds the request id, whatever the task returns."""
@@ -38,13 +40,14 @@ class ClipLink(_XComLink):
     xcom_key = "clip_link"
 
 
-def push_request(context: Context, request_id: str, base_url: str) -> None:
-    """Leave the request id and the console's address where the next tasks and the links find them.
+def push_request(context: Context, request: HandedOn, base_url: str) -> None:
+    """Leave the request and the console's address where the next tasks and the links find them.
 
     A retry begins without XComs (the server wipes them), so every path through a task calls this.
     """
     ti = context["ti"]
-    ti.xcom_push(key=REQUEST_ID_KEY, value=request_id)
+    ti.xcom_push(key=REQUEST_ID_KEY, value=request.request_id)
+    ti.xcom_push(key=REQUEST_KEY, value=request.to_json())
     ti.xcom_push(key=ConsoleLink.xcom_key, value=base_url)
 
 

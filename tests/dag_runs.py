@@ -22,8 +22,8 @@ class Run:
         self.state = str(run.state)
         self.states = {name: str(ti.state) for name, ti in self._instances.items()}
 
-    def result(self, name: str) -> Any:
-        """What a task returned."""
+    def result(self, name: str, key: str = "return_value") -> Any:
+        """What a task returned, or pushed under another key."""
         from airflow.utils.session import create_session
 
         from tests.airflow_versions import XComModel
@@ -35,7 +35,7 @@ class Run:
             found = session.execute(
                 XComModel.get_many(
                     run_id=ti.run_id,
-                    key="return_value",
+                    key=key,
                     dag_ids=ti.dag_id,
                     task_ids=ti.task_id,
                     map_indexes=ti.map_index,

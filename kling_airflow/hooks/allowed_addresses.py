@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import LOCAL, read_address, shown, split_connection
@@ -45,12 +46,17 @@ class WrittenPlaces:
         self._places = {} if self._mapped else {name: _written(value) for name, value in arguments.items()}
 
     def of(self, argument: str) -> tuple[Place, ...]:
-        """Return the places that one argument names."""
+        """Return the places that one argument names.
+
+        A path object counts as written in code wherever it comes from: only code makes one, of whatever text.
+        """
+        value = getattr(self._operator, argument, None)
+        made = _written(value) if _is_path(value) else ()
         if not self._mapped:
-            return self._places.get(argument, ())
+            return self._places.get(argument, ()) + made
         dag = getattr(self._operator, "dag", None)
         task = None if dag is None else dag.task_dict.get(self._operator.task_id)
-        return () if task is None else _written_of_mapped(task, argument)
+        return made if task is None else _written_of_mapped(task, argument) + made
 
 
 def confine(address: str, field: str, setting: str, written: tuple[Place, ...]) -> str:
@@ -143,17 +149,19 @@ def _written(value: object) -> tuple[Place, ...]:
 def _walk(value: object) -> Iterator[Place | None]:
     value = read_structure(value)
     if isinstance(value, str):
-        yield place_of_code(value)
+        yield place_of_code(f"file://{value}" if value.startswith("/") else value)
     elif isinstance(value, Mapping):
-        for name in ("uri", "video_url"):
-            if isinstance(value.get(name), str):
-                yield place_of_code(value[name])
+        yield from map(place_of_code, filter(None, (value.get("uri"), value.get("video_url"))))
     elif isinstance(value, list | tuple):
         for element in value:
             yield from _walk(element)
-    elif isinstance(value, PurePath) or (hasattr(value, "protocol") and hasattr(value, "path")):
+    elif _is_path(value):
         yield place_of_code(read_address("", value))
     elif hasattr(value, "iter_references"):
+        # An argument of a mapped task group, whose values may stand in the DAG's code.
+        group_inputs = getattr(getattr(value, "_input", None), "value", None)
+        yield from _walk_inputs(group_inputs, str(getattr(value, "_key", "")))
+        yield from _walk_functions(value)
         for operator, _ in value.iter_references():
             yield from _stored_by(operator)
 
@@ -177,11 +185,36 @@ def _written_of_mapped(task: Any, argument: str) -> tuple[Place, ...]:
         return ()
     if argument in partial:
         return _written(partial[argument])
-    value = getattr(getattr(task, "expand_input", None), "value", None)
-    if isinstance(value, Mapping):
-        return _written(value.get(argument))
-    if isinstance(value, list | tuple):
-        return tuple(
-            place for row in value if isinstance(row, Mapping) for place in _written(row.get(argument))
-        )
-    return ()
+    inputs = getattr(getattr(task, "expand_input", None), "value", None)
+    return tuple(place for place in _walk_inputs(inputs, argument) if place is not None)
+
+
+def _walk_inputs(inputs: object, argument: str) -> Iterator[Place | None]:
+    """Yield the places that ``expand(argument=values)``, or ``expand_kwargs(rows)``, names in the code."""
+    if isinstance(inputs, Mapping):
+        yield from _walk(inputs.get(argument))
+    elif isinstance(inputs, list | tuple):
+        for row in inputs:
+            if isinstance(row, Mapping):
+                yield from _walk(row.get(argument))
+    else:
+        yield from _walk_functions(inputs)
+
+
+def _walk_functions(value: object) -> Iterator[Place | None]:
+    """Yield the places that the functions of ``xcom.map(function)`` name: they are the DAG's code."""
+    for function in getattr(value, "callables", ()):
+        if (code := getattr(function, "__code__", None)) is not None:
+            yield from _walk_code(code)
+
+
+def _walk_code(code: CodeType) -> Iterator[Place | None]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _walk_code(constant)
+        elif isinstance(constant, str):
+            yield place_of_code(constant + "{{")  # the function may go on with data
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, PurePath) or (hasattr(value, "protocol") and hasattr(value, "path"))

@@ -45,12 +45,12 @@ class GMICloudHook(BaseHook):
         :raises InvalidArgument: if its base URL isn't one.
         """
         if self._client is None:
-            from kling_airflow.gmi.client import GMIClient
+            from kling_airflow.hooks.client import ConnectionClient
 
             with airflow_errors():
                 connection = self._connection()
                 self._used = _settings(connection, connection.extra_dejson)
-                self._client = GMIClient(**self._used)
+                self._client = ConnectionClient(self.gmi_conn_id, **self._used)
         return self._client
 
     def reconnect(self) -> bool:
@@ -59,14 +59,14 @@ class GMICloudHook(BaseHook):
         :return: whether the key, the address or the organization is another one now.
         :raises Unauthorized: if the connection isn't defined or has no key.
         """
-        from kling_airflow.gmi.client import GMIClient
+        from kling_airflow.hooks.client import ConnectionClient
 
         with airflow_errors():
             connection = self._connection()
             settings = _settings(connection, connection.extra_dejson)
             if settings == self._used:
                 return False
-            self._client = GMIClient(**settings)
+            self._client = ConnectionClient(self.gmi_conn_id, **settings)
             self._used = settings
         return True
 
@@ -148,6 +148,22 @@ class GMICloudHook(BaseHook):
         return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
 
+def default_connection(submitted_with: str | None) -> str:
+    """Return the id of the connection to use if none is named.
+
+    :param submitted_with: the connection that submitted the request, if that is known; it is used if the
+        default connection is not defined.
+    """
+    default = GMICloudHook.default_conn_name
+    if submitted_with in (None, default):
+        return default
+    try:
+        BaseHook.get_connection(default)
+    except AirflowNotFoundException:
+        return submitted_with
+    return default
+
+
 def _undefined(conn_id: str) -> Unauthorized:
     return Unauthorized(
         f"The connection `{conn_id}` is not defined.",
@@ -175,13 +191,15 @@ def _max_calls_per_second(extra: dict[str, Any]) -> float:
 
 def _settings(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
     """Read a connection's fields; ``host`` may be a whole URL, or a name beside ``schema`` and ``port``."""
+    from kling_airflow.hooks.client import pasted_key
+
     host = (connection.host or "").strip()
     if host and "://" not in host:
         host = f"{connection.schema or 'https'}://{host}"
         if connection.port:
             host = f"{host}:{connection.port}"
     return {
-        "api_key": connection.password or "",
+        "api_key": pasted_key(connection.password),
         "base_url": host or None,
         "organization_id": extra.get("organization_id") or None,
     }

@@ -9,27 +9,31 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.airflow_compat import BaseOperator
+from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+from kling_airflow.links import ClipLink, ConsoleLink, push_request
+from kling_airflow.task.handed_on import HandedOn
+from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
-from kling_airflow.task.pause import pause
+from kling_airflow.task.shot_failure import keeping_place
 from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, raise_if_ended, stopping_safely
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.lineage import Lineage
     from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted
 
 
-class GenerationOperator(BaseOperator):
+class GenerationOperator(KlingTask):
     """Submit one order, once, however often the task runs; wait for it if asked to.
 
     :param gmi_conn_id: the queue's connection; templated.
+    :param label: your name of the shot; the clip carries it, so that a file can be named after it; templated.
     :param take: which take of the same order, 1 for the first; templated.
     :param adopt_request_id: a request that you know to be this order's; the task takes it instead of buying
         one; templated.
@@ -38,7 +42,8 @@ class GenerationOperator(BaseOperator):
     :param ledger: the address of a ledger in an object store (``s3://...``), used instead of Airflow's task
         state store; None for ``[kling] ledger``, and if that isn't set, the task state store; templated.
     :param wait_for_completion: return the clip, not the request id.
-    :param deferrable: wait in the triggerer, holding no worker slot.
+    :param deferrable: wait in the triggerer, holding no worker slot. None for ``[operators]
+        default_deferrable`` if that is set, else True.
     :param poll_interval: seconds between two polls of the request.
     :param timeout: seconds to wait for one request.
     :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
@@ -62,7 +67,15 @@ class GenerationOperator(BaseOperator):
     :param cancel_on_timeout: cancel the request when the wait times out.
     """
 
-    template_fields: Sequence[str] = ("gmi_conn_id", "take", "adopt_request_id", "on_unresolved", "ledger")
+    template_fields: Sequence[str] = (
+        "gmi_conn_id",
+        "clip_label",
+        "take",
+        "adopt_request_id",
+        "on_unresolved",
+        "ledger",
+    )
+    hands_on_request = True
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#dcfce7"
 
@@ -70,13 +83,14 @@ class GenerationOperator(BaseOperator):
         self,
         *,
         gmi_conn_id: str = GMICloudHook.default_conn_name,
+        label: str | None = None,
         take: int | str = 1,
         adopt_request_id: str | None = None,
         adopt_mismatch: str = "refuse",
         durable: bool = True,
         ledger: str | None = None,
         wait_for_completion: bool = False,
-        deferrable: bool = True,
+        deferrable: bool | None = None,
         poll_interval: float | timedelta = 10.0,
         timeout: float | timedelta = 3600.0,
         unreachable_after: float | timedelta = 1800.0,
@@ -94,13 +108,14 @@ class GenerationOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.gmi_conn_id = gmi_conn_id
+        self.clip_label = label
         self.take = take
         self.adopt_request_id = adopt_request_id
         self.adopt_mismatch = adopt_mismatch
         self.durable = durable
         self.ledger = ledger
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.deferrable = waits_in_triggerer(deferrable)
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.unreachable_after = unreachable_after
@@ -115,6 +130,8 @@ class GenerationOperator(BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self._stop = StopFlag()
+        self._prepared = False
+        self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
         with airflow_errors():
             check_execution_timeout(self.execution_timeout)
             GenerationOptions.read(vars(self))
@@ -134,14 +151,31 @@ class GenerationOperator(BaseOperator):
         """Return the clip's fields as they were asked for; used for fields that the queue doesn't echo."""
         return {}
 
+    def before_submission(self, context: Context) -> None:
+        """Change arguments here in a subclass, such as ``self.prompt``: ``execute`` isn't on every path.
+
+        It is called once in each process of a task, after the templates are rendered and before the order is
+        made: in the first try, in retries, after a deferral, and before a failed request is submitted again.
+        It must give the same each time, or the task asks for something else.
+        """
+
+    def _prepare(self, context: Context) -> None:
+        if not self._prepared:
+            self._prepared = True
+            self.before_submission(context)
+
+    def _frames_used(self) -> list[str | None]:
+        """Return the addresses of the frames, for lineage."""
+        return []
+
     def _price_usd(self, client: GMIClient) -> float | None:
         """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
         return None
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        with airflow_errors():
-            until = time.time() + self._options.submit_timeout
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+            until = time.time() + self.submission_seconds
         return self.resume_submission(context, until=until)
 
     def resume_submission(
@@ -165,11 +199,12 @@ class GenerationOperator(BaseOperator):
         """
         from kling_airflow.task.submission import begin
 
-        with airflow_errors():
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+            self._prepare(context)
             begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
             submitted = self._submit(context, client, until, earlier, in_doubt)
-            push_request(context, submitted.request_id, client.protocol.base_url)
+            push_request(context, self._handed_on(submitted.request_id), client.protocol.base_url)
             if self.wait_for_completion:
                 return self._wait_for_clip(context, submitted)
             raise_if_ended(self._stop, submitted.request_id, client, context, self._options)
@@ -184,7 +219,8 @@ class GenerationOperator(BaseOperator):
         """
         from kling_airflow.polling.decision import from_event
 
-        with airflow_errors():
+        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+            self._prepare(context)
             try:
                 return self._clip(context, from_event(event))
             except KlingError as error:
@@ -223,6 +259,8 @@ class GenerationOperator(BaseOperator):
     def _pause(
         self, seconds: float, until: float, earlier: int, *, in_doubt: list[Any] | None = None
     ) -> None:
+        from kling_airflow.task.pause import pause
+
         pause(
             self,
             seconds,
@@ -231,6 +269,20 @@ class GenerationOperator(BaseOperator):
             resume_with="resume_submission",
             kwargs={"until": until, "earlier": earlier} | ({"in_doubt": in_doubt} if in_doubt else {}),
         )
+
+    def _handed_on(self, request_id: str) -> HandedOn:
+        return HandedOn(
+            request_id=request_id,
+            model=self._model(),
+            gmi_conn_id=self.gmi_conn_id,
+            label=text_or_none(self.clip_label),
+            task_id=self.task_id,
+        )
+
+    @property
+    def submission_seconds(self) -> float:
+        """Return how long the submission goes on trying, in seconds."""
+        return self._options.submit_timeout
 
     @property
     def _options(self) -> GenerationOptions:
@@ -273,11 +325,20 @@ class GenerationOperator(BaseOperator):
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         from kling_airflow.task.clip_fields import completed
+        from kling_airflow.task.clip_result import hand_on_clip
 
-        clip = completed(clip, self._asked(), lambda: self._price_usd(self._hook.get_conn()), self.log)
-        push_clip(context, clip["video_url"])
+        known = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)} | self._asked()
+        clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
+        hand_on_clip(context, clip, self.outlets)
+        self._lineage = self._frames_used(), [clip["video_url"]]
         self.log.info("The clip of request %s is there.", clip["request_id"])
         return clip
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
+        """Name the frames as inputs and the clip's address as the output."""
+        from kling_airflow.lineage import lineage
+
+        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import check_location, is_http, read_address, shown
-from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -14,7 +13,9 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
-from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
+from kling_airflow.task.mapped_destination import refuse_one_for_all
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
-class PrepareFrameOperator(BaseOperator):
+class PrepareFrameOperator(KlingTask):
     """Make a frame that the queue takes of any picture, and store it.
 
     The picture is turned upright, converted to sRGB without transparency, and cut, padded or stretched to
@@ -105,13 +106,12 @@ class PrepareFrameOperator(BaseOperator):
         self.written_places = WrittenPlaces(self, source=source, destination=destination)
         self._lineage: tuple[str, str] | None = None
         self._check_literals()
+        refuse_shared_place_in_group("destination", self)
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Begin a mapped task; refuse one destination for all of its frames."""
-        with airflow_errors():
-            refuse_literal_for_all(kwargs)
-        return super().partial(**kwargs)
+    def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
+        """Refuse frames that would overwrite one another: each clip would begin on the last of them."""
+        refuse_shared_place("destination", partial, mapped)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the picture, make the frame, store it, and return where it is and what it measures."""

@@ -11,6 +11,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.task.frame_argument import frame_or_none
 from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class KlingImageToVideoOperator(GenerationOperator):
     What is not described here is described at :class:`GenerationOperator`.
 
     :param image: the start frame: any object-storage URI (``s3://``, ``gs://``, ``file://`` ...) or an
-        http(s) URL; templated.
+        http(s) URL; an ``ObjectStoragePath``, a ``pathlib.Path`` or an absolute path; an asset; or the dict
+        that ``PrepareFrameOperator`` returns; templated.
     :param prompt: what happens in the clip, 1 to 2500 characters; templated. Kling 3.0 turbo needs none.
     :param model: the model's id, one of ``kling_airflow.models.MODELS`` that begins on a frame; templated.
     :param image_tail: the end frame, alike; templated.
@@ -65,10 +67,10 @@ class KlingImageToVideoOperator(GenerationOperator):
     def __init__(
         self,
         *,
-        image: str,
+        image: Any,
         prompt: str | None = None,
         model: str = models.IMAGE_TO_VIDEO,
-        image_tail: str | None = None,
+        image_tail: Any = None,
         negative_prompt: str | None = None,
         duration: int | str = 5,
         sound: bool | str | None = None,
@@ -101,7 +103,7 @@ class KlingImageToVideoOperator(GenerationOperator):
         with airflow_errors():
             if is_literal(self.model):
                 options = ClipOptions.of_literals(self._model(), **self._given())
-                if self.image_tail and is_literal(self.image_tail):
+                if is_literal(self.image_tail) and frame_or_none("image_tail", self.image_tail):
                     self._check_end_frame(models.spec_of(self.model))
                 if options is not None and is_literal(self.max_cost_usd):
                     refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
@@ -126,6 +128,9 @@ class KlingImageToVideoOperator(GenerationOperator):
     def _asked(self) -> dict[str, Any]:
         options = self._clip_options()
         return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
+
+    def _frames_used(self) -> list[str | None]:
+        return [frame_or_none(name, getattr(self, name)) for name in ("image", "image_tail")]
 
     def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
@@ -163,11 +168,11 @@ class KlingImageToVideoOperator(GenerationOperator):
         """Return the frames by the payload's field; each is read and checked under its argument's name."""
         from kling_airflow.submission.source_frame import read_source
 
-        if self.image_tail:
+        if frame_or_none("image_tail", self.image_tail):
             self._check_end_frame(options.spec)
         frames = {}
         for argument, field in options.spec.frame_arguments.items():
-            source = getattr(self, argument)
+            source = frame_or_none(argument, getattr(self, argument))
             if argument == "image" or source:
                 frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
         return frames

@@ -98,7 +98,9 @@ class Wait:
             if refused_since is None or now - refused_since >= REFUSED_SECONDS:
                 return seen
             return None if now < self.deadline else self._timed_out(f"the last look failed: {seen.what}")
-        if isinstance(seen, NotFound) and now >= self._not_found_grace_ends_at():
+        if isinstance(seen, NotFound) and (
+            now >= self._not_found_grace_ends_at() or self._never_submitted(now)
+        ):
             return seen
         since = self.started_at if last_response_at is None else last_response_at
         if not isinstance(seen, NotFound) and now - since >= self.unreachable_after:
@@ -108,6 +110,10 @@ class Wait:
     def next_look(self, now: float, interval: float, *, retry_after: float | None = None) -> float:
         """Return the seconds until the next look: one interval, or less if the deadline comes before."""
         return max(0.0, min(max(interval, MIN_INTERVAL, retry_after or 0.0), self.deadline - now))
+
+    def _never_submitted(self, now: float) -> bool:
+        """Return whether the wait ends at its deadline, and its submission isn't known to have happened."""
+        return self.submitted_at is None and now >= self.deadline
 
     def _not_found_grace_ends_at(self) -> float:
         return (self.submitted_at if self.submitted_at is not None else self.started_at) + NOT_FOUND_GRACE

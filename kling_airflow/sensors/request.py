@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.airflow_compat import (
@@ -13,11 +12,16 @@ from kling_airflow.airflow_compat import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from kling_airflow.errors import GenerationTimeout, InvalidArgument, KlingError
-from kling_airflow.exceptions import RequestSensorTimeout, as_airflow
-from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.arguments import seconds, text_or_none
+from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
+from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
+from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.task.handed_on import HandedOn, find, unknown_request
+from kling_airflow.task.operator import KlingTask, waits_in_triggerer
+from kling_airflow.task.rendering import tasks_of_dag
+from kling_airflow.task.shot_failure import keeping_place, raise_if_failed
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -25,64 +29,87 @@ if TYPE_CHECKING:
     from kling_airflow.task.wait import WorkerWait
 
 
-class GMICloudRequestSensor(BaseSensorOperator):
+class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     """Wait until a request's clip is there, and return the clip.
 
     The clip is a small dict, the same in every mode: ``request_id, model, status, video_url,
-    thumbnail_url, duration, sound, cost_usd, submitted_at, finished_at``.
+    thumbnail_url, duration, sound, cost_usd, submitted_at, finished_at, gmi_conn_id, label``.
 
     A failed or cancelled generation is final here: clear the task that submitted it, and what follows.
     Waiting costs nothing, and neither does waiting again: the request stays alive when the wait ends.
 
-    :param request_id: the request to wait for; templated.
-    :param model: its model; templated.
-    :param gmi_conn_id: the connection's id; templated.
+    All times are seconds, as a number or its text, or a timedelta.
+
+    :param request_id: the request to wait for: its id, or the dict of its clip; templated.
+    :param model: its model; None for what the task that submitted it says; templated.
+    :param gmi_conn_id: the connection's id. None for the clip's own connection; else ``gmi_cloud_default``;
+        and if that isn't defined, the connection of the upstream task that submitted the request; templated.
+    :param label: the shot's name, for the clip; None for what the task that submitted it says; templated.
     :param deferrable: wait in the triggerer, holding no worker slot; else poke or reschedule, as ``mode``
-        says.
-    :param poke_interval: seconds between two polls, in every mode; at least 1 when the sensor defers.
+        says. None for ``[operators] default_deferrable`` if that is set, else True.
+    :param poll_interval: seconds between two polls, in every mode; at least 1 when the sensor defers. 10 if
+        neither this nor Airflow's own argument ``poke_interval`` is given.
     :param timeout: seconds after which the wait gives up, counted from the start of this try.
     :param unreachable_after: seconds without any good response from the queue after which the wait gives up.
         (In ``mode="reschedule"`` no process remembers the last good response: only the timeout counts.)
     :param soft_fail: skip the task when the wait times out. Everything else is a failure, in every mode.
     """
 
-    template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id")
+    template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id", "clip_label")
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#e8f0ff"
+    mapped_trigger_rule = "all_done"
 
     def __init__(
         self,
         *,
-        request_id: str,
-        model: str = IMAGE_TO_VIDEO,
-        gmi_conn_id: str = GMICloudHook.default_conn_name,
-        deferrable: bool = True,
-        poke_interval: float | timedelta = 10.0,
-        timeout: float | timedelta = 3600.0,
-        unreachable_after: float = 1800.0,
+        request_id: Any,
+        model: str | None = None,
+        gmi_conn_id: str | None = None,
+        label: str | None = None,
+        deferrable: bool | None = None,
+        poll_interval: float | str | timedelta | None = None,
+        poke_interval: float | str | timedelta | None = None,
+        timeout: float | str | timedelta = 3600.0,
+        unreachable_after: float | str | timedelta = 1800.0,
         soft_fail: bool = False,
         **kwargs: Any,
     ) -> None:
+        with airflow_errors():
+            given = poke_interval if poll_interval is None else poll_interval
+            interval = seconds("poll_interval", 10.0 if given is None else given)
+            timeout = seconds("timeout", timeout)
+            unreachable_after = seconds("unreachable_after", unreachable_after)
         # The base class would skip on a wrong key, too: it isn't told, and the timeout is handled here.
-        super().__init__(poke_interval=poke_interval, timeout=timeout, soft_fail=False, **kwargs)
+        super().__init__(poke_interval=interval, timeout=timeout, soft_fail=False, **kwargs)
         self.request_id = request_id
         self.model = model
         self.gmi_conn_id = gmi_conn_id
-        self.deferrable = deferrable
+        self.clip_label = label
+        self.deferrable = waits_in_triggerer(deferrable)
         self.unreachable_after = unreachable_after
         self.skip_on_timeout = soft_fail
+        self._request: HandedOn | None = None
         self._worker_wait: WorkerWait | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait, in the triggerer or here, and return the clip."""
+        with keeping_place(context, label=text_or_none(self.clip_label)):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
         from kling_airflow.task.wait import WorkerWait
 
-        wait = self._begin(context)
+        with airflow_errors():
+            self._request = request = self._handed_on(context)
+            hook = GMICloudHook(request.gmi_conn_id or GMICloudHook.default_conn_name)
+            hook.get_conn()
+        wait = self._begin(context, request.request_id)
         try:
-            push_request(context, wait.request_id, self._hook.get_conn().protocol.base_url)
+            push_request(context, request, hook.get_conn().protocol.base_url)
             self._worker_wait = WorkerWait(
                 wait,
-                self._hook,
+                hook,
                 self.log,
                 poll_interval=self._interval,
                 waits_out_refusals=self._waits_out_refusals(context),
@@ -93,22 +120,36 @@ class GMICloudRequestSensor(BaseSensorOperator):
                 return clip
         except AirflowSensorTimeout as error:
             raise self._at_timeout(error) from None
-        return self._defer(wait)
+        return self._defer(wait, request)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask the queue once."""
         clip = self._poll(context)
         return PokeReturnValue(is_done=clip is not None, xcom_value=clip)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Read the trigger's event: return the clip, or raise what ended the wait."""
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        *,
+        request: Mapping[str, Any] | None = None,
+        **tolerated: Any,
+    ) -> dict[str, Any]:
+        """Read the trigger's event: return the clip, or raise what ended the wait.
+
+        :param request: the request, as ``execute`` has found it.
+        :param tolerated: arguments of another version of this package: an upgrade fails no waiting task.
+        """
         from kling_airflow.polling.decision import from_event
 
-        try:
-            clip = from_event(event)
-        except KlingError as error:
-            raise _as_sensor_error(error) from None
-        return self._clip(context, clip)
+        with airflow_errors():
+            self._request = HandedOn.read(request) if request else self._handed_on(context)
+        with keeping_place(context, label=self._request.label):
+            try:
+                clip = from_event(event)
+            except KlingError as error:
+                raise self._error(context, error) from None
+            return self._clip(context, clip)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger; a timeout there skips under ``soft_fail``, and nothing else does."""
@@ -117,23 +158,32 @@ class GMICloudRequestSensor(BaseSensorOperator):
         except AirflowSensorTimeout as error:
             raise self._at_timeout(error) from None
 
-    @cached_property
-    def _hook(self) -> GMICloudHook:
-        return GMICloudHook(self.gmi_conn_id)
+    def _handed_on(self, context: Context) -> HandedOn:
+        """Return the request with its model, connection and label, of wherever each is said."""
+        raise_if_failed(self.request_id)
+        given = HandedOn.read(self.request_id)
+        submitted = self._submitted(context, given.request_id) or given
+        named = text_or_none(self.gmi_conn_id) or given.gmi_conn_id
+        return HandedOn(
+            request_id=given.request_id,
+            model=text_or_none(self.model) or given.model or submitted.model or IMAGE_TO_VIDEO,
+            gmi_conn_id=named or default_connection(submitted.gmi_conn_id),
+            label=text_or_none(self.clip_label) or given.label or submitted.label,
+            task_id=submitted.task_id,
+        )
 
-    def _begin(self, context: Context) -> Wait:
+    def _submitted(self, context: Context, request_id: str) -> HandedOn | None:
+        """Return what the upstream task that submitted the request says of it."""
+        tasks = tasks_of_dag(self)
+        upstream = [tasks[name] for name in sorted(self.upstream_task_ids) if name in tasks]
+        return find(context["ti"], upstream, request_id)
+
+    def _begin(self, context: Context, request_id: str) -> Wait:
         from kling_airflow.task.wait import begin_wait
 
-        if not isinstance(self.request_id, str) or not self.request_id.strip():
-            raise as_airflow(
-                InvalidArgument(
-                    f"`request_id` is {self.request_id!r}; it must be the id of a request",
-                    todo="Check the template or the task it comes from.",
-                )
-            )
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
         return begin_wait(
-            self.request_id.strip(),
+            request_id,
             timeout=self.timeout,
             unreachable_after=self.timeout if self.reschedule else self.unreachable_after,
             started_at=first.timestamp() if first else None,
@@ -159,42 +209,59 @@ class GMICloudRequestSensor(BaseSensorOperator):
         try:
             request = self._worker_wait.poll()
         except KlingError as error:
-            raise _as_sensor_error(error) from None
+            raise self._error(context, error) from None
+        if request is None and isinstance(self._worker_wait.last_error, NotFound):
+            self._check_connection(context)
         return None if request is None else self._clip(context, request.clip().to_json())
 
-    def _defer(self, wait: Wait) -> None:
+    def _check_connection(self, context: Context) -> None:
+        """Say at once that the queue doesn't know the request; raise if another connection submitted it."""
+        assert self._request is not None  # noqa: S101 -- execute() comes first
+        submitted = self._submitted(context, self._request.request_id)
+        error = unknown_request(self._request, submitted)
+        if submitted is not None and submitted.gmi_conn_id not in (None, self._request.gmi_conn_id):
+            raise as_airflow(error)
+        self.log.warning("%s %s A new request may appear within some minutes.", error.what, error.todo)
+
+    def _defer(self, wait: Wait, request: HandedOn) -> None:
         from kling_airflow.task.wait import defer_until_done
 
         defer_until_done(
             self,
             wait,
-            gmi_conn_id=self.gmi_conn_id,
-            model=self.model,
+            gmi_conn_id=request.gmi_conn_id or "",
+            model=request.model or "",
             poll_interval=self._interval,
+            kwargs={"request": request.to_json()},
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
+        assert self._request is not None  # noqa: S101 -- execute() and execute_complete() set it
+        clip = clip | {"gmi_conn_id": self._request.gmi_conn_id, "label": self._request.label}
         self.log.info("The clip of request %s is there (%s s).", clip["request_id"], clip["duration"])
         push_clip(context, clip["video_url"])
         return clip
 
+    def _error(self, context: Context, error: KlingError) -> Exception:
+        """Return what to raise for the error that ended the wait."""
+        if isinstance(error, NotFound) and self._request is not None:
+            error = unknown_request(self._request, self._submitted(context, self._request.request_id))
+        if isinstance(error, GenerationTimeout):
+            return RequestSensorTimeout(
+                error.what, money=error.money, todo=error.todo, request_id=error.request_id
+            )
+        return as_airflow(error)
+
     def _at_timeout(self, error: AirflowSensorTimeout) -> Exception:
         """Return what to raise at a timeout: of the wait, of Airflow's own loop, or of its deferral."""
         if not isinstance(error, RequestSensorTimeout):
+            request_id = self._request.request_id if self._request else str(self.request_id)
             error = RequestSensorTimeout(
-                f"Request {self.request_id} did not end within {self.timeout:g} s.",
+                f"Request {request_id} did not end within {self.timeout:g} s.",
                 todo="Run this task again to wait on: it waits for the same request and buys nothing."
                 " Or raise `timeout`.",
-                request_id=self.request_id,
+                request_id=request_id,
             )
         if self.skip_on_timeout:
             return AirflowSkipException(f"{error} Skipped, as `soft_fail` asks.")
         return error
-
-
-def _as_sensor_error(error: KlingError) -> Exception:
-    if isinstance(error, GenerationTimeout):
-        return RequestSensorTimeout(
-            error.what, money=error.money, todo=error.todo, request_id=error.request_id
-        )
-    return as_airflow(error)

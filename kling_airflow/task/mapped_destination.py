@@ -1,4 +1,4 @@
-"""Refuses one destination for all instances of a mapped task: a literal one when the DAG is parsed.
+"""Refuses, when it runs, a destination whose templates are the same for all instances of a mapped task.
 
 Each of them would overwrite the file of the one before: three paid clips would become one file.
 """
@@ -6,7 +6,6 @@ Each of them would overwrite the file of the one before: three paid clips would 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from kling_airflow.addresses import shown
@@ -46,18 +45,6 @@ _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-def refuse_literal_for_all(partial: Mapping[str, Any], argument: str = "destination") -> None:
-    """Refuse a ``partial(destination=...)`` without a template, when the DAG is parsed.
-
-    :param partial: the arguments of ``partial``.
-    :param argument: the name of the one that is the destination.
-    :raises InvalidArgument: it names one file.
-    """
-    value = partial.get(argument)
-    if value is not None and not hasattr(value, "iter_references") and "{" not in str(value):
-        raise _one_for_all(argument, str(value))
-
-
 def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     """Refuse, when an instance of a mapped task runs, templates that are the same for all instances.
 
@@ -65,10 +52,13 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     :param argument: the name of the one that is the destination.
     :raises InvalidArgument: the destination is written once in ``partial``, and is the same for all.
     """
-    if not getattr(operator, "_BaseOperator__from_mapped", False):
+    task = getattr(operator.dag, "task_dict", {}).get(operator.task_id) if _has_dag(operator) else None
+    if getattr(operator, "_BaseOperator__from_mapped", False):
+        value = getattr(task, "partial_kwargs", {}).get(argument)
+    elif any(True for _ in getattr(operator, "iter_mapped_task_groups", tuple)()):
+        value = getattr(task, argument, None)  # as it was written: the running task is a copy
+    else:
         return
-    task = getattr(operator.dag, "task_dict", {}).get(operator.task_id) if operator.dag else None
-    value = getattr(task, "partial_kwargs", {}).get(argument)
     if value is None or hasattr(value, "iter_references"):
         return
     text = str(value)
@@ -78,6 +68,13 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     if not names <= _SAME_FOR_ALL:
         return
     raise _one_for_all(argument, text)
+
+
+def _has_dag(operator: Any) -> bool:
+    try:
+        return operator.dag is not None
+    except (AttributeError, RuntimeError):  # Airflow's answer for a task without a DAG
+        return False
 
 
 def _one_for_all(argument: str, text: str) -> InvalidArgument:

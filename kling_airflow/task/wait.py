@@ -112,6 +112,8 @@ class WorkerWait:
         self.hook = hook
         self.log = log
         self.poll_interval = poll_interval
+        self.last_error: KlingError | None = None
+        """What the last poll met; None if the queue answered about the request."""
         self.waits_out_refusals = waits_out_refusals
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
@@ -123,6 +125,7 @@ class WorkerWait:
         :raises KlingError: the error that ends the wait.
         """
         seen = self._ask()
+        self.last_error = seen if isinstance(seen, KlingError) else None
         now = time.time()
         end = self.wait.decide(
             seen,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.arguments import (
     is_literal,
     number_or_none,
@@ -22,7 +21,10 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
-from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
+from kling_airflow.task.mapped_destination import refuse_one_for_all
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
+from kling_airflow.task.shot_failure import raise_if_failed
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
     read_clip,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from kling_airflow.media.sidecar import Asked
 
 
-class ClipToObjectStorageOperator(BaseOperator):
+class ClipToObjectStorageOperator(KlingTask):
     """Land a clip: download it, check it, store it with a poster, and write a sidecar last.
 
     The sidecar (``x.json`` beside ``x.mp4``) says what was asked, of which model, with which frames, and what
@@ -56,6 +58,7 @@ class ClipToObjectStorageOperator(BaseOperator):
     :param destination: an object-storage URI or path that ends in .mp4. Poster and sidecar go beside it.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
     :param gmi_conn_id: the queue's connection, used only if the clip's address has expired or isn't known.
+        None for the connection that the clip dict names, else ``gmi_cloud_default``.
     :param duration: seconds that were asked for; by default what the clip dict says.
     :param sound: whether sound was asked for; by default what the clip dict says.
     :param frames: what ``PrepareFrameOperator`` returned, one or several, for the sidecar.
@@ -92,6 +95,7 @@ class ClipToObjectStorageOperator(BaseOperator):
     ui_color = "#e0f2fe"
     operator_extra_links = (ClipLink(),)
     stores_at = "destination"
+    mapped_trigger_rule = "all_done"
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class ClipToObjectStorageOperator(BaseOperator):
         clip: Mapping[str, Any] | str,
         destination: Any,
         destination_conn_id: str | None = None,
-        gmi_conn_id: str | None = GMICloudHook.default_conn_name,
+        gmi_conn_id: str | None = None,
         duration: float | str | None = None,
         sound: bool | str | None = None,
         frames: Iterable[Mapping[str, Any] | None] | Mapping[str, Any] | None = None,
@@ -130,19 +134,19 @@ class ClipToObjectStorageOperator(BaseOperator):
         self.overwrite = overwrite
         self.object_options = object_options
         self.written_places = WrittenPlaces(self, clip=clip, destination=destination)
+        self._clip_conn_id: str | None = None
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
         with airflow_errors():
             if is_literal(destination):
                 check_destination(destination)
             if is_literal(on_mismatch) and text_or_none(on_mismatch):
                 one_of("on_mismatch", on_mismatch, ON_MISMATCH)
+        refuse_shared_place_in_group("destination", self)
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Begin a mapped landing; refuse one destination for all of its clips."""
-        with airflow_errors():
-            refuse_literal_for_all(kwargs)
-        return super().partial(**kwargs)
+    def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
+        """Refuse clips that would overwrite one another."""
+        refuse_shared_place("destination", partial, mapped)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
@@ -151,7 +155,9 @@ class ClipToObjectStorageOperator(BaseOperator):
         from kling_airflow.media.places import Places
 
         with airflow_errors():
+            raise_if_failed(self.clip)
             clip = read_clip(self.clip, self._ask_for_clip)
+            self._clip_conn_id = clip.gmi_conn_id
             with paid_for(clip.request_id):
                 asked = self._asked(clip)
                 place = self._place()
@@ -220,7 +226,8 @@ class ClipToObjectStorageOperator(BaseOperator):
         )
 
     def _hook(self) -> GMICloudHook:
-        return GMICloudHook(text_or_none(self.gmi_conn_id) or GMICloudHook.default_conn_name)
+        named = text_or_none(self.gmi_conn_id) or self._clip_conn_id
+        return GMICloudHook(named or GMICloudHook.default_conn_name)
 
     def _guard(self) -> AddressGuard:
         """Confine the download: a clip lies on a public host, on the queue's own, or where a setting says."""

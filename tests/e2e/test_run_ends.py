@@ -47,9 +47,10 @@ def require_alive(run: Run, task_id: str) -> None:
 
 
 def test_a_timeout_of_the_run_cancels_nothing(world: World) -> None:
-    run = world.start("timed_out", "timed-out", duration=LONG)
+    world.simulator.faults.add("stuck-queued", contains="timed-out")
+    run = world.start("timed_out", "timed-out")
     wait_in_a_triggerer(run)
-    assert run.wait_until_over() == "failed"
+    assert run.wait_until_over(timeout=240) == "failed"
     assert run.state() == "skipped"
     require_alive(run, "generate")
 

@@ -10,7 +10,7 @@ import pytest
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import InvalidArgument as AirflowInvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
-from kling_airflow.task.mapped_destination import refuse_literal_for_all, refuse_one_for_all
+from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 
 ONE = [
@@ -48,7 +48,6 @@ def test_one_for_all_is_refused_when_it_runs(destination: str) -> None:
 @pytest.mark.parametrize("destination", MANY)
 def test_what_can_differ_runs(destination: str | None) -> None:
     refuse_one_for_all(instance(destination))
-    refuse_literal_for_all({"destination": destination})
 
 
 def test_a_task_that_is_not_mapped_runs() -> None:
