@@ -12,19 +12,24 @@ from tests.matrix.environment import lower_bounds
 from tests.matrix.table import PAGE, page, results
 
 
+def minor(version: str) -> str:
+    """Return ``3.4`` of ``3.4.0b2``."""
+    return ".".join(version.split(".")[:2])
+
+
 def test_the_page_has_what_the_cells_found() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text == page(text), "run: python -m tests.matrix.table"
 
 
-def test_each_version_has_run_a_real_scheduler_and_triggerer() -> None:
+def test_each_minor_version_has_run_a_real_scheduler_and_triggerer() -> None:
     """What else was run, and what failed, is in the table; `make matrix` fails for it."""
     proven = {
-        result["airflow"]
+        minor(result["airflow"])
         for result in results().values()
         if result.get("live") and result["metadata"]["schema"] == "yes" and not result["moved"]
     }
-    assert proven == set(RELEASED)
+    assert proven == {minor(version) for version in RELEASED}
 
 
 @pytest.mark.parametrize("name", sorted(results()))
