@@ -44,7 +44,7 @@ def stored(s3: S3, bucket: str) -> Stored:
     ("uri", "message"),
     [
         (None, "`destination` is None; it must be an address"),
-        ("  ", "`destination` is '  '; it must be an address"),
+        ("  ", "`destination` is ' '; it must be an address"),
         ("/tmp/x.mp4", "without a scheme; write s3://"),
         ("x.mp4", "without a scheme"),
         ("s3:///x.mp4", "the bucket is missing"),
