@@ -6,7 +6,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import text_or_none
@@ -14,8 +13,8 @@ from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_request
-from kling_airflow.task.handed_on import HandedOn
-from kling_airflow.task.operator import KlingTask, waits_in_triggerer
+from kling_airflow.operators.paid_step import PaidStep
+from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.pause import pause
 from kling_airflow.task.shot_failure import keeping_place
@@ -25,12 +24,11 @@ from kling_airflow.task.tries import Tries
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.lineage import Lineage
     from kling_airflow.polling.decision import Wait
     from kling_airflow.submission.order import Order, Submitted
 
 
-class GenerationOperator(KlingTask):
+class GenerationOperator(PaidStep):
     """Submit one order, once, however often the task runs; wait for it if asked to.
 
     :param gmi_conn_id: the queue's connection; templated.
@@ -131,8 +129,6 @@ class GenerationOperator(KlingTask):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self._stop = StopFlag()
-        self._prepared = False
-        self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
         with airflow_errors():
             check_execution_timeout(self.execution_timeout)
             GenerationOptions.read(vars(self))
@@ -143,35 +139,6 @@ class GenerationOperator(KlingTask):
 
         :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
         """
-
-    @abstractmethod
-    def _model(self) -> str:
-        """Return the model's id."""
-
-    def _asked(self) -> dict[str, Any]:
-        """Return the clip's fields as they were asked for; used for fields that the queue doesn't echo."""
-        return {}
-
-    def before_submission(self, context: Context) -> None:
-        """Change arguments here in a subclass, such as ``self.prompt``: ``execute`` isn't on every path.
-
-        It is called once in each process of a task, after the templates are rendered and before the order is
-        made: in the first try, in retries, after a deferral, and before a failed request is submitted again.
-        It must give the same each time, or the task asks for something else.
-        """
-
-    def _prepare(self, context: Context) -> None:
-        if not self._prepared:
-            self._prepared = True
-            self.before_submission(context)
-
-    def _frames_used(self) -> list[str | None]:
-        """Return the addresses of the frames, for lineage."""
-        return []
-
-    def _price_usd(self, client: GMIClient) -> float | None:
-        """Return what the clip costs, if the price list doesn't say; called when the clip is there."""
-        return None
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
@@ -269,15 +236,6 @@ class GenerationOperator(KlingTask):
             kwargs={"until": until, "earlier": earlier} | ({"in_doubt": in_doubt} if in_doubt else {}),
         )
 
-    def _handed_on(self, request_id: str) -> HandedOn:
-        return HandedOn(
-            request_id=request_id,
-            model=self._model(),
-            gmi_conn_id=self.gmi_conn_id,
-            label=text_or_none(self.clip_label),
-            task_id=self.task_id,
-        )
-
     @property
     def submission_seconds(self) -> float:
         """Return how long the submission goes on trying, in seconds."""
@@ -322,23 +280,6 @@ class GenerationOperator(KlingTask):
             kwargs={"earlier": submitted.earlier},
         )
 
-    def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
-        from kling_airflow.task.clip_fields import completed
-        from kling_airflow.task.clip_result import hand_on_clip
-
-        known = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)} | self._asked()
-        clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
-        hand_on_clip(context, clip, self.outlets)
-        self._lineage = self._frames_used(), [clip["video_url"]]
-        self.log.info("The clip of request %s is there.", clip["request_id"])
-        return clip
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
-        """Name the frames as inputs and the clip's address as the output."""
-        from kling_airflow.lineage import lineage
-
-        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
-
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted
 
@@ -351,7 +292,3 @@ class GenerationOperator(KlingTask):
             raise TaskStopped.before_resubmission(error) from None
         clip: dict[str, Any] = self.resume_submission(context, until=until, earlier=earlier + 1)
         return clip
-
-    @cached_property
-    def _hook(self) -> GMICloudHook:
-        return GMICloudHook(self.gmi_conn_id)
