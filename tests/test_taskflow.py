@@ -9,6 +9,7 @@ import pytest
 from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.taskflow import buy
 from tests.airflow_context import TaskStateStore, context
+from tests.task_fixtures import *  # noqa: F403 -- fixtures are found by their names
 from tests.tasks import posts
 
 if TYPE_CHECKING:
