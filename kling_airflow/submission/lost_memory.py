@@ -50,8 +50,8 @@ class Kinship(Enum):
 
     OURS = "carries the order's id"
     SIBLING = "carries the id of the same order of another mapped instance"
-    CANDIDATE = "asks the same, and carries no order's id"
-    UNCLEAR = "may ask the same"
+    CANDIDATE = "asks the same with the same picture, and carries no order's id"
+    UNCLEAR = "may ask the same, but its echo or its picture can't be read"
     FOREIGN = "asks something else, or carries another order's id"
 
 
@@ -90,9 +90,11 @@ class LostMemorySearch:
             raise self._unresolved(free, "were bought for the same order of other mapped instances")
         if self.complete:
             return self._nothing(order, record, rows, [])
-        candidates = self._live(kin[Kinship.CANDIDATE])
-        candidates = [row for row in candidates if row.request_id not in self.memory.claimed]
-        if len(candidates) > 1:
+        held = {other.request_id for other in self.recovery.ledger_access.others(order)}
+        held |= self.memory.claimed
+        candidates = [row for row in self._live(kin[Kinship.CANDIDATE]) if row.request_id not in held]
+        # Nothing in a candidate tells takes apart: the only one can be that of an earlier take.
+        if len(candidates) > 1 or (candidates and order.take > 1):
             raise self._unresolved(candidates, "ask for the same")
         if candidates and rows.read_back and not kin[Kinship.UNCLEAR]:
             return self._take(
@@ -151,7 +153,9 @@ class LostMemorySearch:
             elif is_address(frame.identity):
                 if asks_the_same({name: value}, {}, {name: frame.address()}) is False:
                     return Kinship.FOREIGN
-            elif (picture := self._picture(value)) is not None:
+            elif (picture := self._picture(value)) is None:
+                kinship = Kinship.UNCLEAR
+            else:
                 if ids := order_ids(picture):
                     return _by_ids(ids, own, siblings)
                 if picture_identity(picture) != frame.identity:

@@ -21,8 +21,8 @@ MARGIN: Final = 30.0
 """Seconds of slack around times of the queue, which are whole seconds."""
 LATE_ARRIVAL_MARGIN: Final = 30.0
 """Seconds, by default, in which the queue may still create a request after its POST could last arrive."""
-UNKNOWN_CLOCK_MARGIN: Final = 3600.0
-"""Seconds of slack around a worker's times if the record has no time of the queue."""
+UNKNOWN_CLOCK_MARGIN: Final = 86_400.0
+"""Seconds of slack around a worker's times if the record has no time of the queue; a wrong zone is less."""
 READ_BACK_MARGIN: Final = 900.0
 """Seconds that the list is read back further, because its times and ``Date`` can be of two clocks."""
 _FIRST_LIMIT = 100

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kling_airflow.errors import UnresolvedSubmission
+from kling_airflow.errors import DownloadFailed, UnresolvedSubmission
 from kling_airflow.media.image_comment import with_comment
 from kling_airflow.submission.ledger import MemoryLedger
 from kling_airflow.submission.marks import order_mark
@@ -218,6 +218,33 @@ class TestWithoutAnOrdersId:
         assert isinstance(bench.run(order, ledger(), lost_memory=bench.memory()), UnresolvedSubmission)
         first = bench.run(order, ledger())
         assert bench.run(order, ledger(), lost_memory=bench.memory()).request_id == first.request_id
+
+    def test_one_whose_picture_can_not_be_read_is_a_question_to_a_person(self, bench: Bench) -> None:
+        order = bench.picture_order(PICTURE)
+        first = bench.run(order, ledger())
+
+        def read_frame(url: str) -> bytes:
+            raise DownloadFailed("HTTP 403")
+
+        found = bench.run(order, ledger(), lost_memory=bench.memory(read_frame=read_frame))
+        assert isinstance(found, UnresolvedSubmission)
+        assert first.request_id in str(found)
+        assert len(bench.bought()) == 1
+
+    def test_another_take_does_not_take_the_first_take_s(self, bench: Bench) -> None:
+        """A user wants another clip of the same, and nothing in a prompt tells takes apart."""
+        first = bench.run(text_order(), ledger())
+        found = bench.run(replace(text_order(), take=2), ledger(), lost_memory=bench.memory())
+        assert isinstance(found, UnresolvedSubmission)
+        assert first.request_id in str(found)
+
+    def test_one_that_another_order_of_the_task_holds_is_not_taken(self, bench: Bench) -> None:
+        store = TaskStateStore()
+        assert not ledger(store=store).begin(complete=False)
+        bench.run(replace(text_order(), fingerprint="e" * 64), ledger(store=store))
+        found = bench.run(text_order(), ledger(store=store), lost_memory=bench.memory())
+        assert isinstance(found, UnresolvedSubmission), "that nothing else was bought is not proven"
+        assert len(bench.bought()) == 1
 
     def test_several_are_a_question_to_a_person(self, bench: Bench) -> None:
         requests = [bench.run(text_order(), ledger(KEY.sibling(index))).request_id for index in (0, 1)]
