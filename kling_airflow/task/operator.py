@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from configparser import ConfigParser
 
 from kling_airflow.task.mapping import CheckedWhenMapped
 from kling_airflow.task.rendering import DataIsNoTemplate
@@ -16,17 +15,16 @@ class KlingTask(DataIsNoTemplate, CheckedWhenMapped):
 def waits_in_triggerer(deferrable: bool | None) -> bool:
     """Return whether a task waits in the triggerer.
 
-    Airflow's own default of ``[operators] default_deferrable`` is False (3.3.2), so only a value that is set
-    counts. A task of this package waits in the triggerer if there is none.
+    Airflow's own default of ``[operators] default_deferrable`` is False, and Airflow 3.3.2 writes it into the
+    ``airflow.cfg`` that it makes. So only the environment variable ``AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE``
+    counts as a wish. A task of this package waits in the triggerer if there is none.
 
-    :param deferrable: the operator's argument; None for ``[operators] default_deferrable``.
+    :param deferrable: the operator's argument; None for what the environment says.
     """
     if deferrable is not None:
         return deferrable
+    if "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE" not in os.environ:
+        return True
     from kling_airflow.airflow_compat import conf
 
-    section, option = "operators", "default_deferrable"
-    is_set = f"AIRFLOW__{section}__{option}".upper() in os.environ or ConfigParser.has_option(
-        conf, section, option
-    )
-    return conf.getboolean(section, option) if is_set else True
+    return bool(conf.getboolean("operators", "default_deferrable"))
