@@ -16,7 +16,7 @@ from kling_airflow.task.generation import GenerationTask
 from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import GenerationOptions, check_execution_timeout
 from kling_airflow.task.shot_failure import keeping_place
-from kling_airflow.task.stop import StopFlag, raise_if_ended
+from kling_airflow.task.stop_flag import StopFlag
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class GenerationOperator(GenerationTask):
         :param tolerated: arguments of another version of this package, as in :meth:`execute_complete`: an
             upgrade, or its undoing, fails no waiting task.
         """
+        from kling_airflow.task.stop import raise_if_ended
         from kling_airflow.task.submission import begin
 
         with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):

@@ -10,7 +10,6 @@ from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
-from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapped_destination import refuse_one_for_all
@@ -116,6 +115,7 @@ class PrepareFrameOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the picture, make the frame, store it, and return where it is and what it measures."""
         from kling_airflow.hooks.frame_source import read_allowed_frame
+        from kling_airflow.hooks.storage import StoredObject
         from kling_airflow.media.frame import prepare_frame
 
         with airflow_errors():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Protocol
 
 from kling_airflow.errors import ResponseTooLarge
@@ -23,8 +24,8 @@ LATE_ARRIVAL_MARGIN: Final = 30.0
 """Seconds, by default, in which the queue may still create a request after its POST could last arrive."""
 UNKNOWN_CLOCK_MARGIN: Final = 86_400.0
 """Seconds of slack around a worker's times if the record has no time of the queue; a wrong zone is less."""
-READ_BACK_MARGIN: Final = 900.0
-"""Seconds that the list is read back further, because its times and ``Date`` can be of two clocks."""
+CLOCKS_DIFFER_BY: Final = 900.0
+"""Seconds by which ``Date`` and the times of requests can differ, because they can be of two clocks."""
 _FIRST_LIMIT = 100
 
 Asks = Callable[[Mapping[str, Any]], bool | None]
@@ -37,6 +38,20 @@ class Listing(Protocol):
     def list_page(self, model: str, *, limit: int, offset: int) -> Page:
         """Return one page of a model's requests, newest first."""
         ...
+
+
+class Place(Enum):
+    """Where the time of a request lies beside a window.
+
+    ``Date``, from which a window is made, and the times of requests can be of two clocks. So a request just
+    outside may be inside: it proves nothing.
+    """
+
+    BEFORE = "before"
+    JUST_BEFORE = "just before"
+    INSIDE = "inside"
+    SOON_AFTER = "soon after"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,14 @@ class Window:
         queue_sent_at = record.queue_sent_at
         until = sent_at + unknown if queue_sent_at is None else queue_sent_at + MARGIN
         return cls(since, until + may_take)
+
+    def place(self, created_at: float | None) -> Place:
+        """Return where the time of a request lies; a request without one may be ours."""
+        if created_at is None or self.since <= created_at <= self.until:
+            return Place.INSIDE
+        if created_at < self.since:
+            return Place.BEFORE if created_at < self.since - CLOCKS_DIFFER_BY else Place.JUST_BEFORE
+        return Place.AFTER if created_at > self.until + CLOCKS_DIFFER_BY else Place.SOON_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +155,25 @@ def look(
     """
     window = Window.of(record, late_arrival_margin)
     rows = read_list(queue, record.model, window)
-    marker = record.marker
     ours, doubtful, younger = [], [], False
     for request in rows.requests.values():
         if request.model not in {"", record.model} or request.request_id in record.earlier:
             continue
-        if marker is not None and carries(request.payload, marker):
+        if record.marker is not None and carries(request.payload, record.marker):
             ours.append(request)  # whatever its age: a POST can arrive later than its timeout
             continue
-        created_at = request.created_at
-        if created_at is not None and created_at < window.since:
-            continue
         is_ours = asks(request.payload) if request.payload else None
-        late = created_at is not None and created_at > window.until
-        younger |= late and is_ours is not None and bool(request.payload) and (marker is None or not is_ours)
-        if marker is None:
-            if late:
-                continue
-            if is_ours:
-                ours.append(request)
-        if is_ours is None or (marker is not None and is_ours):
+        when = window.place(request.created_at)
+        younger |= is_ours is False and when in {Place.SOON_AFTER, Place.AFTER}
+        if is_ours is False or when is Place.BEFORE:
+            continue
+        if record.marker is not None:
+            doubtful.append(request)  # it may ask what was asked, and its marker is not visible
+        elif when is Place.AFTER:
+            younger |= bool(is_ours)
+        elif is_ours and when is Place.INSIDE:
+            ours.append(request)
+        else:
             doubtful.append(request)
     return Sighting(
         ours=tuple(ours),
@@ -185,7 +207,7 @@ def read_list(queue: Listing, model: str, window: Window) -> Rows:
 
     :raises GMIError: if the list can't be read at all.
     """
-    rows, order = Rows({}), ListOrder(window.since - READ_BACK_MARGIN)
+    rows, order = Rows({}), ListOrder(window.since - CLOCKS_DIFFER_BY)
     limit, offset = _FIRST_LIMIT, 0
     for _ in range(PAGES_MAX):
         page, limit = _page(queue, model, limit, offset)

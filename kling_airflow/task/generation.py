@@ -13,7 +13,7 @@ from kling_airflow.handed_on import HandedOn
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.options import GenerationOptions
-from kling_airflow.task.stop import StopFlag, Stopped, TaskStopped, stopping_safely
+from kling_airflow.task.stop_flag import StopFlag, Stopped
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class GenerationTask(KlingTask):
     def _submit(
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
+        from kling_airflow.task.stop import TaskStopped
         from kling_airflow.task.submission import generation_of, open_submitter, submit
 
         options, tries = self._options, Tries.of(context, retries=self.retries or 0)
@@ -142,6 +143,7 @@ class GenerationTask(KlingTask):
         return GenerationOptions.read(vars(self))
 
     def _wait_for_clip(self, context: Context, submitted: Submitted) -> dict[str, Any]:
+        from kling_airflow.task.stop import TaskStopped, stopping_safely
         from kling_airflow.task.wait import WorkerWait, begin_wait
 
         options, client = self._options, self._hook.get_conn()
@@ -194,6 +196,7 @@ class GenerationTask(KlingTask):
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted
+        from kling_airflow.task.stop import TaskStopped
 
         options = self._options
         raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)

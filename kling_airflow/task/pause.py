@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import BaseOperator
-    from kling_airflow.task.stop import StopFlag
+    from kling_airflow.task.stop_flag import StopFlag
 
 DEFER_FROM: Final = 60.0
 """Seconds. Shorter pauses are slept on the worker: Airflow 3.3 fails some very short deferrals as a "state

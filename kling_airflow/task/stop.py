@@ -6,26 +6,19 @@ dead-locks (Airflow 3.3.2). The code that waits checks the flag.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kling_airflow.airflow_compat import AirflowException, AirflowTaskTimeout
 from kling_airflow.errors import KlingError, Money
+from kling_airflow.task.stop_flag import StopFlag, Stopped
 from kling_airflow.task_instance.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.submission.order import Log
     from kling_airflow.task.options import GenerationOptions
-
-_CHECK_EVERY: Final = 0.5
-"""Seconds of sleep between two checks of the flag."""
-
-
-class Stopped(Exception):
-    """The task was told to end while it waited."""
 
 
 class TaskStopped(KlingError, AirflowException):
@@ -95,33 +88,6 @@ class TaskStopped(KlingError, AirflowException):
             todo="The next try submits anew.",
             request_id=error.request_id,
         )
-
-
-class StopFlag:
-    """Says whether the task was told to end, and sleeps no longer than until then."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self) -> None:
-        """Set the flag. Safe in a signal handler."""
-        self.is_set = True
-
-    def check(self) -> None:
-        """Raise :class:`Stopped` if the flag is set."""
-        if self.is_set:
-            raise Stopped
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep until the time is over, or the flag is set.
-
-        :raises Stopped: if the flag is set.
-        """
-        until = time.monotonic() + seconds
-        self.check()
-        while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _CHECK_EVERY))
-            self.check()
 
 
 @contextmanager

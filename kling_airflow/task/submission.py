@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.task.options import GenerationOptions
-    from kling_airflow.task.stop import StopFlag
+    from kling_airflow.task.stop_flag import StopFlag
     from kling_airflow.task.tries import Tries
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.submission.order import Log
-    from kling_airflow.task.stop import StopFlag
+    from kling_airflow.task.stop_flag import StopFlag
 
 DEFERRAL_SLACK: Final = timedelta(minutes=5)
 """How much longer than the trigger's own deadline Airflow waits for the trigger. Airflow's timeout is only a

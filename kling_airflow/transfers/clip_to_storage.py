@@ -17,7 +17,6 @@ from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine, http_guard
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
 from kling_airflow.task.mapped_destination import refuse_one_for_all
@@ -36,6 +35,7 @@ from kling_airflow.transfers.landing_arguments import (
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.clip import Clip
+    from kling_airflow.hooks.storage import StoredObject
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.http_connection import AddressGuard
     from kling_airflow.media.landing import LandingOptions
@@ -216,6 +216,8 @@ class ClipToObjectStorageOperator(KlingTask):
         )
 
     def _place(self) -> StoredObject:
+        from kling_airflow.hooks.storage import StoredObject
+
         refuse_one_for_all(self)
         address = check_destination(self.destination)
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))

@@ -109,6 +109,8 @@ def test_the_clip_has_what_was_asked_and_the_price() -> None:
         "cost_usd": 1.26,
         "submitted_at": "2023-11-14T22:13:20+00:00",
         "finished_at": "2023-11-14T22:16:05+00:00",
+        "gmi_conn_id": None,
+        "label": None,
     }
 
 

@@ -43,7 +43,8 @@ from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
 from kling_airflow.task import stop as task_stop
 from kling_airflow.task import submission as task_submission
-from kling_airflow.task.stop import StopFlag, TaskStopped
+from kling_airflow.task.stop import TaskStopped
+from kling_airflow.task.stop_flag import StopFlag
 from kling_airflow.task.submission import open_submitter
 from kling_airflow.task_instance.state import TaskEnd
 from tests.airflow_context import TaskStateStore, context

@@ -13,7 +13,7 @@ from kling_airflow.errors import GenerationTimeout, GMIError, Money, NotFound, U
 from kling_airflow.gmi.retries import Retries
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.polling.decision import Wait
-from kling_airflow.task.stop import StopFlag
+from kling_airflow.task.stop_flag import StopFlag
 from kling_airflow.task.wait import WorkerWait
 from tests.gmi.scripted import Step, answer, reset, scripted
 
