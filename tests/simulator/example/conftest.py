@@ -19,7 +19,8 @@ def _dags(dags_folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def frame(tmp_path: Path) -> str:
+def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "rocket.jpg"
     path.write_bytes(picture(640, 360))
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", tmp_path.as_uri())
     return path.as_uri()
