@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,10 @@ from kling_airflow.errors import GMIError, Money
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.retries import Retries
-from kling_airflow.media.download import DownloadLimits, read_url
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.polling.decision import Wait, to_event
 from kling_airflow.simulator import ManualClock, Simulator
 from kling_airflow.submission.ledger import Ledger
-from kling_airflow.submission.lost_memory import LostMemory
 from kling_airflow.submission.order import SubmitLater
 from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 from kling_airflow.submission.record import State, SubmissionRecord
@@ -188,7 +187,8 @@ class SubmitOnce(RuleBasedStateMachine):
     def begin(self, delivery: str, clocks_differ: float) -> None:
         world.clock.advance(LATEST_CREATION)  # what an earlier example left behind
         world.simulator.reset()
-        self.delivery, self.began_at, self.tries, self.cleared = delivery, world.clock.now(), 0, False
+        self.delivery, self.began_at = delivery, datetime.fromtimestamp(world.clock.now(), UTC)
+        self.tries = self.max_tries = self.clears = 0
         self.clocks_differ = clocks_differ
         self.calm_down()
         self.store = TaskStateStore()
@@ -306,10 +306,15 @@ class SubmitOnce(RuleBasedStateMachine):
             for request_id in sorted(set().union(*self.orders.values())):
                 client.cancel(request_id)
 
-    @rule(discards=st.booleans())
-    def the_task_is_cleared(self, *, discards: bool) -> None:
-        """Alone or with its run. Airflow 3.4 discards a cleared task's store, 3.5 a cleared run's."""
-        self.cleared = self.cleared or self.tries > 0
+    @rule(discards=st.booleans(), runs=st.booleans())
+    def the_task_is_cleared(self, *, discards: bool, runs: bool) -> None:
+        """Alone or with its run. Airflow 3.4 discards a cleared task's store, 3.5 a cleared run's.
+
+        :param runs: whether the task instance runs at that time: only the run's count of clears shows it.
+        """
+        self.clears += 1
+        if not runs:
+            self.max_tries = self.tries
         if discards:
             self.store = TaskStateStore()
 
@@ -402,7 +407,7 @@ class SubmitOnce(RuleBasedStateMachine):
         self.sleeps_left = None if lost is None else 0
         self.run_try(crash=crash)
         self.sleeps_left = None
-        self.the_task_is_cleared(discards=True)
+        self.the_task_is_cleared(discards=True, runs=crash is not None)
         if lag:
             world.simulator.faults.add("list-lag", lag=lag, for_seconds=lag + 300)
         if trouble is not None:
@@ -468,7 +473,8 @@ class SubmitOnce(RuleBasedStateMachine):
     def run_until_done(self, *, dies_waiting: bool, **fields: Any) -> Any:
         task = self.task(**fields)
         self.tries += 1
-        given = context(self.store)
+        given = context(self.store, try_number=self.tries, max_tries=self.max_tries, clear_number=self.clears)
+        given["dag_run"].run_after = self.began_at
         try:
             return task.execute(given)
         except TaskDeferred as deferred:
@@ -532,8 +538,6 @@ class SubmitOnce(RuleBasedStateMachine):
         client.retries = Retries(attempts=2, base=0.0)
         client.queue_clock.elapsed = world.clock.now
         client.submit = self.noting(client)  # type: ignore[method-assign]
-        if self.tries > 1:
-            submitter.lost_memory = self.lost_memory()
         access = submitter.ledger_access
         access.ledger = Mortal(  # type: ignore[assignment]
             access.ledger, self.crash, lambda: self.in_the_post(stop)
@@ -568,14 +572,6 @@ class SubmitOnce(RuleBasedStateMachine):
         world.simulator.faults.clear()
         if self.clocks_differ:
             world.simulator.faults.add("date-skewed", seconds=self.clocks_differ)
-
-    def lost_memory(self) -> LostMemory:
-        """Return what a later try knows of a task whose store may be gone."""
-
-        def read_frame(url: str) -> bytes:
-            return read_url(url, DownloadLimits(max_bytes=10_000_000, deadline=20))
-
-        return LostMemory(since=self.began_at - 300, read_frame=read_frame, cleared=self.cleared)
 
     # What must always hold.
 
