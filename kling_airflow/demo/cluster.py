@@ -154,7 +154,7 @@ def airflow_environment(
     """
     url = f"http://{LOOPBACK}:{port}"
     core = {
-        "DAGBAG_IMPORT_TIMEOUT": "300",  # a busy machine needs more than the usual 30 s, and then the task fails
+        "DAGBAG_IMPORT_TIMEOUT": "300",  # a busy machine needs more than the usual 30 s
         "DAGS_FOLDER": str(dags),
         "EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "EXECUTOR": "LocalExecutor",
