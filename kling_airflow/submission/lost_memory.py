@@ -18,7 +18,15 @@ from kling_airflow.media.picture_identity import picture_identity
 from kling_airflow.submission.echo import asks_the_same, picture_in
 from kling_airflow.submission.marks import order_ids
 from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
-from kling_airflow.submission.reconcile import MARGIN, UNKNOWN_CLOCK_MARGIN, Rows, Window, names, read_list
+from kling_airflow.submission.reconcile import (
+    CLOCKS_DIFFER_BY,
+    MARGIN,
+    UNKNOWN_CLOCK_MARGIN,
+    Rows,
+    Window,
+    names,
+    read_list,
+)
 from kling_airflow.submission.record import SubmissionRecord, clock
 from kling_airflow.submission.recover import LOOK_LATER, Recovery, preference
 from kling_airflow.submission.task_key import TaskKey
@@ -128,9 +136,13 @@ class LostMemorySearch:
         since = self._window(record).since
         kin: dict[Kinship, list[Request]] = {kinship: [] for kinship in Kinship}
         for row in rows.requests.values():
-            too_old = row.created_at is not None and row.created_at < since
-            if row.model in {"", order.model} and not too_old:
-                kin[self._kinship(order, row, own, siblings)].append(row)
+            age = since - (since if row.created_at is None else row.created_at)
+            if row.model not in {"", order.model} or age > CLOCKS_DIFFER_BY:
+                continue
+            kinship = self._kinship(order, row, own, siblings)
+            # An order's id is of one run, whatever the clocks say.
+            if age <= 0 or kinship in {Kinship.OURS, Kinship.SIBLING}:
+                kin[kinship].append(row)
         return kin
 
     def _kinship(self, order: Order, row: Request, own: str, siblings: frozenset[str]) -> Kinship:

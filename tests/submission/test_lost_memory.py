@@ -49,6 +49,15 @@ def test_a_cleared_task_returns_the_clip_it_bought(bench: Bench, how: str) -> No
     assert bench.bought() == [first.request_id]
 
 
+@pytest.mark.parametrize("early", [0.0, 400.0, 800.0])
+def test_an_orders_id_counts_though_the_requests_clock_is_behind(bench: Bench, early: float) -> None:
+    """By the clock of requests the purchase was made before the run began."""
+    order = bench.picture_order(PICTURE)
+    first = bench.run(order, ledger())
+    memory = bench.memory(since=bench.clock.now() + early)
+    assert bench.run(order, ledger(), lost_memory=memory).request_id == first.request_id
+
+
 def test_what_was_found_is_remembered_from_then_on(bench: Bench) -> None:
     order, store = bench.picture_order(PICTURE), TaskStateStore()
     bench.run(order, ledger())
