@@ -6,7 +6,6 @@ Both clients are transports for this module.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -27,6 +26,7 @@ from kling_airflow.gmi.call import (
     Upload,
 )
 from kling_airflow.gmi.failures import read_json, unreadable, without_request_id
+from kling_airflow.gmi.json_body import json_body
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.gmi.response import Response
 from kling_airflow.redaction import shown_value
@@ -239,27 +239,10 @@ class Protocol:
             f"{self.base_url}{QUEUE_ROOT}{path}",
             subject=subject,
             headers={"Content-Type": "application/json"},
-            body=_encoded(body),
+            body=json_body(body),
             base_url=self.base_url,
             timeouts=timeouts,
         )
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    """Return a call's body as JSON.
-
-    :raises InvalidArgument: if a value has no JSON: another type, NaN, half a character, too deep a nesting.
-    """
-    try:
-        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()  # raises for half a surrogate pair
-        return json.dumps(body, allow_nan=False).encode()
-    except UnicodeEncodeError:
-        reason = "a text has half a surrogate pair, which can't be encoded"
-    except RecursionError:
-        reason = "a value is nested too deeply"
-    except (TypeError, ValueError) as error:
-        reason = str(error)[:200]
-    raise InvalidArgument(f"The payload can't be sent as JSON: {reason}.") from None
 
 
 def _in_path(name: str, value: str) -> str:

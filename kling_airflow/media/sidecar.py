@@ -100,7 +100,7 @@ class Sidecar:
             _ = made.request_id, made.sha256, int(made.bytes), made.measures, made.poster
             if made.poster is not None:
                 int(made.poster["bytes"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return made
 

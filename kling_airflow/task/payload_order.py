@@ -33,9 +33,11 @@ def payload_order(
     :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
     """
     from kling_airflow.gmi import catalog
+    from kling_airflow.gmi.json_body import json_body
     from kling_airflow.submission.order import DeliveredFrames, Order
     from kling_airflow.submission.record import fingerprint
 
+    json_body({"payload": payload})
     # The queue's echo leaves out what is null, and so does the comparison with it.
     asked = {name: value for name, value in payload.items() if value is not None}
 
