@@ -324,7 +324,7 @@ class SubmitOnce(RuleBasedStateMachine):
         crash=st.sampled_from([None, None, *CRASHES]),
         wait=st.booleans(),
         cancel=st.booleans(),
-        on_changed_request=st.sampled_from(["submit", "submit", "fail"]),
+        on_changed_request=st.sampled_from(["submit", "submit", "reuse", "fail"]),
     )
     def the_task_runs(self, crash: str | None, *, wait: bool, cancel: bool, on_changed_request: str) -> None:
         self.run_try(
@@ -424,6 +424,8 @@ class SubmitOnce(RuleBasedStateMachine):
 
     def run_try(self, *, crash: str | None = None, may_cancel: bool = False, **fields: Any) -> Any:
         before, cancelled, live = self.created(), self.ended_as("cancelled"), self.live()
+        # The default, `reuse`, buys no take that a retry asks for anew.
+        fields = {"on_changed_request": "submit"} | fields
         self.sent_by_this_try = set()
         self.crash = None if crash == "while waiting" else crash
         try:
@@ -439,7 +441,10 @@ class SubmitOnce(RuleBasedStateMachine):
             assert len(bought & self.live()) <= 1, f"one try bought {len(bought)}"
             if not may_cancel and not fields.get("cancel_on_timeout"):
                 assert self.ended_as("cancelled") == cancelled, "only a user ends a request"
-            if fields.get("on_changed_request") == "fail":
+            retried = self.tries > self.max_tries + 1
+            if fields["on_changed_request"] == "fail" or (
+                fields["on_changed_request"] == "reuse" and retried
+            ):
                 self.require_refused(bought=bought, live=live & self.live())
 
     def require_refused(self, *, bought: set[str], live: set[str]) -> None:
