@@ -280,7 +280,7 @@ class DownloadFailed(MediaError):
 
 
 class DestinationTaken(MediaError):
-    """A file that no landing wrote, or another landing, stands where a clip would go."""
+    """Another request's clip, or a file that no landing wrote, stands where a clip would go."""
 
     default_money = Money.SPENT
 
