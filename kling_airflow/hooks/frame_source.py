@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kling_airflow.addresses import is_http, read_address
+from kling_airflow.addresses import is_http, read_address, shown
 from kling_airflow.errors import DownloadFailed, StorageFailed
 from kling_airflow.hooks.allowed_addresses import SOURCES, WrittenPlaces, confine, http_guard
 from kling_airflow.hooks.storage import StoredObject
@@ -64,20 +64,38 @@ def read_frame(
     :param field: the parameter this came from, for errors.
     :param guard: which hosts may be connected to over http(s); None for any.
     :raises InvalidArgument: malformed, not there, or too large.
+    :raises InvalidFrame: over http(s), something else than a picture arrived, such as a page.
     :raises DownloadFailed: over http(s), it didn't arrive.
     :raises StorageFailed: the store refused.
     """
     address = read_address(field, source)
     try:
         if is_http(address):
-            from kling_airflow.media.download import DownloadLimits, read_url
-
-            return read_url(address, DownloadLimits(max_bytes=max_bytes, deadline=_SECONDS), guard=guard)
+            return _fetched(address, field, max_bytes, guard)
         return StoredObject(address, conn_id=conn_id, field=field).read_all(max_bytes)
     except (DownloadFailed, StorageFailed) as error:
         if error.todo:
             raise
         raise error.with_money(error.money, todo=_TODO) from error.__cause__
+
+
+def _fetched(address: str, field: str, max_bytes: int, guard: AddressGuard | None) -> bytes:
+    """Return what an http(s) address shows; say of what is no picture how the server called it."""
+    import io
+
+    from kling_airflow.media.decode import check_readable
+    from kling_airflow.media.download import DownloadLimits, download
+
+    buffer = io.BytesIO()
+    limits = DownloadLimits(max_bytes=max_bytes, deadline=_SECONDS)
+    arrived = download(address, buffer, limits, guard=guard)
+    data = buffer.getvalue()
+    check_readable(
+        data,
+        subject=f"`{field}`: what {shown(address)} shows",
+        details=f"Content-Type {arrived.content_type or 'not given'}, first bytes {data[:8].hex(' ')}",
+    )
+    return data
 
 
 def presign(source: object, *, conn_id: str | None = None, field: str = "image") -> str:

@@ -32,17 +32,28 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     :param max_pixels: a picture that needs more pixels in memory is refused before it is decoded.
     :raises InvalidFrame: not a picture in a format that is read, or damaged in its structure.
     """
+    check_readable(data)
+    picture = _OPENERS[detect_file_type(data).name](data, max_pixels=max_pixels)
+    picture.check_size()
+    return picture
+
+
+def check_readable(data: bytes, *, subject: str = "The source", details: str = "") -> None:
+    """Refuse by its first bytes a file that is no picture of a format that is read.
+
+    :param data: the whole file.
+    :param subject: what the file is to the reader.
+    :param details: what else is known of the file, such as its Content-Type.
+    :raises InvalidFrame: naming what the file is.
+    """
     file_type = detect_file_type(data)
-    opener = _OPENERS.get(file_type.name)
-    if opener:
-        picture = opener(data, max_pixels=max_pixels)
-        picture.check_size()
-        return picture
-    todo = file_type.todo or (_VIDEO_TODO if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}.")
+    if file_type.name in _OPENERS:
+        return
+    known = "; ".join(part for part in (f"{len(data):,} bytes", details) if part)
     raise InvalidFrame(
-        f"The source is not a picture that can be read: it is {describe_file(data)} ({len(data):,} bytes). "
+        f"{subject} is not a picture that can be read: it is {describe_file(data)} ({known}). "
         f"These are read: {READ}.",
-        todo=todo,
+        todo=file_type.todo or (_VIDEO_TODO if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}."),
     )
 
 

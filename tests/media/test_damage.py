@@ -121,6 +121,24 @@ def test_uncompressed_formats_that_are_cut_are_refused(kind: str, loss: str) -> 
         load(LOSSES[loss](encoded(grain(), kind)))
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_deflate"])
+@pytest.mark.parametrize("picture", ["photo", "grain"])
+def test_zeros_within_a_strip_are_found_by_its_checksum(picture: str, compression: str, share: float) -> None:
+    data = encoded(PICTURES[picture](), "TIFF", compression=compression)
+    at = int(len(data) * share)
+    with pytest.raises(InvalidFrame, match="can't be"):
+        load(data[:at] + bytes(4096) + data[at + 4096 :])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.98])
+def test_zeros_at_the_end_of_a_jpeg_strip_are_found(share: float) -> None:
+    data = encoded(product(), "TIFF", compression="jpeg", quality=90)
+    at = int(len(data) * share)
+    with pytest.raises(InvalidFrame, match="can't be"):
+        load(data[:at] + bytes(len(data) - at))
+
+
 def test_a_fax_with_bad_codes_is_refused() -> None:
     data = bytearray(encoded(photo().convert("1"), "TIFF", compression="group4"))
     start = len(data) // 2

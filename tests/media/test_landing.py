@@ -438,8 +438,14 @@ def test_a_clip_that_is_not_what_was_asked_for_lands_with_warn(
 LAND = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
 LATER = {
     "the same task": (LAND, "an earlier try of this task has landed; this is request request-2"),
-    "another run": (LAND | {"run_id": "next"}, "holds the clip of request request-1; this is request request-2"),
-    "another task": (LAND | {"task_id": "x"}, "holds the clip of request request-1; this is request request-2"),
+    "another run": (
+        LAND | {"run_id": "next"},
+        "holds the clip of request request-1; this is request request-2",
+    ),
+    "another task": (
+        LAND | {"task_id": "x"},
+        "holds the clip of request request-1; this is request request-2",
+    ),
     "no task": (None, "holds the clip of request request-1; this is request request-2"),
 }
 

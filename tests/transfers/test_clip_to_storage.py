@@ -96,7 +96,12 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
 ) -> None:
     land(clip=clip | {"duration": None, "sound": None})
     assert sidecar(tmp_path)["checks"] == {"duration": "not checked", "sound": "not checked"}
-    land(clip=clip | {"duration": None, "sound": None, "request_id": "2"}, duration="5", sound="true", overwrite=True)
+    land(
+        clip=clip | {"duration": None, "sound": None, "request_id": "2"},
+        duration="5",
+        sound="true",
+        overwrite=True,
+    )
     assert sidecar(tmp_path)["asked"]["duration"] == 5
     assert sidecar(tmp_path)["checks"]["sound"] == "has sound, as asked for"
     land(clip=clip | {"request_id": "3", "duration": 10}, duration=5, sound="", overwrite=True)
