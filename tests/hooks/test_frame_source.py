@@ -61,8 +61,10 @@ def test_of_what_is_no_picture_the_type_and_the_first_bytes_are_told(
     with FileServer(body).running() as server:
         extra = {"Content-Type": kind} if kind else {}
         server.faults = [lambda handler, running: serve(handler, running, extra=extra)]
+        url = f"{server.url}?X-Amz-Signature=secret"
+        written = WrittenPlaces(SimpleNamespace(), image=url)
         with pytest.raises(InvalidFrame, match="is not a picture that can be read") as caught:
-            read_frame(f"{server.url}?X-Amz-Signature=secret", max_bytes=1000, field="image")
+            read_allowed_frame(url, "image", written, conn_id=None, max_bytes=1000)
     said = str(caught.value)
     assert said.startswith(f"`image`: what {server.url} shows")
     assert words in said
