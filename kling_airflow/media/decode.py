@@ -14,7 +14,7 @@ from kling_airflow.media.file_type import describe_file, detect_file_type
 from kling_airflow.media.heif_picture import open_avif, open_heic
 from kling_airflow.media.iso_boxes import boxed_xmp, jpeg2000_profile
 from kling_airflow.media.jpeg_picture import open_jpeg
-from kling_airflow.media.lost_data import check_jpeg2000, check_webp
+from kling_airflow.media.lost_data import check_jpeg2000, check_webp_length, check_webp_pixels
 from kling_airflow.media.picture import Picture, open_image, orientation_of
 from kling_airflow.media.png_picture import open_png
 from kling_airflow.media.tiff_picture import open_tiff
@@ -58,8 +58,11 @@ def check_readable(data: bytes, *, subject: str = "The source", details: str = "
 
 
 def _open_webp(data: bytes, *, max_pixels: int) -> Picture:
-    check_webp(data)
-    return _open(data, "WEBP", max_pixels)
+    check_webp_length(data)
+    picture = _open(data, "WEBP", max_pixels)
+    width, height = picture.stored_size
+    check_webp_pixels(data, width * height)
+    return picture
 
 
 def _open_jpeg2000(data: bytes, *, max_pixels: int) -> Picture:

@@ -139,6 +139,38 @@ def test_zeros_at_the_end_of_a_jpeg_strip_are_found(share: float) -> None:
         load(data[:at] + bytes(len(data) - at))
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC", "WebP"])
+def test_padding_in_the_metadata_is_no_lost_data(kind: str) -> None:
+    """Windows leaves 2,060 zeros in the EXIF block of each file that it has changed."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0xEA1C] = "maker", bytes(2060)
+    if kind == "HEIC":
+        pytest.importorskip("pillow_heif", reason="the extra `heif` is not installed").register_heif_opener()
+    name = {"HEIC": "HEIF", "WebP": "WEBP"}.get(kind, kind)
+    data = encoded(photo(), name, exif=exif.tobytes())
+    assert bytes(2000) in data
+    assert load(data).size == (500, 436)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_a_hundred_zeros_among_compressed_pixels_are_lost_data(kind: str, share: float) -> None:
+    data = file_of(kind, grain())
+    at = data.index(b"mdat") + int((len(data) - data.index(b"mdat")) * share)
+    with pytest.raises(InvalidFrame, match="64 bytes or more of its compressed pixels are all 0x00"):
+        load(data[:at] + bytes(100) + data[at + 100 :])
+
+
+@pytest.mark.parametrize("size", [(800, 600), (2000, 1500), (6000, 4000)])
+@pytest.mark.parametrize("half", [False, True])
+def test_a_flat_webp_is_whole(size: tuple[int, int], half: bool) -> None:
+    """Flat gray is what a coder writes zeros for."""
+    image = Image.new("RGB", size, (128, 128, 128))
+    if half:
+        image.paste(grain(size[0] // 2 // 4 * 4, size[1] // 4 * 4), (0, 0))
+    assert load(encoded(image, "WEBP", quality=0, method=0)).size == size
+
+
 def test_a_fax_with_bad_codes_is_refused() -> None:
     data = bytearray(encoded(photo().convert("1"), "TIFF", compression="group4"))
     start = len(data) // 2
