@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
 from tests.media.file_server import FileServer, cut, serve, status
 from tests.media.movies import write_clip
+from tests.media.pictures import encoded, quarters
 
 
 @dataclass
@@ -402,6 +404,9 @@ def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_fr
         (b"<html><body>This link has expired</body></html>", "an HTML page"),
         (b"<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
         (b'{"code": 401, "message": "token expired"}', "token expired"),
+        (gzip.compress(b"<html>This link has expired</html>"), "gzip data"),
+        (encoded(quarters(64, 48)), "a PNG picture"),
+        (b"%PDF-1.7\n", "a PDF document"),
     ],
 )
 def test_a_page_in_place_of_a_clip_is_asked_for_again_and_named(
@@ -421,7 +426,15 @@ def test_a_page_in_place_of_a_clip_is_asked_for_again_and_named(
     assert land(clip, shelf.places(), renew=fresh)["bytes"] == len(movie)
     assert kind in caplog.text
     server.data = body
-    with pytest.raises(InvalidClip, match=kind):
+    said = rf"clip\.mp4 shows .*{kind}.* \(Content-Type not given, {len(body)} bytes\), not a clip\."
+    with pytest.raises(InvalidClip, match=said):
+        land(
+            other(clip, request_id="request-3"),
+            shelf.places(),
+            renew=lambda: server.url,
+            options=LandingOptions(overwrite=True),
+        )
+    with pytest.raises(InvalidClip, match=said):
         land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
 
 
