@@ -199,7 +199,9 @@ def _refuse_in_place(source: str, destination: str) -> None:
     """Refuse to write the frame over its own picture, an older version of which may be the source."""
     from kling_airflow.hooks.store_path import split_version
 
-    if canonical(split_version(source)[0]) == canonical(destination):
+    if is_http(source):
+        return
+    if canonical(split_version(source, "source")[0]) == canonical(destination):
         raise InvalidArgument(
             f"`destination` is {shown(destination)!r}, which is `source`: the frame would replace your"
             " picture.",

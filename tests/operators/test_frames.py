@@ -76,7 +76,8 @@ def test_a_frame_never_replaces_its_own_picture(
 
 def test_from_the_web_to_the_disk(tmp_path: Path) -> None:
     with FileServer(encoded(quarters(2000, 1500))).running() as server:
-        made = prepare(source=server.url, destination=(tmp_path / "new" / "x.png").as_uri())
+        url = f"{server.url}?alt=media&generation=5#x"
+        made = prepare(source=url, destination=(tmp_path / "new" / "x.png").as_uri())
     assert (made["format"], made["width"], made["height"]) == ("png", 1280, 720)
     assert made["uri"] == f"file://{tmp_path}/new/x.png"
     assert hashlib.sha256((tmp_path / "new" / "x.png").read_bytes()).hexdigest() == made["sha256"]
