@@ -83,6 +83,8 @@ def _item_extents(data: bytes, box: Box) -> Iterator[tuple[int, tuple[int, int]]
     base_size, index_size = sizes >> 4 & 15, sizes & 15 if version else 0
     id_size = 4 if version == 2 else 2
     for _ in range(take(id_size)):
+        if at > box.end:
+            return
         item, is_elsewhere = take(id_size), bool(version and take(2) & 15)
         _, base, count = take(2), take(base_size), take(2)
         for _ in range(count):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import random
+import struct
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -18,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.decode import open_picture
 from kling_airflow.media.frame_check import check_frame
+from kling_airflow.media.iso_boxes import coded_extents
 from kling_airflow.media.limits import MAX_PIXELS
 from tests.media.files import chunk, page, png, tiff
 from tests.media.pictures import HUBBLE, encoded, noise, opened, quarters
@@ -159,6 +162,21 @@ def test_a_hundred_zeros_among_compressed_pixels_are_lost_data(kind: str, share:
     at = data.index(b"mdat") + int((len(data) - data.index(b"mdat")) * share)
     with pytest.raises(InvalidFrame, match="64 bytes or more of its compressed pixels are all 0x00"):
         load(data[:at] + bytes(100) + data[at + 100 :])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2), st.binary(max_size=60))
+def test_a_malformed_table_of_items_ends(version: int, body: bytes) -> None:
+    """Its counts are of 32 bits: a loop over them would not end."""
+    table = bytes((version, 0, 0, 0)) + body
+    items = struct.pack(">4xHI4s4xH2x4s", 1, 22, b"infe", 1, b"av01").replace(b"infe\0", b"infe\2", 1)
+    inner = b"".join(
+        struct.pack(">I4s", len(part) + 8, kind) + part for kind, part in ((b"iloc", table), (b"iinf", items))
+    )
+    data = struct.pack(">I4s4x", len(inner) + 12, b"meta") + inner
+    began = time.monotonic()
+    assert len(coded_extents(data)) <= len(body)
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("size", [(800, 600), (2000, 1500), (6000, 4000)])
