@@ -40,7 +40,7 @@ from copy import copy
 from enum import StrEnum
 from typing import Self, TypedDict, Unpack
 
-from kling_airflow.redaction import without_signatures
+from kling_airflow.redaction import sentences, without_signatures
 
 
 class Money(StrEnum):
@@ -84,7 +84,7 @@ class KlingError(Exception):
         todo: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        self.what = without_signatures(what)
+        self.what = sentences(without_signatures(what))
         self.money = self.default_money if money is None else money
         self.todo = self.default_todo if todo is None else todo
         self.request_id = request_id
@@ -92,8 +92,8 @@ class KlingError(Exception):
 
     def text(self) -> str:
         """Return the whole text, without signatures: what happened, the money, what to do."""
-        what = self.what if self.what.endswith((".", "!", "?")) else f"{self.what}."
-        return without_signatures(" ".join(part for part in (what, self.money.value, self.todo) if part))
+        parts = (self.what, self.money.value, self.todo)
+        return without_signatures(" ".join(sentences(part) for part in parts if part))
 
     def with_money(self, money: Money, *, todo: str | None = None, request_id: str | None = None) -> Self:
         """Return the same error with another word about the money.
@@ -280,7 +280,7 @@ class DownloadFailed(MediaError):
 
 
 class DestinationTaken(MediaError):
-    """A file that no landing wrote, or another landing, stands where a clip would go."""
+    """Another request's clip, or a file that no landing wrote, stands where a clip would go."""
 
     default_money = Money.SPENT
 
@@ -292,4 +292,4 @@ class StorageFailed(MediaError):
 def in_short(error: BaseException) -> str:
     """Return a library's complaint in one short line, without memory addresses."""
     text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
-    return without_signatures(f"{type(error).__name__}: {text[:300]}".rstrip(": "))
+    return without_signatures(f"{type(error).__name__}: {text[:300]}".rstrip(": ."))

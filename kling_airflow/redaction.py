@@ -1,4 +1,4 @@
-"""Texts without what must not be read by others: the signature of a signed address, a key in a query."""
+"""Texts of errors: without what must not be read by others, such as a signature, and of whole sentences."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
 _DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
 _SHOWN_CHARACTERS = 100
 _LONG_DATA = re.compile(r"[A-Za-z0-9+/_\-]{200,}={0,2}")
+_ENDS = (".", "!", "?")
+_DOUBLED = re.compile(r"(?<!\.)\.\.(?=\s|$)")
+_ELLIPSIS = re.compile(r"\.{4,}(?=\s|$)")
+_AFTER_MARK = re.compile(r"(?<=[!?])\.(?=\s|$)")
 
 
 def without_signatures(text: str) -> str:
@@ -48,3 +52,15 @@ def _without_query(match: re.Match[str]) -> str:
     place, slash, path = kept.partition("/")
     ending = "" if kept == rest else "?..."
     return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}{ending}"
+
+
+def sentences(text: str) -> str:
+    """Return a text whose sentences end with one full stop, or with one mark; empty if there is none.
+
+    A text that is put together of others, such as a library's complaint in an error, can end with two.
+    """
+    text = text.strip()
+    if text and not text.endswith(_ENDS):
+        text += "."
+    text = _ELLIPSIS.sub("...", _DOUBLED.sub(".", text))
+    return _AFTER_MARK.sub("", text)

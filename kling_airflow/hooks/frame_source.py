@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
-from kling_airflow.addresses import is_http, read_address
+from kling_airflow.addresses import is_http, read_address, shown
 from kling_airflow.errors import DownloadFailed, StorageFailed
 from kling_airflow.hooks.allowed_addresses import SOURCES, WrittenPlaces, confine, http_guard
 from kling_airflow.hooks.storage import StoredObject
@@ -28,13 +29,23 @@ def read_allowed_frame(
     :param conn_id: the connection of the frame's store.
     :param max_bytes: more are refused.
     :raises InvalidArgument: the address came from data, and no setting allows it; see ``read_frame``.
+    :raises InvalidFrame: over http(s), something else than a picture arrived, such as a page.
     """
     address = read_address(field, source)
     places = written.of(field)
     if not is_http(address):
         confine(address, field, SOURCES, places)
     guard = http_guard(field, places) if is_http(address) else None
-    return read_frame(address, conn_id=conn_id, max_bytes=max_bytes, field=field, guard=guard)
+    data, content_type = _read(address, field, conn_id, max_bytes, guard)
+    if content_type is not None:
+        from kling_airflow.media.decode import check_readable
+
+        check_readable(
+            data,
+            subject=f"`{field}`: what {shown(address)} shows",
+            details=f"Content-Type {content_type or 'not given'}, first bytes {data[:8].hex(' ')}",
+        )
+    return data
 
 
 def presign_allowed(source: object, written: WrittenPlaces, *, conn_id: str | None = None) -> str:
@@ -67,13 +78,22 @@ def read_frame(
     :raises DownloadFailed: over http(s), it didn't arrive.
     :raises StorageFailed: the store refused.
     """
-    address = read_address(field, source)
-    try:
-        if is_http(address):
-            from kling_airflow.media.download import DownloadLimits, read_url
+    return _read(read_address(field, source), field, conn_id, max_bytes, guard)[0]
 
-            return read_url(address, DownloadLimits(max_bytes=max_bytes, deadline=_SECONDS), guard=guard)
-        return StoredObject(address, conn_id=conn_id, field=field).read_all(max_bytes)
+
+def _read(
+    address: str, field: str, conn_id: str | None, max_bytes: int, guard: AddressGuard | None
+) -> tuple[bytes, str | None]:
+    """Return a frame's bytes, and how the server called them; None for an object of a store."""
+    try:
+        if not is_http(address):
+            return StoredObject(address, conn_id=conn_id, field=field).read_all(max_bytes), None
+        from kling_airflow.media.download import DownloadLimits, download
+
+        buffer = io.BytesIO()
+        limits = DownloadLimits(max_bytes=max_bytes, deadline=_SECONDS)
+        arrived = download(address, buffer, limits, guard=guard)
+        return buffer.getvalue(), arrived.content_type
     except (DownloadFailed, StorageFailed) as error:
         if error.todo:
             raise

@@ -54,7 +54,7 @@ class StoredObject:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.field = field
-        address, self._version = split_version(check_location(uri, field))
+        address, self._version = split_version(check_location(uri, field), field)
         self._path = open_path(address, conn_id, field)
         with self._errors("opened"):
             self._fs = filesystem(self._path, version=self._version, options=options or {}, field=field)
@@ -143,7 +143,7 @@ class StoredObject:
         :raises StorageFailed: it was not created, or that is not known.
         """
         from kling_airflow.errors import LedgerUnavailable
-        from kling_airflow.submission.exclusive_store import open_store
+        from kling_airflow.submission.exclusive_store import ObjectStore, open_store
 
         with self._errors("created"):
             folder: Any = self._path.parent
@@ -151,7 +151,10 @@ class StoredObject:
                 if self._path.protocol in LOCAL:
                     folder = Path(folder.path)
                     folder.mkdir(parents=True, exist_ok=True)
-                return open_store(folder).create(self._path.name, data)
+                store = open_store(folder)
+                if isinstance(store, ObjectStore):
+                    store.fs = self._fs  # with the options, which a bucket's policy may ask of every object
+                return store.create(self._path.name, data)
             except (LedgerUnavailable, InvalidArgument) as error:
                 if isinstance(error, LedgerUnavailable) and not _says(error, _UNKNOWN_HEADER):
                     raise StorageFailed(

@@ -23,13 +23,25 @@ _DEFAULT_CONNECTIONS = {
     "abfs": "wasb_default",
     "abfss": "wasb_default",
 }
+_NAMES_VERSION = re.compile(r"[?&](?:versionid|generation)=", re.IGNORECASE)
 _VERSION = re.compile(r"\?(?:versionid|generation)=([^&#]*)$", re.IGNORECASE)
 
 
-def split_version(address: str) -> tuple[str, str | None]:
-    """Return an address without its ``?versionId=...``, and that version; None if it names none."""
+def split_version(address: str, field: str) -> tuple[str, str | None]:
+    """Return an address without its ``?versionId=...``, and that version; None if it names none.
+
+    :param field: the parameter this came from, for errors.
+    :raises InvalidArgument: it names a version that can't be told: never is another one taken in its place.
+    """
     found = _VERSION.search(address)
-    return (address, None) if found is None else (address[: found.start()], found[1])
+    if found is None and not _NAMES_VERSION.search(address):
+        return address, None
+    if found is None or not found[1]:
+        raise InvalidArgument(
+            f"`{field}` is {shown(address)!r}, which names a version in a way that is not read.",
+            todo="Write `?versionId=` and the version at the end, and nothing else after the `?`.",
+        )
+    return address[: found.start()], found[1]
 
 
 def open_path(uri: str, conn_id: str | None, field: str) -> ObjectStoragePath:
@@ -84,10 +96,30 @@ def filesystem(
     if version:
         added["version_aware"] = True
     if options:
+        _check_options(options)
         rest = dict(options)
         added["requester_pays"] = rest.pop("RequestPayer", None) == "requester"
         added["s3_additional_kwargs"] = {**fs.storage_options.get("s3_additional_kwargs", {}), **rest}
     return type(fs)(*fs.storage_args, **{**fs.storage_options, **added})
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what no S3 call takes: s3fs drops it, and the object would be stored without it.
+
+    :raises InvalidArgument: naming the parameter.
+    """
+    from botocore.session import get_session  # type: ignore[import-untyped]
+
+    model = get_session().get_service_model("s3")
+    calls = ("PutObject", "CreateMultipartUpload", "GetObject", "HeadObject")
+    known = {name for call in calls for name in model.operation_model(call).input_shape.members}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise InvalidArgument(
+            f"`object_options` has {', '.join(unknown)}, which no call of S3 takes.",
+            todo="Write the names as the AWS API does, such as `ServerSideEncryption`, `SSEKMSKeyId`, `ACL`,"
+            " `StorageClass`, `RequestPayer`.",
+        )
 
 
 def _lower_scheme(uri: str) -> str:

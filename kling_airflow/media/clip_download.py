@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_airflow.clip import Clip
-from kling_airflow.errors import DownloadFailed, KlingError
+from kling_airflow.errors import DownloadFailed, InvalidClip, KlingError
 from kling_airflow.media.download import Downloaded, DownloadLimits, download
 from kling_airflow.media.file_kinds import FileKind
 from kling_airflow.media.file_type import HEAD_BYTES, describe_file, detect_file_type
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard
 
 log = logging.getLogger(__name__)
+
+# What is damaged or unknown is for the check of the clip to name. A placeholder picture, a page, also a
+# packed one, is what services show for an address that has expired.
+_MAY_BE_A_CLIP = (FileKind.VIDEO, FileKind.AUDIO, FileKind.DAMAGED, FileKind.UNKNOWN)
 
 
 def fetch(
@@ -40,6 +44,7 @@ def fetch(
     :param renew: asks the queue for the clip's address again; None if the queue can't be asked.
     :param guard: which hosts may be connected to; None for any.
     :raises DownloadFailed: the clip didn't arrive.
+    :raises InvalidClip: something else arrived, such as a page.
     """
     began = time.monotonic()
     downloaded, why = None, ""
@@ -48,7 +53,10 @@ def fetch(
     if downloaded is None:
         if renew is None:
             raise DownloadFailed(f"The clip of request {clip.request_id} has no video_url.", retryable=False)
-        downloaded = _download(_renewed(renew, why), path, limits, guard)
+        url = _renewed(renew, why)
+        downloaded = _download(url, path, limits, guard)
+        if why := _not_a_clip(url, path, downloaded):
+            raise InvalidClip(why)
     log.info(
         "Fetched %d bytes in %.1f s, cut off %d times, sha256 %s.",
         downloaded.bytes,
@@ -76,8 +84,10 @@ def _from_known_address(
         why = error.what
     else:
         why = _not_a_clip(url, path, downloaded)
-        if renew is None or not why:
+        if not why:
             return downloaded, ""
+        if renew is None:
+            raise InvalidClip(why)
     log.warning("%s The queue is asked for the clip of request %s again.", why, clip.request_id)
     return None, why
 
@@ -102,7 +112,7 @@ def _not_a_clip(url: str, path: Path, downloaded: Downloaded) -> str:
     """Return what came in place of a clip, "" if it may be one."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if detect_file_type(head).kind is not FileKind.TEXT:
+    if detect_file_type(head).kind in _MAY_BE_A_CLIP:
         return ""
-    kind = f" ({downloaded.content_type})" if downloaded.content_type else ""
-    return f"{plain_url(url)} shows {without_signatures(describe_file(head))}{kind}, not a clip."
+    known = f"Content-Type {downloaded.content_type or 'not given'}, {downloaded.bytes:,} bytes"
+    return f"{plain_url(url)} shows {without_signatures(describe_file(head))} ({known}), not a clip."

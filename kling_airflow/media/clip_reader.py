@@ -64,9 +64,7 @@ def opened(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> Iterator[tuple[I
     }
     try:
         with av.open(str(path), mode="r", format="mp4", options=options) as container:
-            if not container.streams.video:
-                raise InvalidClip("The clip has no video track.")
-            video = container.streams.video[0]
+            video = _main_track(container)
             _refuse_large(video, max_pixels)
             video.thread_type = "AUTO"
             video.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
@@ -75,6 +73,19 @@ def opened(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> Iterator[tuple[I
             yield container, video
     except av.FFmpegError as error:
         raise InvalidClip(_why_not_mp4(path, error)) from error
+
+
+def _main_track(container: InputContainer) -> VideoStream:
+    """Return the first video track that isn't a cover picture.
+
+    :raises InvalidClip: there is none.
+    """
+    from av.stream import Disposition
+
+    for video in container.streams.video:
+        if not video.disposition & Disposition.attached_pic:
+            return video
+    raise InvalidClip("The clip has no video track.")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from kling_airflow.media.file_type import describe_file, detect_file_type
 from kling_airflow.media.heif_picture import open_avif, open_heic
 from kling_airflow.media.iso_boxes import boxed_xmp, jpeg2000_profile
 from kling_airflow.media.jpeg_picture import open_jpeg
-from kling_airflow.media.lost_data import check_jpeg2000, check_webp
+from kling_airflow.media.lost_data import check_jpeg2000, check_webp_length, check_webp_pixels
 from kling_airflow.media.picture import Picture, open_image, orientation_of
 from kling_airflow.media.png_picture import open_png
 from kling_airflow.media.tiff_picture import open_tiff
@@ -32,23 +32,37 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     :param max_pixels: a picture that needs more pixels in memory is refused before it is decoded.
     :raises InvalidFrame: not a picture in a format that is read, or damaged in its structure.
     """
+    check_readable(data)
+    picture = _OPENERS[detect_file_type(data).name](data, max_pixels=max_pixels)
+    picture.check_size()
+    return picture
+
+
+def check_readable(data: bytes, *, subject: str = "The source", details: str = "") -> None:
+    """Refuse by its first bytes a file that is no picture of a format that is read.
+
+    :param data: the whole file.
+    :param subject: what the file is to the reader.
+    :param details: what else is known of the file, such as its Content-Type.
+    :raises InvalidFrame: naming what the file is.
+    """
     file_type = detect_file_type(data)
-    opener = _OPENERS.get(file_type.name)
-    if opener:
-        picture = opener(data, max_pixels=max_pixels)
-        picture.check_size()
-        return picture
-    todo = file_type.todo or (_VIDEO_TODO if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}.")
+    if file_type.name in _OPENERS:
+        return
+    known = "; ".join(part for part in (f"{len(data):,} bytes", details) if part)
     raise InvalidFrame(
-        f"The source is not a picture that can be read: it is {describe_file(data)} ({len(data):,} bytes). "
+        f"{subject} is not a picture that can be read: it is {describe_file(data)} ({known}). "
         f"These are read: {READ}.",
-        todo=todo,
+        todo=file_type.todo or (_VIDEO_TODO if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}."),
     )
 
 
 def _open_webp(data: bytes, *, max_pixels: int) -> Picture:
-    check_webp(data)
-    return _open(data, "WEBP", max_pixels)
+    check_webp_length(data)
+    picture = _open(data, "WEBP", max_pixels)
+    width, height = picture.stored_size
+    check_webp_pixels(data, width * height)
+    return picture
 
 
 def _open_jpeg2000(data: bytes, *, max_pixels: int) -> Picture:

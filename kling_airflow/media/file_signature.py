@@ -94,6 +94,8 @@ _MAGIC: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"BPG\xfb", _picture("a BPG picture", _EXPORT)),
     (0, b"icns", _picture("an icon (ICNS)", _EXPORT)),
     (0, b"\0\0\x01\0", _picture("an icon (ICO)", _EXPORT)),
+    (0, b"\x01\xda", _picture("an SGI picture", _EXPORT)),
+    (0, b"\x59\xa6\x6a\x95", _picture("a Sun raster picture", _EXPORT)),
     (0, b"\xd7\xcd\xc6\x9a", _picture("a WMF drawing", _EXPORT)),
     (40, b" EMF", _picture("an EMF drawing", _EXPORT)),
     (0, b"SIMPLE  =", _picture("a FITS picture", _EXPORT)),
@@ -155,6 +157,7 @@ def _by_structure(head: bytes) -> FileType | None:
     return None
 
 
+_TGA_KINDS = (1, 2, 3, 9, 10, 11)
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the second header that are in use
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF_GENERAL = {b"mif1", b"msf1", b"mif2"}
@@ -188,4 +191,8 @@ def guess_type(head: bytes) -> FileType:
         return FileType("an MP3 or AAC file", FileKind.AUDIO)
     if head.count(b"\xef\xbf\xbd") > len(head) // 16:
         return _REPLACED
+    if len(head) > 18 and head[1] <= 1 and head[2] in _TGA_KINDS and head[16] in (8, 15, 16, 24, 32):
+        return _picture("what looks like a Targa (TGA) picture", _EXPORT)
+    if head[:1] == b"\n" and head[1:2] in b"\0\2\3\4\5" and head[2:3] == b"\1":
+        return _picture("what looks like a PCX picture", _EXPORT)
     return UNKNOWN

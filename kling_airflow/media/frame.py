@@ -18,6 +18,7 @@ from kling_airflow.media.frame_check import FrameInfo, measured
 from kling_airflow.media.geometry import SHORT_SIDE, Layout, check_options, plan_layout
 from kling_airflow.media.jpeg_quality import LOWEST_QUALITY, encode_jpeg
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
+from kling_airflow.media.resampling import resampled
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 FORMATS = ("jpeg", "png")
 """The formats that the queue takes."""
 
-_REDUCING_GAP = 3.0  # Pillow: from 3.0 on the result can't be told from full resampling
 _BLUR = "blur"
 
 
@@ -110,8 +110,6 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
 def _rendered(
     upright: Image.Image, layout: Layout, full_size: tuple[int, int], options: FrameOptions
 ) -> Image.Image:
-    from PIL import Image
-
     # A JPEG may have been decoded smaller than the size that the layout's coordinates are for.
     scale_x, scale_y = upright.width / full_size[0], upright.height / full_size[1]
     left, top, right, bottom = layout.crop
@@ -121,8 +119,7 @@ def _rendered(
         min(right * scale_x, upright.width),
         min(bottom * scale_y, upright.height),
     )
-    resized = upright.resize(layout.image, Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
-    image = to_srgb(resized, options.color)
+    image = to_srgb(resampled(upright, layout.image, box), options.color)
     if not layout.is_padded:
         return image
     canvas = _background(image, layout.canvas, options)

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK = 1 << 20
+_PLAIN = ("", "identity", "aws-chunked")
 _UNPACKED = ("gzip", "x-gzip", "deflate")
 _ANY_WRAPPER = 47  # zlib tells gzip from zlib by the first bytes
+_NO_WRAPPER = -15
+_ZLIB_METHOD = 8  # low half of the first byte of zlib data, and of none that older servers send as "deflate"
 
 
 def packing(response: requests.Response) -> str:
-    """Return how a body is packed, "" if it isn't."""
-    named = response.headers.get("Content-Encoding", "").strip().lower()
-    return "" if named == "identity" else named
+    """Return how a body is packed, "" if it isn't.
+
+    Stores like S3 keep the word aws-chunked from an upload; what they hand out is plain.
+    """
+    named = response.headers.get("Content-Encoding", "").lower().split(",")
+    return ", ".join(name for word in named if (name := word.strip()) not in _PLAIN)
 
 
 def pieces(url: str, response: requests.Response) -> Iterator[bytes]:
@@ -55,9 +61,13 @@ def _raw(response: requests.Response) -> Iterator[bytes]:
 
 def _unpacked(url: str, response: requests.Response) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(_ANY_WRAPPER)
+    is_first = packing(response) == "deflate"
     try:
         for chunk in _raw(response):
             data = chunk
+            if is_first and data[0] & 15 != _ZLIB_METHOD:
+                unpacker = zlib.decompressobj(_NO_WRAPPER)
+            is_first = False
             while data:
                 yield unpacker.decompress(data, CHUNK)
                 data = unpacker.unconsumed_tail

@@ -27,7 +27,7 @@ from kling_airflow.media.landing_claim import (
     look,
     refuse_foreign,
     refuse_frames,
-    refuse_sibling,
+    refuse_other_clip,
     release,
     take,
 )
@@ -48,7 +48,7 @@ class LandingOptions:
     """How a clip is landed.
 
     :param with_poster: whether to take a poster out of the clip.
-    :param overwrite: whether to replace files at the destination that no landing wrote.
+    :param overwrite: whether to replace the clip of another request, and files that no landing wrote.
     :param on_mismatch: "fail" or "warn": what to do with a clip that is damaged or not what was asked for.
     :param max_pixels: of one picture of the clip; larger ones are not decoded.
     :param landed_by: the task that lands, for the sidecar: ``dag_id, run_id, task_id, map_index``.
@@ -74,7 +74,8 @@ def land(
     """Stream a clip to a local file, check it, and store the clip, its poster, and last its sidecar.
 
     If a whole landing of the same request is found, nothing is done. Nothing at the destination is touched
-    before the new clip has passed its checks, and no file is overwritten that no landing wrote.
+    before the new clip has passed its checks. Another request's clip, and a file that no landing wrote, are
+    replaced only with ``options.overwrite``.
 
     :param clip: what the sensor returned.
     :param places: where it goes.
@@ -85,7 +86,8 @@ def land(
     :param options: how it is landed.
     :return: ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri,
         sidecar_uri, request_id``.
-    :raises DestinationTaken: a file stands there that no landing wrote, or another landing is writing.
+    :raises DestinationTaken: another request's clip or a file that no landing wrote stands there, or another
+        landing is writing.
     :raises DownloadFailed: the clip didn't arrive.
     :raises InvalidClip: it isn't what was asked for.
     :raises StorageFailed: the store refused.
@@ -124,7 +126,7 @@ class _Landing:
             log.info("Request %s has landed before, whole, at %s.", self.clip.request_id, self._shown())
             return _landed(found.sidecar, self.places)
         if not self.options.overwrite:
-            refuse_sibling(found, self.clip.request_id, self.options.landed_by or {})
+            refuse_other_clip(self.places, found, self.clip.request_id, self.options.landed_by or {})
             refuse_foreign(self.places, found, self.clip.request_id, with_poster=self.options.with_poster)
         with tempfile.TemporaryDirectory(prefix="kling-landing-") as folder:
             # Named after the clip, so that a scanner that goes by names knows what it is.

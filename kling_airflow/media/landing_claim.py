@@ -1,4 +1,4 @@
-"""What stands at a destination, and whose it is: no file is overwritten that no landing wrote.
+"""What stands at a destination, and whose it is: no other clip and no foreign file is overwritten unasked.
 
 A landing writes a claim, ``x.landing.json``, before it changes anything, and removes it after its sidecar.
 The store decides which of two landings creates the claim; the other fails. A claim that is left over by a
@@ -84,24 +84,33 @@ def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster
             )
 
 
-def refuse_sibling(found: Found, request_id: str, landed_by: Mapping[str, Any]) -> None:
-    """Refuse to replace the clip of another instance of the same mapped task in the same run.
+def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: Mapping[str, Any]) -> None:
+    """Refuse to replace the landed clip of another request: that clip was paid for as well.
 
-    :param landed_by: the task that lands now.
-    :raises DestinationTaken: both were given one destination.
+    :param landed_by: the task that lands now; empty if that is not known.
+    :raises DestinationTaken: the sidecar there is another request's.
     """
     earlier = found.sidecar
-    if earlier is None or earlier.request_id == request_id or not landed_by:
+    if earlier is None or earlier.request_id == request_id:
         return
     before = earlier.landed_by
-    same_task = all(before.get(name) == landed_by.get(name) for name in ("dag_id", "run_id", "task_id"))
+    same_task = landed_by and all(
+        before.get(name) == landed_by.get(name) for name in ("dag_id", "run_id", "task_id")
+    )
+    what = f"`destination`: {shown(places.clip.uri)} holds the clip of request {earlier.request_id}"
     if same_task and before.get("map_index") != landed_by.get("map_index"):
         raise DestinationTaken(
-            f"`destination` already holds the clip of request {earlier.request_id}, which"
-            f" {landed_by.get('task_id')}[{before.get('map_index')}] of this run has landed; this is"
-            f" {landed_by.get('task_id')}[{landed_by.get('map_index')}].",
+            f"{what}, which {landed_by.get('task_id')}[{before.get('map_index')}] of this run has landed;"
+            f" this is {landed_by.get('task_id')}[{landed_by.get('map_index')}].",
             todo="Add `{{ ti.map_index }}` to `destination`, so that each clip has a name of its own.",
         )
+    if same_task:
+        raise DestinationTaken(
+            f"{what}, which an earlier try of this task has landed; this is request {request_id}.",
+            todo="Set `overwrite=True` to replace the older clip, or give the new one a `destination` of its"
+            " own, for instance with the number of the `take` in it.",
+        )
+    raise DestinationTaken(f"{what}; this is request {request_id}.", todo=_OVERWRITE)
 
 
 def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> None:

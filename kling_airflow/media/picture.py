@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 UPRIGHT = 1
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
-_XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
+_XMP_PREFIX = re.compile(rb"xmlns:([\w.-]+)\s*=\s*[\"']http://ns\.adobe\.com/tiff/1\.0/")
+_XMP_ORIENTATION = rb":Orientation\s*(?:=\s*[\"']|>)\s*([1-8])"
 
 
 @dataclass
@@ -149,8 +150,9 @@ def orientation_of(exif: bytes | None, xmp: bytes | None = None) -> int:
         value = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
         if isinstance(value, int) and 1 <= value <= 8:
             return value
-    if xmp and (found := _XMP_ORIENTATION.search(xmp)):
-        return int(found[1])
+    for prefix in {b"tiff", *_XMP_PREFIX.findall(xmp or b"")}:
+        if found := re.search(rb"\b" + re.escape(prefix) + _XMP_ORIENTATION, xmp or b""):
+            return int(found[1])
     return UPRIGHT
 
 

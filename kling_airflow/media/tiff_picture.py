@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from kling_airflow.media.color_profile import (
     rgb_profile_of_curves,
     srgb_curve,
 )
-from kling_airflow.media.deep_decode import decode_gray_alpha16, decode_strictly
+from kling_airflow.media.deep_decode import decode_gray_alpha16
 from kling_airflow.media.file_signature import RAW
 from kling_airflow.media.picture import UPRIGHT, Picture, open_image, orientation_of
+from kling_airflow.media.tiff_damage import check_strips
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
+from kling_airflow.media.transparency import without_empty_alpha
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,10 +45,6 @@ _PHOTOMETRIC_NAMES = {
     32845: "LogLuv",
 }
 _SAMPLE_NAMES = {2: "signed integer", 3: "floating-point"}
-_FAX = (2, 3, 4)
-# FFmpeg's strict decoding refuses a file with any other tag.
-_FFMPEG_TAGS = {254, *range(256, 260), 262, 266, 269, 270, 271, 272, 273, 277, 278, 279, 282, 283, 284}
-_FFMPEG_TAGS |= {292, 293, 296, 305, 306, 315, 316, 34675}
 _JPEG = 7
 _XOR_128 = [level ^ 128 for level in range(256)]
 
@@ -63,23 +62,17 @@ class TiffPicture(Picture):
 
     def decode(self, scale: float) -> Image.Image:
         """Decode the page; Pillow turns it upright by its tag."""
-        self._check_damage()
+        check_strips(self.data, self.page, max_pixels=self.max_pixels)
         photometric = self.page.number(tiff.PHOTOMETRIC)
         image = super().decode(scale)
         if photometric in (_CIELAB, _ICCLAB):
             return _lab(image, is_signed=photometric == _CIELAB)
         if photometric == _WHITE_IS_ZERO and image.mode.startswith("I;16"):
             return image.convert("I").point(lambda level: level * -1 + 65535)
-        return image
-
-    def _check_damage(self) -> None:
-        """Refuse damage that Pillow's TIFF library only reports on the worker's error output."""
-        compression = self.page.number(tiff.COMPRESSION)
-        if compression in _FAX and not set(self.page.tags) - _FFMPEG_TAGS:
-            decode_strictly(self.data, "tiff")
-        elif compression == _JPEG:
-            for part in _jpeg_parts(self.data, self.page):
-                decode_strictly(part, "mjpeg", lowres="3")
+        if image.mode == "I" and self.page.number(tiff.SAMPLE_FORMAT, 1) == 1:
+            return _of_whole_range(image)
+        # A fourth channel that no tag explains is often left unset.
+        return image if tiff.EXTRA_SAMPLES in self.page.tags else without_empty_alpha(image)
 
 
 @dataclass
@@ -158,10 +151,23 @@ def _readable_tags(page: TiffPage) -> dict[str, int]:
     samples = page.number(tiff.SAMPLES, 1)
     if photometric in (_CIELAB, _ICCLAB) and samples == 3 and page.number(tiff.COMPRESSION) != _JPEG:
         return {f"t{tiff.PHOTOMETRIC}": _RGB}
+    if photometric == _WHITE_IS_ZERO and page.number(tiff.BITS) == 16 and samples == 1:
+        return {f"t{tiff.PHOTOMETRIC}": _BLACK_IS_ZERO}  # inverted after decoding
     if photometric == _CMYK and samples == 5 and page.number(tiff.EXTRA_SAMPLES):
         log.warning("The transparency of the CMYK picture is ignored.")
         return {f"t{tiff.EXTRA_SAMPLES}": 0}
     return {}
+
+
+def _of_whole_range(image: Image.Image) -> Image.Image:
+    """Return 8 bits of unsigned 32-bit levels if they use the highest bit, which Pillow takes for a sign."""
+    from PIL import Image
+
+    low, _ = image.getextrema()
+    if int(low) >= 0:  # type: ignore[arg-type]
+        return image
+    channels = Image.frombytes("RGBA", image.size, image.tobytes())
+    return channels.getchannel("R" if sys.byteorder == "big" else "A")
 
 
 def _lab(image: Image.Image, *, is_signed: bool) -> Image.Image:
@@ -205,21 +211,6 @@ def _tables(curve: tuple[float, ...]) -> list[list[float]] | None:
     if len(curve) == 768:
         return [[value / 65535 for value in curve[at : at + 256]] for at in (0, 256, 512)]
     return None
-
-
-def _jpeg_parts(data: bytes, page: TiffPage) -> list[bytes]:
-    """Return the strips or tiles of a JPEG-compressed page, each as a JPEG file of its own."""
-    offsets = page.tags.get(tiff.TILE_OFFSETS) or page.tags.get(tiff.STRIP_OFFSETS, ())
-    lengths = page.tags.get(tiff.TILE_BYTES) or page.tags.get(tiff.STRIP_BYTES, ())
-    tables = page.tags.get(tiff.JPEG_TABLES, ())
-    head = b""
-    if len(tables) == 2:
-        head = data[int(tables[0]) : int(tables[0] + tables[1])].removesuffix(b"\xff\xd9")
-    parts = []
-    for offset, length in zip(offsets, lengths, strict=False):
-        part = data[int(offset) : int(offset + length)]
-        parts.append(head + part[2:] if head else part)
-    return parts
 
 
 def _describe(page: TiffPage) -> str:

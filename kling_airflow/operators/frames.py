@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.addresses import check_location, is_http, read_address, shown
+from kling_airflow.addresses import canonical, check_location, is_http, read_address, shown
 from kling_airflow.arguments import is_literal, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
@@ -128,6 +128,7 @@ class PrepareFrameOperator(KlingTask):
             )
             _check_source(self.source)
             source = read_address("source", self.source)
+            _refuse_in_place(source, destination)
             data = read_allowed_frame(
                 source,
                 "source",
@@ -192,6 +193,20 @@ class PrepareFrameOperator(KlingTask):
             defaults = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
             size = whole_number("short_side", self.short_side) if is_literal(self.short_side) else SHORT_SIDE
             check_options(**(defaults | literal), short_side=size)
+
+
+def _refuse_in_place(source: str, destination: str) -> None:
+    """Refuse to write the frame over its own picture, an older version of which may be the source."""
+    from kling_airflow.hooks.store_path import split_version
+
+    if is_http(source):
+        return
+    if canonical(split_version(source, "source")[0]) == canonical(destination):
+        raise InvalidArgument(
+            f"`destination` is {shown(destination)!r}, which is `source`: the frame would replace your"
+            " picture.",
+            todo="Choose another `destination`.",
+        )
 
 
 def _check_source(source: object) -> None:

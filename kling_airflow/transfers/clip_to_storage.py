@@ -47,8 +47,9 @@ class ClipToObjectStorageOperator(KlingTask):
 
     The sidecar (``x.json`` beside ``x.mp4``) says what was asked, of which model, with which frames, and what
     came back. Its presence means the landing is whole: a retry that finds it, and the clip it describes, does
-    nothing. Nothing here costs money, and no file is overwritten that no landing wrote. Memory use doesn't
-    grow with the clip; the temporary file is on local disk (``TMPDIR``).
+    nothing. Nothing here costs money. The clip of another request, and a file that no landing wrote, are
+    replaced only with ``overwrite=True``. Memory use doesn't grow with the clip; the temporary file is on
+    local disk (``TMPDIR``).
 
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
     request_id``; the URI is an XCom of its own, too: ``land.output["uri"]``. Asset events of ``outlets``
@@ -71,7 +72,7 @@ class ClipToObjectStorageOperator(KlingTask):
     :param download_timeout: seconds that the download may take in all, or a timedelta.
     :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" lands it, and
         says what is wrong in log and sidecar.
-    :param overwrite: whether to replace files at the destination that no landing wrote.
+    :param overwrite: whether to replace the clip of another request, and files that no landing wrote.
     :param object_options: parameters of S3's calls, such as ``{"ServerSideEncryption": "aws:kms"}``, ``ACL``,
         ``RequestPayer``.
     """

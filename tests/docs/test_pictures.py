@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from pathlib import Path
-
 import pytest
 
 from kling_airflow.media.limits import MAX_PIXELS
-from tests.media.test_color import CARRIERS as COLORS
-from tests.media.test_damage import JPEG_LOSSES
-from tests.media.test_formats import NAMED, READ
-from tests.media.test_orientation import CARRIERS as ORIENTATIONS
+from tests.docs.pictures_page import FORMATS, PAGE, tables, with_tables
+from tests.media.test_formats import READ
 
-PAGE = (Path(__file__).parents[2] / "docs" / "pictures.md").read_text(encoding="utf-8")
-TABLES: dict[str, Iterable[str]] = {
-    "Formats that are read": READ,
-    "Colors": COLORS,
-    "Orientation": ORIENTATIONS,
-    "Damage": JPEG_LOSSES,
-    "What is not read": NAMED,
-}
+TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def rows(heading: str) -> list[str]:
-    """The first cell of each row of a section's table."""
-    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return re.findall(r"^\| (.+?) \|", section, re.MULTILINE)[1:]
+def test_the_tables_are_those_of_the_tests() -> None:
+    assert with_tables(TEXT) == TEXT, "run: python -m tests.docs.pictures_page"
 
 
-@pytest.mark.parametrize("heading", TABLES)
-def test_the_table_has_the_rows_that_are_tried(heading: str) -> None:
-    assert sorted(rows(heading)) == sorted(TABLES[heading])
+@pytest.mark.parametrize("heading", tables())
+def test_a_row_that_the_tests_do_not_try_is_removed(heading: str) -> None:
+    before, mark, rest = TEXT.partition(f"## {heading}\n")
+    row = next(line for line in rest.splitlines() if line.startswith("| "))
+    other = before + mark + rest.replace(f"{row}\n", f"{row}\n| made up |\n", 1)
+    assert other != TEXT
+    assert with_tables(other) == TEXT
+
+
+def test_each_format_that_is_read_has_its_memory() -> None:
+    assert set(FORMATS) == set(READ)
 
 
 def test_the_limit_is_the_default() -> None:
-    assert f"`max_pixels` ({MAX_PIXELS:,} by default)" in PAGE
+    assert f"`max_pixels` ({MAX_PIXELS:,} by default)" in TEXT

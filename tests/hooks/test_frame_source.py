@@ -8,11 +8,18 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from kling_airflow.errors import DownloadFailed, InvalidArgument, KlingError, Money, StorageFailed
+from kling_airflow.errors import (
+    DownloadFailed,
+    InvalidArgument,
+    InvalidFrame,
+    KlingError,
+    Money,
+    StorageFailed,
+)
 from kling_airflow.get_provider_info import get_provider_info
 from kling_airflow.hooks.allowed_addresses import DEFAULTS, WrittenPlaces
 from kling_airflow.hooks.frame_source import presign_allowed, read_allowed_frame, read_frame
-from tests.media.file_server import FileServer, status
+from tests.media.file_server import FileServer, serve, status
 from tests.s3 import S3
 from tests.s3 import s3 as s3
 
@@ -36,6 +43,34 @@ def test_the_kind_of_error_stays_what_it_is(tmp_path: Path) -> None:
         assert caught.value.gone
     with pytest.raises(StorageFailed, match="Is a directory.* Check the address"):
         read_frame(f"file://{tmp_path}", max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b"<!doctype html><title>Sign in</title>", "text/html; charset=utf-8", "an HTML page that begins"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "application/xml", "AccessDenied"),
+        (b"%PDF-1.7\n", "application/pdf", "a PDF document"),
+        (b"\x12\x34\x56\x78\x9a", "image/jpeg", "a file of an unknown type"),
+        (b"\x1f\x8b\x08\0\0", "", "gzip data"),
+    ],
+)
+def test_of_what_is_no_picture_the_type_and_the_first_bytes_are_told(
+    body: bytes, kind: str, words: str
+) -> None:
+    with FileServer(body).running() as server:
+        extra = {"Content-Type": kind} if kind else {}
+        server.faults = [lambda handler, running: serve(handler, running, extra=extra)]
+        url = f"{server.url}?X-Amz-Signature=secret"
+        written = WrittenPlaces(SimpleNamespace(), image=url)
+        with pytest.raises(InvalidFrame, match="is not a picture that can be read") as caught:
+            read_allowed_frame(url, "image", written, conn_id=None, max_bytes=1000)
+    said = str(caught.value)
+    assert said.startswith(f"`image`: what {server.url} shows")
+    assert words in said
+    assert f"Content-Type {kind.partition(';')[0] or 'not given'}, first bytes {body[:8].hex(' ')}" in said
+    assert "secret" not in said
+    assert caught.value.todo
 
 
 def test_a_presigned_frame_is_confined_as_one_that_is_read(s3: S3) -> None:

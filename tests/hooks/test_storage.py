@@ -330,6 +330,33 @@ def test_a_version_of_an_object_is_read_and_never_written(s3: S3, bucket: str) -
     assert s3.get(bucket, "x.png") == b"newer"
 
 
+@pytest.mark.parametrize("query", ["versionId={}#x", "a=b&versionId={}", "versionId=", "versionid={}&a=b"])
+def test_a_version_that_cannot_be_told_is_refused(s3: S3, bucket: str, query: str) -> None:
+    """Never is another version taken in its place."""
+    s3.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = s3.client.put_object(Bucket=bucket, Key="x.png", Body=b"old")["VersionId"]
+    uri = s3.put(bucket, "x.png", b"newer")
+    with pytest.raises(InvalidArgument, match="names a version in a way that is not read"):
+        read_frame(f"{uri}?{query.format(old)}", conn_id=S3.conn_id, max_bytes=10)
+
+
+@pytest.mark.parametrize("name", ["Nonsense", "serverSideEncryption", "SSEKMSKeyID"])
+def test_an_option_that_no_call_takes_is_refused(bucket: str, name: str) -> None:
+    """s3fs drops it: an object that should be encrypted would not be."""
+    with pytest.raises(InvalidArgument, match=f"`object_options` has {name}, which no call of S3 takes"):
+        StoredObject(f"s3://{bucket}/x.mp4", conn_id=S3.conn_id, options={name: "x"})
+
+
+def test_a_claim_is_created_with_the_options_as_well(s3: S3, bucket: str) -> None:
+    options = {"ServerSideEncryption": "aws:kms", "ACL": "bucket-owner-full-control"}
+    place = StoredObject(f"s3://{bucket}/x.mp4", conn_id=S3.conn_id, options=options)
+    claim = place.sibling(".landing.json")
+    assert claim.create(b"first")
+    assert not claim.create(b"second")
+    head = s3.client.head_object(Bucket=bucket, Key="x.landing.json")
+    assert head["ServerSideEncryption"] == "aws:kms"
+
+
 def test_a_version_in_a_store_without_versions_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(DATA)
     with pytest.raises(InvalidArgument, match="a version of an object is known for s3:// only"):

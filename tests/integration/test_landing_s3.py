@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kling_airflow.exceptions import InvalidArgument, InvalidClip, NotFound
+from kling_airflow.exceptions import DestinationTaken, InvalidArgument, InvalidClip, NotFound
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -149,9 +149,12 @@ def test_the_older_clip_stays_whole_until_the_new_one_is_there(
     land(bucket, clip=clip)
     newer = clip | {"request_id": "another-request"}
     with pytest.raises(InvalidClip, match="asked for were 9 s"):
-        land(bucket, clip=newer, duration=9)
+        land(bucket, clip=newer, duration=9, overwrite=True)
     assert json.loads(s3.get(bucket, "clips/x.json"))["request_id"] == clip["request_id"]
-    land(bucket, clip=newer)
+    with pytest.raises(DestinationTaken, match=r"holds the clip of request .*; this is request another"):
+        land(bucket, clip=newer)
+    assert json.loads(s3.get(bucket, "clips/x.json"))["request_id"] == clip["request_id"]
+    land(bucket, clip=newer, overwrite=True)
     assert json.loads(s3.get(bucket, "clips/x.json"))["request_id"] == "another-request"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,7 +19,7 @@ from kling_airflow.errors import InvalidArgument, InvalidClip
 from kling_airflow.media.clip_check import check_clip
 from kling_airflow.media.clip_picture import frame_at, poster
 from tests.media.movies import picture, turned, without_durations, write_clip, write_pictures
-from tests.media.pictures import BLUE, GREEN, RED, WHITE, corners, near, quarters
+from tests.media.pictures import BLUE, GREEN, RED, WHITE, corners, near, opened, quarters
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +218,25 @@ def test_without_a_tag_convention_decides_the_colors(
     assert all(
         near(color, wanted, 5) for color, wanted in zip(found, [RED, GREEN, BLUE, WHITE], strict=True)
     ), found
+
+
+def test_a_cover_picture_is_not_the_clip(silent: Path, tmp_path: Path) -> None:
+    """As music programs and editors add one: a video track of a single still."""
+    path = tmp_path / "covered.mp4"
+    with av.open(str(silent)) as source, av.open(str(path), "w", format="mp4") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 300, 300, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        video = container.add_stream_from_template(source.streams.video[0])
+        container.mux(cover.encode(av.VideoFrame.from_image(Image.new("RGB", (300, 300), "red"))))
+        container.mux(cover.encode())
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = video
+                container.mux(packet)
+    whole = check_clip(silent)
+    assert check_clip(path) == whole
+    assert opened(poster(path)).size == (whole.width, whole.height)
 
 
 def test_silence_is_said_if_sound_was_asked_for(tmp_path: Path) -> None:

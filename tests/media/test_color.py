@@ -247,6 +247,24 @@ def test_white_is_zero_in_eight_and_sixteen_bits() -> None:
         assert difference(seen(rgb(file)), [gray * 3 for gray in GRAYS]) < 1
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_white_is_zero_in_sixteen_bits_of_either_byte_order(order: str) -> None:
+    tags, levels = page(ImageOps.invert(swatches(GRAYS, "L")), 0)
+    sixteen = b"".join(bytes((level, level)) for level in levels)
+    file = tiff(({**tags, 258: (3, [16])}, sixteen), order=order)
+    assert difference(seen(rgb(file)), [gray * 3 for gray in GRAYS]) < 1
+
+
+@pytest.mark.parametrize("highest", [0xFF, 0x7F])
+def test_gray_of_32_bits_uses_its_whole_range(highest: int) -> None:
+    """Pillow takes the highest bit for a sign."""
+    tags, levels = page(swatches(GRAYS, "L"), 1)
+    grays = [level * highest // 255 for level in range(256)]
+    pixels = b"".join(bytes((0, 0, 0, grays[level])) for level in levels)
+    found = seen(rgb(tiff(({**tags, 258: (3, [32])}, pixels))))
+    assert difference(found, [gray * 3 for gray in GRAYS]) < 1
+
+
 def test_16_bit_colors() -> None:
     rows = [
         b"".join(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import random
+import struct
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -18,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.decode import open_picture
 from kling_airflow.media.frame_check import check_frame
+from kling_airflow.media.iso_boxes import coded_extents
 from kling_airflow.media.limits import MAX_PIXELS
 from tests.media.files import chunk, page, png, tiff
 from tests.media.pictures import HUBBLE, encoded, noise, opened, quarters
@@ -119,6 +122,71 @@ def test_other_formats_that_lost_data_are_refused(kind: str, loss: str) -> None:
 def test_uncompressed_formats_that_are_cut_are_refused(kind: str, loss: str) -> None:
     with pytest.raises(InvalidFrame, match="can't be"):
         load(LOSSES[loss](encoded(grain(), kind)))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_deflate"])
+@pytest.mark.parametrize("picture", ["photo", "grain"])
+def test_zeros_within_a_strip_are_found_by_its_checksum(picture: str, compression: str, share: float) -> None:
+    data = encoded(PICTURES[picture](), "TIFF", compression=compression)
+    at = int(len(data) * share)
+    with pytest.raises(InvalidFrame, match="can't be"):
+        load(data[:at] + bytes(4096) + data[at + 4096 :])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.98])
+def test_zeros_at_the_end_of_a_jpeg_strip_are_found(share: float) -> None:
+    data = encoded(product(), "TIFF", compression="jpeg", quality=90)
+    at = int(len(data) * share)
+    with pytest.raises(InvalidFrame, match="can't be"):
+        load(data[:at] + bytes(len(data) - at))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC", "WebP"])
+def test_padding_in_the_metadata_is_no_lost_data(kind: str) -> None:
+    """Windows leaves 2,060 zeros in the EXIF block of each file that it has changed."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0xEA1C] = "maker", bytes(2060)
+    if kind == "HEIC":
+        pytest.importorskip("pillow_heif", reason="the extra `heif` is not installed").register_heif_opener()
+    name = {"HEIC": "HEIF", "WebP": "WEBP"}.get(kind, kind)
+    data = encoded(photo(), name, exif=exif.tobytes())
+    assert bytes(2000) in data
+    assert load(data).size == (500, 436)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_a_hundred_zeros_among_compressed_pixels_are_lost_data(kind: str, share: float) -> None:
+    data = file_of(kind, grain())
+    at = data.index(b"mdat") + int((len(data) - data.index(b"mdat")) * share)
+    with pytest.raises(InvalidFrame, match="64 bytes or more of its compressed pixels are all 0x00"):
+        load(data[:at] + bytes(100) + data[at + 100 :])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2), st.binary(max_size=60))
+def test_a_malformed_table_of_items_ends(version: int, body: bytes) -> None:
+    """Its counts are of 32 bits: a loop over them would not end."""
+    table = bytes((version, 0, 0, 0)) + body
+    items = struct.pack(">4xHI4s4xH2x4s", 1, 22, b"infe", 1, b"av01").replace(b"infe\0", b"infe\2", 1)
+    inner = b"".join(
+        struct.pack(">I4s", len(part) + 8, kind) + part for kind, part in ((b"iloc", table), (b"iinf", items))
+    )
+    data = struct.pack(">I4s4x", len(inner) + 12, b"meta") + inner
+    began = time.monotonic()
+    assert len(coded_extents(data)) <= len(body)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("size", [(800, 600), (2000, 1500), (6000, 4000)])
+@pytest.mark.parametrize("half", [False, True])
+def test_a_flat_webp_is_whole(size: tuple[int, int], half: bool) -> None:
+    """Flat gray is what a coder writes zeros for."""
+    image = Image.new("RGB", size, (128, 128, 128))
+    if half:
+        image.paste(grain(size[0] // 2 // 4 * 4, size[1] // 4 * 4), (0, 0))
+    assert load(encoded(image, "WEBP", quality=0, method=0)).size == size
 
 
 def test_a_fax_with_bad_codes_is_refused() -> None:

@@ -591,6 +591,34 @@ def test_an_address_that_has_expired_in_any_stores_dialect(
     assert caught.value.retryable
 
 
+def deflated(data: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("named", "pack"),
+    [
+        ("identity", bytes),
+        ("aws-chunked", bytes),
+        ("Aws-Chunked, identity", bytes),
+        ("gzip", gzip.compress),
+        ("aws-chunked,gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", functools.partial(deflated, wbits=-15)),
+        ("deflate", functools.partial(deflated, wbits=-9)),
+    ],
+)
+def test_every_kind_of_packing_that_stores_name(
+    server: FileServer, fetch: Fetch, named: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Stores keep aws-chunked from an upload; older servers send deflate without zlib's header."""
+    whole, server.data = server.data, pack(server.data)
+    server.faults = [functools.partial(serve, extra={"Content-Encoding": named})]
+    content, _ = fetch()
+    assert content == whole
+
+
 def test_a_file_packed_in_another_way_is_named(server: FileServer, fetch: Fetch) -> None:
     server.faults = [functools.partial(serve, extra={"Content-Encoding": "br"})]
     with pytest.raises(DownloadFailed, match=r"sent the file packed \(br\)") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,14 @@ HEADS: dict[str, tuple[bytes, FileKind, str]] = {
     "PSD": (b"8BPS\0\1" + b"\0" * 99, FileKind.PICTURE, "a Photoshop (PSD) picture"),
     "JPEG XL": (b"\xff\x0a\xfa\x7f\x90", FileKind.PICTURE, "a JPEG XL picture"),
     "JPEG XL in boxes": (b"\0\0\0\x0cJXL \r\n\x87\n", FileKind.PICTURE, "a JPEG XL picture"),
+    "SGI": (b"\x01\xda\x01\x01" + bytes(99), FileKind.PICTURE, "an SGI picture"),
+    "Sun raster": (b"\x59\xa6\x6a\x95" + bytes(99), FileKind.PICTURE, "a Sun raster picture"),
+    "Targa": (
+        struct.pack("<2xB9x2H2B", 2, 64, 64, 24, 0) + b"\1\2\3" * 99,
+        FileKind.PICTURE,
+        "what looks like a Targa (TGA) picture",
+    ),
+    "PCX": (b"\n\5\1\x08" + bytes(124), FileKind.PICTURE, "what looks like a PCX picture"),
     "PDF": (b"%PDF-1.7\n", FileKind.DOCUMENT, "a PDF document"),
     "gzip": (gzip.compress(b"x" * 99), FileKind.ARCHIVE, "gzip data"),
     "zip": (b"PK\x03\x04\x14\0", FileKind.ARCHIVE, "a ZIP archive"),

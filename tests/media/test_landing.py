@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from tests.media.clip_server import movie as movie
 from tests.media.clip_server import server as server
 from tests.media.file_server import FileServer, cut, serve, status
 from tests.media.movies import write_clip
+from tests.media.pictures import encoded, quarters
 
 
 @dataclass
@@ -187,7 +189,7 @@ def test_the_sidecar_is_written_last_and_an_old_one_is_removed_first(clip: Clip,
     land(clip, shelf.places())
     assert shelf.done == [CLAIM, *WRITES, RELEASE]
     shelf.done.clear()
-    land(other(clip, request_id="request-2"), shelf.places())
+    land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
     assert shelf.done == [CLAIM, "delete x.json", *WRITES, RELEASE]
 
 
@@ -196,7 +198,7 @@ def test_an_old_sidecar_that_cannot_be_removed_stops_the_landing(clip: Clip, she
     shelf.done.clear()
     shelf.broken = {"delete x.json"}
     with pytest.raises(StorageFailed):
-        land(other(clip, request_id="request-2"), shelf.places())
+        land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
     assert shelf.done == [CLAIM, "delete x.json"]
 
 
@@ -217,7 +219,7 @@ def test_a_landing_that_breaks_leaves_no_sidecar(clip: Clip, shelf: Shelf, break
     land(clip, shelf.places())
     shelf.broken = {breaks}
     with pytest.raises(StorageFailed):
-        land(other(clip, request_id="request-2"), shelf.places())
+        land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
     assert "x.json" not in shelf.there()
     shelf.broken = set()
     assert land(other(clip, request_id="request-2"), shelf.places())["request_id"] == "request-2"
@@ -296,8 +298,9 @@ def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip:
     land(clip, shelf.places(), options=LandingOptions(with_poster=False))
     (shelf.folder / "x.jpg").write_bytes(b"mine")
     with pytest.raises(DestinationTaken, match=r"x\.jpg, where the poster would go"):
-        land(other(clip, request_id="request-2"), shelf.places())
-    land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(with_poster=False))
+        land(clip, shelf.places())
+    options = LandingOptions(with_poster=False, overwrite=True)
+    land(other(clip, request_id="request-2"), shelf.places(), options=options)
     assert (shelf.folder / "x.jpg").read_bytes() == b"mine"
 
 
@@ -379,7 +382,6 @@ def test_the_second_clip_of_a_mapped_task_does_not_replace_the_first(clip: Clip,
     ) as caught:
         land(second, shelf.places(), options=options(1))
     assert "{{ ti.map_index }}" in str(caught.value)
-    assert land(second, shelf.places(), options=options(1, run_id="next"))["request_id"] == "request-2"
 
 
 def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_free(
@@ -402,6 +404,9 @@ def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_fr
         (b"<html><body>This link has expired</body></html>", "an HTML page"),
         (b"<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
         (b'{"code": 401, "message": "token expired"}', "token expired"),
+        (gzip.compress(b"<html>This link has expired</html>"), "gzip data"),
+        (encoded(quarters(64, 48)), "a PNG picture"),
+        (b"%PDF-1.7\n", "a PDF document"),
     ],
 )
 def test_a_page_in_place_of_a_clip_is_asked_for_again_and_named(
@@ -421,8 +426,16 @@ def test_a_page_in_place_of_a_clip_is_asked_for_again_and_named(
     assert land(clip, shelf.places(), renew=fresh)["bytes"] == len(movie)
     assert kind in caplog.text
     server.data = body
-    with pytest.raises(InvalidClip, match=kind):
-        land(other(clip, request_id="request-2"), shelf.places())
+    said = rf"clip\.mp4 shows .*{kind}.* \(Content-Type not given, {len(body)} bytes\), not a clip\."
+    with pytest.raises(InvalidClip, match=said):
+        land(
+            other(clip, request_id="request-3"),
+            shelf.places(),
+            renew=lambda: server.url,
+            options=LandingOptions(overwrite=True),
+        )
+    with pytest.raises(InvalidClip, match=said):
+        land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
 
 
 def test_a_clip_that_is_not_what_was_asked_for_lands_with_warn(
@@ -435,10 +448,39 @@ def test_a_clip_that_is_not_what_was_asked_for_lands_with_warn(
     assert said["checks"]["duration"] == "5.04 s, asked for 9 s"
 
 
-def test_another_request_replaces_what_is_there(clip: Clip, shelf: Shelf, server: FileServer) -> None:
-    land(clip, shelf.places())
-    assert land(other(clip, request_id="request-2"), shelf.places())["request_id"] == "request-2"
-    assert len(server.requests) == 2
+LAND = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
+LATER = {
+    "the same task": (LAND, "an earlier try of this task has landed; this is request request-2"),
+    "another run": (
+        LAND | {"run_id": "next"},
+        "holds the clip of request request-1; this is request request-2",
+    ),
+    "another task": (
+        LAND | {"task_id": "x"},
+        "holds the clip of request request-1; this is request request-2",
+    ),
+    "no task": (None, "holds the clip of request request-1; this is request request-2"),
+}
+
+
+@pytest.mark.parametrize("who", LATER)
+def test_the_clip_of_another_request_is_replaced_on_demand_only(
+    clip: Clip, shelf: Shelf, server: FileServer, who: str
+) -> None:
+    landed_by, message = LATER[who]
+    first = land(clip, shelf.places(), options=LandingOptions(landed_by=LAND))
+    second = other(clip, request_id="request-2")
+    shelf.done.clear()
+    with pytest.raises(DestinationTaken, match=message) as caught:
+        land(second, shelf.places(), options=LandingOptions(landed_by=landed_by))
+    assert "`overwrite=True`" in str(caught.value)
+    assert shelf.done == []
+    assert len(server.requests) == 1
+    assert land(clip, shelf.places(), options=LandingOptions(landed_by=landed_by)) == first
+
+    landed = land(second, shelf.places(), options=LandingOptions(landed_by=landed_by, overwrite=True))
+    assert landed["request_id"] == "request-2"
+    assert json.loads((shelf.folder / "x.json").read_bytes())["request_id"] == "request-2"
 
 
 def test_a_clip_that_is_refused_leaves_the_older_landing_whole(
@@ -448,7 +490,7 @@ def test_a_clip_that_is_refused_leaves_the_older_landing_whole(
     server.data = b"<html>not a clip</html>"
     shelf.done.clear()
     with pytest.raises(InvalidClip):
-        land(other(clip, request_id="request-2"), shelf.places())
+        land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
     assert shelf.done == []
     assert land(clip, shelf.places()) == first
 
@@ -468,7 +510,8 @@ def test_a_poster_that_is_wanted_later_is_made(clip: Clip, shelf: Shelf) -> None
 
 def test_the_poster_of_another_clip_does_not_stay(clip: Clip, shelf: Shelf) -> None:
     land(clip, shelf.places())
-    land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(with_poster=False))
+    options = LandingOptions(with_poster=False, overwrite=True)
+    land(other(clip, request_id="request-2"), shelf.places(), options=options)
     assert shelf.there() == ["x.json", "x.mp4"]
 
 
@@ -520,7 +563,11 @@ def test_a_clip_without_an_address_asks_for_one(clip: Clip, shelf: Shelf, server
     land(other(clip, video_url=None), shelf.places(), renew=lambda: server.url)
     assert len(server.requests) == 1
     with pytest.raises(DownloadFailed, match="no video_url"):
-        land(other(clip, video_url=None, request_id="request-2"), shelf.places())
+        land(
+            other(clip, video_url=None, request_id="request-2"),
+            shelf.places(),
+            options=LandingOptions(overwrite=True),
+        )
 
 
 def test_an_address_that_stays_dead_is_an_error(clip: Clip, shelf: Shelf, server: FileServer) -> None:
@@ -548,5 +595,5 @@ def test_the_temporary_file_is_gone_afterwards(
     land(clip, shelf.places())
     server.data = b"no clip"
     with pytest.raises(InvalidClip):
-        land(other(clip, request_id="request-2"), shelf.places())
+        land(other(clip, request_id="request-2"), shelf.places(), options=LandingOptions(overwrite=True))
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -34,6 +34,11 @@ def xmp_element(value: int) -> bytes:
     return f"<rdf:Description><tiff:Orientation>{value}</tiff:Orientation></rdf:Description>".encode()
 
 
+def xmp_prefix(value: int) -> bytes:
+    """A prefix stands for its namespace; any will do."""
+    return f'<rdf:Description xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="{value}"/>'.encode()
+
+
 def text_png(value: int) -> bytes:
     """As ImageMagick writes EXIF into a PNG: hexadecimal digits in a compressed text."""
     block = exif(value)
@@ -68,6 +73,9 @@ CARRIERS: dict[str, Callable[[int], bytes]] = {
     "JPEG, EXIF": lambda value: encoded(IMAGE, "JPEG", quality=95, exif=exif(value)),
     "JPEG, XMP": lambda value: encoded(IMAGE, "JPEG", quality=95, xmp=xmp(value)),
     "JPEG, XMP element": lambda value: encoded(IMAGE, "JPEG", quality=95, xmp=xmp_element(value)),
+    "JPEG, XMP with a prefix of its own": lambda value: encoded(
+        IMAGE, "JPEG", quality=95, xmp=xmp_prefix(value)
+    ),
     "PNG, EXIF": lambda value: encoded(IMAGE, "PNG", exif=exif(value)),
     "PNG, EXIF after the pixels": late_exif_png,
     "PNG, EXIF as text": text_png,
@@ -103,6 +111,13 @@ def test_every_carrier_is_honored(name: str, value: int) -> None:
 def test_exif_counts_before_xmp() -> None:
     assert orientation_of(exif(6), xmp(3)) == 6
     assert orientation_of(None, xmp(3)) == 3
+
+
+def test_an_orientation_of_another_namespace_is_none_of_the_picture() -> None:
+    assert (
+        orientation_of(None, b'<x xmlns:t="http://example.com/" t:Orientation="6" xtiff:Orientation="3"/>')
+        == 1
+    )
 
 
 @pytest.mark.parametrize("value", [0, 9, 77])

@@ -80,6 +80,12 @@ def test_an_extra_channel_of_a_tiff_that_is_not_alpha_is_not_transparency() -> N
     assert corners(rgb(tiff(page(image, t338=(3, [0]))))) == OPAQUE
 
 
+def test_a_fourth_channel_of_a_tiff_that_no_tag_explains_is_opaque_if_it_is_unset() -> None:
+    image = quarters(400, 300).convert("RGBA")
+    image.putalpha(0)
+    assert corners(rgb(tiff(page(image)))) == OPAQUE
+
+
 def test_premultiplied_alpha_of_a_tiff() -> None:
     image = Image.new("RGBA", (400, 300), (100, 50, 25, 128))
     found = rgb(tiff(page(image, t338=(3, [1])))).getpixel((9, 9))

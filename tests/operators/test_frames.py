@@ -53,9 +53,31 @@ def test_a_retry_makes_the_same_bytes(bucket: str) -> None:
     assert prepare(**options) == prepare(**options)
 
 
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        ("s3://{bucket}/rocket.jpg", "s3://{bucket}/rocket.jpg"),
+        ("s3://{bucket}/rocket.jpg?versionId=1", "s3://{bucket}/rocket.jpg"),
+        ("s3a://{bucket}/rocket.jpg", "s3://{conn_id}@{bucket}/rocket.jpg"),
+        ("{folder}/my%20frame.jpg", "{folder}/x/../my frame.jpg"),
+    ],
+)
+def test_a_frame_never_replaces_its_own_picture(
+    s3: S3, bucket: str, tmp_path: Path, source: str, destination: str
+) -> None:
+    (tmp_path / "my frame.jpg").write_bytes(b"mine")
+    before = s3.get(bucket, "rocket.jpg")
+    places = {"bucket": bucket, "conn_id": S3.conn_id, "folder": tmp_path.as_uri()}
+    with pytest.raises(InvalidArgument, match="which is `source`: the frame would replace your picture"):
+        prepare(source=source.format(**places), destination=destination.format(**places))
+    assert s3.get(bucket, "rocket.jpg") == before
+    assert (tmp_path / "my frame.jpg").read_bytes() == b"mine"
+
+
 def test_from_the_web_to_the_disk(tmp_path: Path) -> None:
     with FileServer(encoded(quarters(2000, 1500))).running() as server:
-        made = prepare(source=server.url, destination=(tmp_path / "new" / "x.png").as_uri())
+        url = f"{server.url}?alt=media&generation=5#x"
+        made = prepare(source=url, destination=(tmp_path / "new" / "x.png").as_uri())
     assert (made["format"], made["width"], made["height"]) == ("png", 1280, 720)
     assert made["uri"] == f"file://{tmp_path}/new/x.png"
     assert hashlib.sha256((tmp_path / "new" / "x.png").read_bytes()).hexdigest() == made["sha256"]

@@ -96,13 +96,18 @@ def test_what_was_asked_comes_from_the_clip_or_from_arguments(
 ) -> None:
     land(clip=clip | {"duration": None, "sound": None})
     assert sidecar(tmp_path)["checks"] == {"duration": "not checked", "sound": "not checked"}
-    land(clip=clip | {"duration": None, "sound": None, "request_id": "2"}, duration="5", sound="true")
+    land(
+        clip=clip | {"duration": None, "sound": None, "request_id": "2"},
+        duration="5",
+        sound="true",
+        overwrite=True,
+    )
     assert sidecar(tmp_path)["asked"]["duration"] == 5
     assert sidecar(tmp_path)["checks"]["sound"] == "has sound, as asked for"
-    land(clip=clip | {"request_id": "3", "duration": 10}, duration=5, sound="")
+    land(clip=clip | {"request_id": "3", "duration": 10}, duration=5, sound="", overwrite=True)
     assert sidecar(tmp_path)["asked"]["sound"] is True
     with pytest.raises(InvalidClip, match="asked for were 10 s") as caught:
-        land(clip=clip | {"request_id": "4", "duration": 10})
+        land(clip=clip | {"request_id": "4", "duration": 10}, overwrite=True)
     assert isinstance(caught.value, AirflowException)
 
 
@@ -378,6 +383,32 @@ def test_what_is_not_ours_is_overwritten_on_demand_only(land: Land, tmp_path: Pa
     assert isinstance(caught.value, AirflowFailException)
     assert "The clip was generated and paid for." in str(caught.value)
     assert land(overwrite="true")["request_id"] == "request-1"
+
+
+def test_a_clip_that_was_bought_anew_replaces_the_first_on_demand_only(
+    server: FileServer, clip: dict[str, Any], tmp_path: Path
+) -> None:
+    """As after ``take=2``, or a clear with ``on_clear="buy"``: the same task lands another request."""
+
+    def landing(request_id: str, **options: Any) -> dict[str, Any]:
+        operator = ClipToObjectStorageOperator(
+            task_id="land",
+            clip=clip | {"request_id": request_id},
+            destination=(tmp_path / "x.mp4").as_uri(),
+            **options,
+        )
+        return operator.execute(context())
+
+    landing("r-1")
+    fetched = len(server.requests)
+    with pytest.raises(DestinationTaken, match="which an earlier try of this task has landed") as caught:
+        landing("r-2")
+    assert isinstance(caught.value, AirflowFailException)
+    assert "The clip was generated and paid for." in str(caught.value)
+    assert "the number of the `take`" in str(caught.value)
+    assert len(server.requests) == fetched
+    assert json.loads((tmp_path / "x.json").read_text())["request_id"] == "r-1"
+    assert landing("r-2", overwrite=True)["request_id"] == "r-2"
 
 
 def test_the_error_of_a_dead_address_that_could_not_be_renewed_says_both(

@@ -77,7 +77,11 @@ def generation_dag(dag_id: str, operator: type[KlingImageToVideoOperator], **opt
     with DAG(dag_id=dag_id, schedule=None, catchup=False, params=PARAMS) as dag:
         generate = operator(task_id="generate", **ASKED, **options)
         ClipToObjectStorageOperator(
-            task_id="land", clip=generate.output, destination=f"file://{FOLDER}/clips/{{{{ run_id }}}}.mp4"
+            task_id="land",
+            clip=generate.output,
+            destination=f"file://{FOLDER}/clips/{{{{ run_id }}}}.mp4",
+            overwrite=options.get("on_clear")
+            == "buy",  # a second clip of the same run takes the place of the first
         )
     return dag
 
