@@ -48,7 +48,7 @@ class LandingOptions:
     """How a clip is landed.
 
     :param with_poster: whether to take a poster out of the clip.
-    :param overwrite: whether to replace the clip of another request, and files that no landing wrote.
+    :param overwrite: whether to replace the clip of another task or take, and files that no landing wrote.
     :param on_mismatch: "fail" or "warn": what to do with a clip that is damaged or not what was asked for.
     :param max_pixels: of one picture of the clip; larger ones are not decoded.
     :param landed_by: the task that lands, for the sidecar: ``dag_id, run_id, task_id, map_index``.

@@ -87,6 +87,8 @@ def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster
 def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: Mapping[str, Any]) -> None:
     """Refuse to replace the landed clip of another request: that clip was paid for as well.
 
+    The next run of the same task replaces it: a DAG that always lands at one address means that.
+
     :param landed_by: the task that lands now; empty if that is not known.
     :raises DestinationTaken: the sidecar there is another request's.
     """
@@ -94,6 +96,14 @@ def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: 
     if earlier is None or earlier.request_id == request_id:
         return
     before = earlier.landed_by
+    if _is_next_run(before, landed_by):
+        log.warning(
+            "Replacing the clip of request %s, which run %s of this task has landed at %s.",
+            earlier.request_id,
+            before.get("run_id"),
+            shown(places.clip.uri),
+        )
+        return
     same_task = landed_by and all(
         before.get(name) == landed_by.get(name) for name in ("dag_id", "run_id", "task_id")
     )
@@ -160,6 +170,13 @@ def _busy(places: Places, claim: Mapping[str, Any]) -> DestinationTaken:
         todo="Choose another `destination`. If that landing is no longer running, clear its task, or set"
         " `overwrite=True` here.",
     )
+
+
+def _is_next_run(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> bool:
+    same_task = bool(landed_by) and all(
+        before.get(name) == landed_by.get(name) for name in ("dag_id", "task_id", "map_index")
+    )
+    return same_task and before.get("run_id") != landed_by.get("run_id")
 
 
 def _other(sidecar: Sidecar | None, request_id: str) -> bool:

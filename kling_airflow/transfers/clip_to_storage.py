@@ -72,7 +72,7 @@ class ClipToObjectStorageOperator(KlingTask):
     :param download_timeout: seconds that the download may take in all, or a timedelta.
     :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" lands it, and
         says what is wrong in log and sidecar.
-    :param overwrite: whether to replace the clip of another request, and files that no landing wrote.
+    :param overwrite: whether to replace the clip of another task or take, and files that no landing wrote.
     :param object_options: parameters of S3's calls, such as ``{"ServerSideEncryption": "aws:kms"}``, ``ACL``,
         ``RequestPayer``.
     """

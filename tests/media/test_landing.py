@@ -382,6 +382,20 @@ def test_the_second_clip_of_a_mapped_task_does_not_replace_the_first(clip: Clip,
     ) as caught:
         land(second, shelf.places(), options=options(1))
     assert "{{ ti.map_index }}" in str(caught.value)
+    with pytest.raises(DestinationTaken):
+        land(second, shelf.places(), options=options(1, run_id="next"))
+    assert land(second, shelf.places(), options=options(0, run_id="next"))["request_id"] == "request-2"
+
+
+def test_the_next_run_of_the_same_task_replaces_its_clip_and_says_so(
+    clip: Clip, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a DAG does that lands at one address every day."""
+    land(clip, shelf.places(), options=LandingOptions(landed_by=LAND))
+    later = LandingOptions(landed_by=LAND | {"run_id": "next"})
+    landed = land(other(clip, request_id="request-2"), shelf.places(), options=later)
+    assert landed["request_id"] == "request-2"
+    assert "Replacing the clip of request request-1, which run run of this task has landed" in caplog.text
 
 
 def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_free(
@@ -451,8 +465,8 @@ def test_a_clip_that_is_not_what_was_asked_for_lands_with_warn(
 LAND = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
 LATER = {
     "the same task": (LAND, "an earlier try of this task has landed; this is request request-2"),
-    "another run": (
-        LAND | {"run_id": "next"},
+    "another task in the next run": (
+        LAND | {"run_id": "next", "task_id": "x"},
         "holds the clip of request request-1; this is request request-2",
     ),
     "another task": (

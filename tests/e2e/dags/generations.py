@@ -80,8 +80,8 @@ def generation_dag(dag_id: str, operator: type[KlingImageToVideoOperator], **opt
             task_id="land",
             clip=generate.output,
             destination=f"file://{FOLDER}/clips/{{{{ run_id }}}}.mp4",
-            overwrite=options.get("on_clear")
-            == "buy",  # a second clip of the same run takes the place of the first
+            # A second clip of the same run takes the place of the first.
+            overwrite=options.get("on_clear") == "buy",
         )
     return dag
 
