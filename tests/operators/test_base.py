@@ -64,9 +64,15 @@ class TestEveryPathReturnsTheSame:
         clip = finish(waiting(rocket, duration="5", **fields), given)
 
         (entry,) = queue.ledger()
-        assert clip == ask(queue, entry.request_id).clip().to_json()
+        known = {"gmi_conn_id": "gmi_cloud_default", "label": None}
+        assert clip == ask(queue, entry.request_id).clip().to_json() | known
         assert clip["duration"] == 5
         assert clip["cost_usd"] == 0.84
+        assert given["ti"].xcoms.pop("request") == known | {
+            "request_id": entry.request_id,
+            "model": "kling-v3-image-to-video",
+            "task_id": "submit",
+        }
         assert given["ti"].xcoms == {
             "request_id": entry.request_id,
             "console_link": queue.base_url,
@@ -122,7 +128,7 @@ class TestDeferring:
     def test_links_are_there_before_it_defers(self, queue: Simulator, rocket: str) -> None:
         given = context()
         deferral(lambda: waiting(rocket).execute(given))
-        assert set(given["ti"].xcoms) == {"request_id", "console_link"}
+        assert set(given["ti"].xcoms) == {"request_id", "request", "console_link"}
 
     def test_each_try_waits_anew(self, queue: Simulator, rocket: str) -> None:
         store = TaskStateStore()
