@@ -296,7 +296,10 @@ class TestReuse:
 
     @pytest.mark.parametrize("names", ["abc", "cba", "bca"])
     def test_of_several_the_newest_is_chosen(self, bench: Bench, names: str) -> None:
-        bought = [bench.submitter().submit(bench.order(name * 64)).request_id for name in names]
+        bought = []
+        for name in names:
+            bought.append(bench.submitter().submit(bench.order(name * 64)).request_id)
+            bench.clock.advance(1)
         found = bench.submitter().submit(bench.order("d" * 64), on_changed=OnChanged.REUSE)
         assert found.request_id == bought[-1]
         assert not found.fresh
