@@ -41,7 +41,8 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     A failed or cancelled generation is final here: clear the task that submitted it, and what follows.
     Waiting costs nothing, and neither does waiting again: the request stays alive when the wait ends.
 
-    All times are seconds, as a number or its text, or a timedelta.
+    All times are seconds, as a number or its text, or a timedelta. Airflow's ``exponential_backoff`` and
+    ``max_wait`` have no effect in the triggerer, where many waits share one poll.
 
     :param request_id: the request to wait for: its id, or the dict of its clip; templated.
     :param model: its model; None for what the task that submitted it says; templated.
@@ -245,6 +246,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     def _defer(self, wait: Wait, request: HandedOn) -> None:
         from kling_airflow.task.wait import defer_until_done
 
+        if self.exponential_backoff:
+            self.log.warning(
+                "`exponential_backoff` has no effect in the triggerer, where many waits share one poll: the"
+                " interval stays %g s. Set `poll_interval`, or `deferrable=False`.",
+                self._interval,
+            )
         defer_until_done(
             self,
             wait,

@@ -303,6 +303,27 @@ def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyP
     assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
 
 
+def test_exponential_backoff_is_named_where_it_has_no_effect(
+    execute: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(sensor(exponential_backoff=True, max_wait=60, poll_interval=5), QUEUED)
+    assert "`exponential_backoff` has no effect in the triggerer" in capsys.readouterr().out
+    assert deferred.value.trigger.poll_interval == 5
+
+
+def test_exponential_backoff_counts_on_the_worker(execute: Any) -> None:
+    made = sensor(exponential_backoff=True, deferrable=False, mode="reschedule", poll_interval=5)
+    before = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as later:
+        execute(made, QUEUED)
+    made.poke_interval = 500
+    with pytest.raises(AirflowRescheduleException) as much_later:
+        execute(made, QUEUED)
+    assert later.value.reschedule_date - before < timedelta(seconds=20)
+    assert much_later.value.reschedule_date - before > timedelta(seconds=200)
+
+
 def test_defaults() -> None:
     made = GMICloudRequestSensor(task_id="wait", request_id="a")
     assert made.deferrable
