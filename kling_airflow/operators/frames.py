@@ -12,9 +12,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
-from kling_airflow.media.frame import FORMATS
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
-from kling_airflow.media.jpeg_quality import check_quality
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from kling_airflow.task.literals import Literals
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+_NAMES = tuple(sorted(set(_FORMATS.values())))
 _HEX_COLOR = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 
 
@@ -189,6 +188,8 @@ class PrepareFrameOperator(KlingTask):
     @classmethod
     def check_literals(cls, given: Literals) -> None:
         """Refuse wrong values when the DAG is parsed, if no template or XCom can change them."""
+        from kling_airflow.media.jpeg_quality import check_quality
+
         given.read("source", lambda _, value: _check_source(value), none=True)
         given.read("destination", lambda name, value: check_location(value, name), none=True)
         if given.keys() >= {"destination", "format"}:
@@ -216,9 +217,9 @@ def _check_background(background: object) -> None:
 
 
 def _check_format(format_: object) -> None:
-    if text_or_none(format_) is not None and format_ not in FORMATS:
+    if text_or_none(format_) is not None and format_ not in _NAMES:
         hint = yaml_hint(format_)
-        raise InvalidArgument(f"`format` is {format_!r}; it must be one of {', '.join(FORMATS)}.{hint}")
+        raise InvalidArgument(f"`format` is {format_!r}; it must be one of {', '.join(_NAMES)}.{hint}")
 
 
 def _check_source(source: object) -> None:
