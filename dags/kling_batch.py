@@ -88,7 +88,7 @@ with DAG(
         )
 
     @task(trigger_rule="all_done")
-    def report(rows: list[dict[str, str]], **context: Any) -> None:
+    def report(rows: Any, **context: Any) -> None:
         """List what has landed, what has failed and why, and what it cost; fail if a shot has failed."""
         clips = {clip["label"]: clip for clip in results(context, "shot.clip")}
         landed = {land["request_id"]: land["uri"] for land in results(context, "shot.land")}

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from urllib.parse import quote, unquote, urlsplit
 
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.yaml_habits import yaml_hint
 
 LOCAL = ("file", "local")
 _SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "local": "file"}
@@ -63,7 +64,7 @@ def _address_of_object(field: str, value: object) -> str:
     if isinstance(uri := getattr(value, "uri", None), str):  # an Asset
         return uri
     raise InvalidArgument(
-        f"`{field}` is {type(value).__name__}; it must be an address such as s3://bucket/x."
+        f"`{field}` is {type(value).__name__}; it must be an address such as s3://bucket/x.{yaml_hint(value)}"
     )
 
 

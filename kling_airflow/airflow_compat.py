@@ -14,7 +14,7 @@ A name is looked up when it is first used, because most of Airflow is too heavy 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -43,8 +43,14 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey as TaskInstanceKey
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg as PlainXComArg
+    from airflow.sdk.definitions.xcom_arg import XComArg as XComArg
 
     NEVER_EXPIRE: timedelta | str
+
+    _T = TypeVar("_T")
+    Templated: TypeAlias = _T | str | XComArg
+    """A templated argument: a value, a template, or what another task returns."""
 
 _COMPAT: Final = "airflow.providers.common.compat.sdk"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.redaction import shown_value
+from kling_airflow.yaml_habits import yaml_hint
 
 _YES = ("true", "on", "yes", "1")
 _NO = ("false", "off", "no", "0")
@@ -19,8 +21,12 @@ _RENDERED_FROM_NOTHING = ("none", "null", "nan", "undefined")
 def is_literal(value: object) -> bool:
     """Whether a value is final when the DAG is parsed: not an XComArg, and no Jinja within."""
     if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    return value is None or isinstance(value, int | float | bool)
+        return not any(mark in value for mark in ("{{", "{%", "{#"))
+    if isinstance(value, Mapping):
+        return all(is_literal(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(is_literal, value))
+    return value is None or isinstance(value, int | float | bool | bytes | date | timedelta)
 
 
 def whole_number(field: str, value: object, *, least: int | None = None) -> int:
@@ -32,7 +38,8 @@ def whole_number(field: str, value: object, *, least: int | None = None) -> int:
     number = number_or_none(field, value)
     if number is None or number != int(number) or (least is not None and number < least):
         least_text = "" if least is None else f", {least} or more"
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be a whole number{least_text}.")
+        hint = yaml_hint(value, text=False)
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be a whole number{least_text}.{hint}")
     return int(number)
 
 
@@ -65,6 +72,10 @@ def refuse_empty_template(field: str, value: object, written: object) -> None:
     if isinstance(value, str) and value.strip().lower() in _RENDERED_FROM_NOTHING:
         template = f": its template {written!r} found no value" if value != written else ""
         raise InvalidArgument(f"`{field}` is {value!r}{template}; it must be a text.")
+    if value != written and value in ("True", "False"):
+        raise InvalidArgument(
+            f"`{field}` is {value!r}, of the template {written!r}; it must be a text.{yaml_hint(value)}"
+        )
 
 
 def refuse_empty_templates(field: str, value: object, written: object) -> None:
@@ -90,7 +101,7 @@ def one_of(field: str, value: object, words: Sequence[str]) -> None:
     """
     if value not in words:
         known = " or ".join(f"`{word}`" for word in words)
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be {known}.")
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be {known}.{yaml_hint(value, words)}")
 
 
 def number_or_none(field: str, value: object) -> float | None:
@@ -101,11 +112,14 @@ def number_or_none(field: str, value: object) -> float | None:
     if _is_nothing(value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number.")
+        raise InvalidArgument(
+            f"`{field}` is {shown_value(value)}; it must be a number.{yaml_hint(value, text=False)}"
+        )
     try:
         number = float(value)
-    except ValueError:
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be a number.") from None
+    except (ValueError, OverflowError):
+        hint = yaml_hint(value, text=False)
+        raise InvalidArgument(f"`{field}` is {shown_value(value)}; it must be a number.{hint}") from None
     if number - number != 0:  # NaN and the infinities
         raise InvalidArgument(f"`{field}` is {value!r}; it must be a finite number.")
     return number
@@ -123,7 +137,65 @@ def switch_or_none(field: str, value: object) -> bool | None:
         return True
     if text in _NO:
         return False
-    raise InvalidArgument(f"`{field}` is {value!r}; it must be True or False.")
+    hint = yaml_hint(value, text=False)
+    raise InvalidArgument(f"`{field}` is {shown_value(value)}; it must be True or False.{hint}")
+
+
+def name_or_none(field: str, value: object) -> str | None:
+    """Read a name, such as an id or a label, or None and what templates make of it.
+
+    :raises InvalidArgument: for what is no text and no number, and for a text that can't be stored.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidArgument(f"`{field}` is {shown_value(value)}; it must be a text.{yaml_hint(value)}")
+    text = str(value).strip()
+    if problem := unsendable(text):
+        raise InvalidArgument(f"`{field}` {problem}.")
+    return None if _is_nothing(text) else text
+
+
+def unsendable(text: str) -> str | None:
+    """Say why a text can't be sent to the queue, or stored in Airflow's database; None if it can.
+
+    A NUL is a valid character of JSON, but PostgreSQL stores no text that has one.
+    """
+    position = text.find("\0")
+    if position >= 0:
+        return f"has a NUL character at position {position}, which can't be stored: remove it"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return (
+            f"has half a surrogate pair ({text[error.start]!r}) at position {error.start}, which can't be"
+            " encoded: the text was cut inside a character, or read with the wrong encoding"
+        )
+    return None
+
+
+def refuse_unsendable(field: str, value: object) -> None:
+    """Refuse, anywhere in a value, a text that can't be sent, and a key that is no text.
+
+    :param field: the argument, and then the place in it, for the error.
+    :raises InvalidArgument: naming the place.
+    """
+    if isinstance(value, str):
+        if problem := unsendable(value):
+            raise InvalidArgument(f"`{field}` {problem}.")
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            if not isinstance(name, str):
+                raise InvalidArgument(
+                    f"`{field}` has the key {name!r}; each key must be a text.{yaml_hint(name)}"
+                )
+            refuse_unsendable(field, name)
+            refuse_unsendable(f"{field}.{name}", part)
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            refuse_unsendable(f"{field}.{index}", part)
+    elif value is not None and not isinstance(value, int | float):
+        raise InvalidArgument(f"`{field}` is {shown_value(value)}, which has no JSON.{yaml_hint(value)}")
 
 
 def text_or_none(value: Any) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.yaml_habits import yaml_hint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ class Clip:
         if not isinstance(value, Mapping):
             raise InvalidArgument(
                 f"`clip` is {type(value).__name__}; it must be the dict that GMICloudRequestSensor returns,"
-                " for instance clip=wait.output."
+                f" for instance clip=wait.output.{yaml_hint(value)}"
             )
         known: dict[str, Any] = {name: value.get(name) for name in cls.__dataclass_fields__}
         if not isinstance(known["request_id"], str) or not known["request_id"].strip():

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import InvalidArgument, Money, NotFound
+from kling_airflow.yaml_habits import yaml_hint
 
 REQUEST_KEY: Final = "request"
 """The XCom that holds what :class:`HandedOn` says, whatever the task returns."""
@@ -102,7 +103,7 @@ def _id(value: object) -> str:
     text = text_or_none(value)
     if text is None or not isinstance(value, str):
         raise InvalidArgument(
-            f"`request_id` is {value!r}; it must be the id of a request",
+            f"`request_id` is {value!r}; it must be the id of a request.{yaml_hint(value)}",
             todo="Check the template or the task it comes from.",
         )
     return text.strip()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.yaml_habits import yaml_hint
 
 IMAGE_TO_VIDEO: Final = "kling-v3-image-to-video"
 TEXT_TO_VIDEO: Final = "kling-v3-text-to-video"
@@ -170,7 +171,8 @@ def spec_of(model: object, *, frames: bool | None = None) -> ModelSpec:
     found = next((spec for spec in known if isinstance(model, str) and spec.id == model.strip()), None)
     if found is None:
         raise InvalidArgument(
-            f"`model` is {model!r}; this operator knows {', '.join(spec.id for spec in known)}",
+            f"`model` is {model!r}; this operator knows {', '.join(spec.id for spec in known)}."
+            f"{yaml_hint(model)}",
             todo="Use one of these, or GMICloudRequestOperator, which sends any model's payload as it is.",
         )
     return found

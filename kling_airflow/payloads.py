@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Self
 
@@ -18,10 +19,11 @@ from pydantic import (
     create_model,
 )
 
-from kling_airflow.arguments import is_literal
+from kling_airflow.arguments import is_literal, unsendable
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.models import Choice, ModelSpec, Option, Seconds, Switch, Text, spec_of
 from kling_airflow.prices import price_usd
+from kling_airflow.yaml_habits import yaml_hint
 
 _SWITCH = {
     "on": True,
@@ -139,23 +141,25 @@ def _checker(model: str) -> type[BaseModel]:
 def _field(option: Option) -> tuple[Any, Any]:
     match option:
         case Text(most, required=True):
-            return Annotated[str, Field(max_length=most), AfterValidator(_not_blank)], ...
+            return Annotated[str, Field(max_length=most), AfterValidator(_not_blank), _TEXT], ...
         case Text(most):
-            return Annotated[str, Field(max_length=most)] | None, None
+            return Annotated[str, Field(max_length=most), _TEXT] | None, None
         case Seconds(least, most, default):
             return Annotated[int, BeforeValidator(_whole_seconds), Field(ge=least, le=most)], default
         case Switch(default):
             return Annotated[bool, BeforeValidator(_switch)], default
         case Choice(values, default):
-            return Annotated[str, AfterValidator(_one_of(values))], default
+            return Annotated[str, BeforeValidator(_one_of(values))], default
 
 
 def _whole_seconds(value: object) -> object:
     """Read a number as templates render it, as text; a switch or a fraction is no number of seconds."""
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, str) and value.strip().removesuffix(".0").isdecimal():
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     raise ValueError("must be a whole number of seconds")
 
 
@@ -169,6 +173,18 @@ def _switch(value: object) -> object:
     return known
 
 
+def _sendable(value: object) -> object:
+    """Refuse a text that the queue, or Airflow's database, can't take."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # noqa: TRY004 -- what pydantic collects
+    if problem := unsendable(value):
+        raise ValueError(problem)
+    return value
+
+
+_TEXT = BeforeValidator(_sendable)
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
@@ -176,7 +192,7 @@ def _not_blank(value: str) -> str:
 
 
 def _one_of(values: tuple[str, ...]) -> Any:
-    def check(value: str) -> str:
+    def check(value: object) -> object:
         if value not in values:
             raise ValueError(f"must be one of {', '.join(values)}")
         return value
@@ -211,7 +227,10 @@ def _sentence(spec: ModelSpec, problem: Any) -> str:
             assert isinstance(limits, Seconds)  # noqa: S101 -- only seconds have such limits
             return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most} seconds"
         case "value_error":
-            return f"`{name}` is {_short(value)}: it {context['error']}"
+            option = spec.options.get(name)
+            words = option.values if isinstance(option, Choice) else ()
+            hint = yaml_hint(value, words, text=isinstance(option, Choice | Text)).rstrip(".")
+            return f"`{name}` is {_short(value)}: it {context['error']}{'.' if hint else ''}{hint}"
         case _:
             return f"`{name}` is {_short(value)}: {problem['msg']}"
 

@@ -58,6 +58,9 @@ class TaskStateStore:
         self.values[key] = json.dumps(value)
         self.retentions[key] = retention
 
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
 
 if Version("3.3") > AIRFLOW:
     # This Airflow has no task state store. Tests of operators bring one all the same: what an operator does

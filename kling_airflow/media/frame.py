@@ -16,7 +16,7 @@ from kling_airflow.media.color import to_srgb
 from kling_airflow.media.decode import open_picture
 from kling_airflow.media.frame_check import FrameInfo, measured
 from kling_airflow.media.geometry import SHORT_SIDE, Layout, check_options, plan_layout
-from kling_airflow.media.jpeg_quality import LOWEST_QUALITY, encode_jpeg
+from kling_airflow.media.jpeg_quality import check_quality, encode_jpeg
 from kling_airflow.media.limits import MAX_FRAME_BYTES, MAX_PIXELS
 from kling_airflow.media.resampling import resampled
 
@@ -61,8 +61,7 @@ class FrameOptions:
         check_options(self.aspect_ratio, self.fit, self.gravity, self.short_side)
         if self.format not in FORMATS:
             raise InvalidArgument(f"`format` is {self.format!r}; it must be one of {', '.join(FORMATS)}.")
-        if not LOWEST_QUALITY <= self.quality <= 100:
-            raise InvalidArgument(f"`quality` is {self.quality}; it must be from {LOWEST_QUALITY} to 100.")
+        check_quality(self.quality)
         if not 0 < self.max_frame_bytes <= MAX_FRAME_BYTES:
             raise InvalidArgument(
                 f"`max_frame_bytes` is {self.max_frame_bytes}; it must be from 1 to {MAX_FRAME_BYTES:,}, "

@@ -6,7 +6,7 @@ import io
 import logging
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame
+from kling_airflow.errors import InvalidArgument, InvalidFrame
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,6 +18,15 @@ LOWEST_QUALITY = 40
 
 _QUALITY_STEP = 6
 _FULL_COLOR_QUALITY = 90  # from here on colors are stored for every pixel, below for every second one
+
+
+def check_quality(quality: int) -> None:
+    """Refuse a quality that no frame is encoded with.
+
+    :raises InvalidArgument: naming the least and the most.
+    """
+    if not LOWEST_QUALITY <= quality <= 100:
+        raise InvalidArgument(f"`quality` is {quality}; it must be from {LOWEST_QUALITY} to 100.")
 
 
 def encode_jpeg(image: Image.Image, *, quality: int, max_bytes: int) -> bytes:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kling_airflow.arguments import text_or_none
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, ConsoleLink, push_request
 from kling_airflow.task.generation import GenerationTask
 from kling_airflow.task.operator import waits_in_triggerer
-from kling_airflow.task.options import GenerationOptions, check_execution_timeout
+from kling_airflow.task.options import check_literal_options, switch
 from kling_airflow.task.shot_failure import keeping_place
 from kling_airflow.task.stop_flag import StopFlag
 from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import Context
+    from kling_airflow.airflow_compat import Context, Templated
+    from kling_airflow.task.literals import Literals
 
 
 class GenerationOperator(GenerationTask):
@@ -69,6 +69,7 @@ class GenerationOperator(GenerationTask):
         "on_unresolved",
         "ledger",
     )
+    field_arguments: ClassVar[Mapping[str, str]] = {"clip_label": "label"}
     hands_on_request = True
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#dcfce7"
@@ -76,63 +77,68 @@ class GenerationOperator(GenerationTask):
     def __init__(
         self,
         *,
-        gmi_conn_id: str = GMICloudHook.default_conn_name,
-        label: str | None = None,
-        take: int | str = 1,
-        adopt_request_id: str | None = None,
+        gmi_conn_id: Templated[str] | None = GMICloudHook.default_conn_name,
+        label: Templated[str | float] | None = None,
+        take: Templated[int | str] | None = 1,
+        adopt_request_id: Templated[str] | None = None,
         adopt_mismatch: str = "refuse",
-        durable: bool = True,
-        ledger: str | None = None,
-        wait_for_completion: bool = False,
-        deferrable: bool | None = None,
-        poll_interval: float | timedelta = 10.0,
-        timeout: float | timedelta = 3600.0,
-        unreachable_after: float | timedelta = 1800.0,
-        submit_timeout: float | timedelta = 3600.0,
-        reconcile_grace: float | timedelta = 600.0,
-        on_unresolved: str = "fail",
+        durable: bool | str = True,
+        ledger: Templated[str] | None = None,
+        wait_for_completion: bool | str = False,
+        deferrable: bool | str | None = None,
+        poll_interval: float | str | timedelta = 10.0,
+        timeout: float | str | timedelta = 3600.0,
+        unreachable_after: float | str | timedelta = 1800.0,
+        submit_timeout: float | str | timedelta = 3600.0,
+        reconcile_grace: float | str | timedelta = 600.0,
+        on_unresolved: Templated[str] | None = "fail",
         on_changed_request: str = "reuse",
         on_clear: str = "keep",
         resubmit_on: str = "passing",
-        max_resubmissions: int = 2,
-        resubmit_delay: float | timedelta = 60.0,
-        cancel_on_kill: bool = True,
-        cancel_on_timeout: bool = False,
+        max_resubmissions: int | str = 2,
+        resubmit_delay: float | str | timedelta = 60.0,
+        cancel_on_kill: bool | str = True,
+        cancel_on_timeout: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.gmi_conn_id = gmi_conn_id
-        self.clip_label = label
-        self.take = take
-        self.adopt_request_id = adopt_request_id
+        # A templated argument holds what it will be when the task runs only after its template is rendered.
+        self.gmi_conn_id: Any = gmi_conn_id
+        self.clip_label: Any = label
+        self.take: Any = take
+        self.adopt_request_id: Any = adopt_request_id
         self.adopt_mismatch = adopt_mismatch
-        self.durable = durable
-        self.ledger = ledger
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = waits_in_triggerer(deferrable)
+        self.ledger: Any = ledger
+        with airflow_errors():
+            self.durable = switch("durable", durable)
+            self.wait_for_completion = switch("wait_for_completion", wait_for_completion)
+            self.deferrable = waits_in_triggerer(deferrable)
+            self.cancel_on_kill = switch("cancel_on_kill", cancel_on_kill)
+            self.cancel_on_timeout = switch("cancel_on_timeout", cancel_on_timeout)
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.unreachable_after = unreachable_after
         self.submit_timeout = submit_timeout
         self.reconcile_grace = reconcile_grace
-        self.on_unresolved = on_unresolved
+        self.on_unresolved: Any = on_unresolved
         self.on_changed_request = on_changed_request
         self.on_clear = on_clear
         self.resubmit_on = resubmit_on
         self.max_resubmissions = max_resubmissions
         self.resubmit_delay = resubmit_delay
-        self.cancel_on_kill = cancel_on_kill
-        self.cancel_on_timeout = cancel_on_timeout
         self._stop = StopFlag()
         self._prepared = False
         self._lineage = ([], [])
-        with airflow_errors():
-            check_execution_timeout(self.execution_timeout)
-            GenerationOptions.read(vars(self))
+        self.check_own_literals(GenerationOperator)  # a subclass checks the rest when its arguments are set
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse wrong options; a subclass calls this before it checks arguments of its own."""
+        check_literal_options(given)
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+        with airflow_errors(), keeping_place(context, label=self._label):
             until = time.time() + self.submission_seconds
         return self.resume_submission(context, until=until)
 
@@ -158,7 +164,7 @@ class GenerationOperator(GenerationTask):
         from kling_airflow.task.stop import raise_if_ended
         from kling_airflow.task.submission import begin
 
-        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+        with airflow_errors(), keeping_place(context, label=self._label):
             self._prepare(context)
             begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
@@ -178,7 +184,7 @@ class GenerationOperator(GenerationTask):
         """
         from kling_airflow.polling.decision import from_event
 
-        with airflow_errors(), keeping_place(context, label=text_or_none(self.clip_label)):
+        with airflow_errors(), keeping_place(context, label=self._label):
             self._prepare(context)
             try:
                 return self._clip(context, from_event(event))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import canonical, check_location, is_http, read_address, shown
-from kling_airflow.arguments import is_literal, text_or_none, whole_number
+from kling_airflow.arguments import name_or_none, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
@@ -15,13 +16,17 @@ from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
+from kling_airflow.yaml_habits import yaml_hint
 
 if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import Context
+    from kling_airflow.airflow_compat import Context, Templated
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.frame import FrameOptions
+    from kling_airflow.task.literals import Literals
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+_NAMES = tuple(sorted(set(_FORMATS.values())))
+_HEX_COLOR = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 
 
 class PrepareFrameOperator(KlingTask):
@@ -74,37 +79,37 @@ class PrepareFrameOperator(KlingTask):
         *,
         source: Any,
         destination: Any,
-        aspect_ratio: str = "16:9",
-        fit: str = "cover",
-        gravity: str = "center",
-        background: str = "#000000",
-        short_side: int | str = SHORT_SIDE,
-        format: str | None = None,  # noqa: A002
-        quality: int | str = 92,
-        max_bytes: int | str = MAX_SOURCE_BYTES,
-        max_pixels: int | str = MAX_PIXELS,
-        source_conn_id: str | None = None,
-        destination_conn_id: str | None = None,
+        aspect_ratio: Templated[str] | None = "16:9",
+        fit: Templated[str] | None = "cover",
+        gravity: Templated[str] | None = "center",
+        background: Templated[str] | None = "#000000",
+        short_side: Templated[int] | None = SHORT_SIDE,
+        format: Templated[str] | None = None,  # noqa: A002
+        quality: Templated[int] | None = 92,
+        max_bytes: Templated[int] | None = MAX_SOURCE_BYTES,
+        max_pixels: Templated[int] | None = MAX_PIXELS,
+        source_conn_id: Templated[str] | None = None,
+        destination_conn_id: Templated[str] | None = None,
         **kwargs: Any,
     ) -> None:
         # Each value becomes an XCom of its own, so that `start.output["uri"]` works.
         super().__init__(**{"multiple_outputs": True, **kwargs})
         self.source = source
         self.destination = destination
-        self.aspect_ratio = aspect_ratio
-        self.fit = fit
-        self.gravity = gravity
-        self.background = background
-        self.short_side = short_side
-        self.format = format
-        self.quality = quality
-        self.max_bytes = max_bytes
-        self.max_pixels = max_pixels
-        self.source_conn_id = source_conn_id
-        self.destination_conn_id = destination_conn_id
+        self.aspect_ratio: Any = aspect_ratio
+        self.fit: Any = fit
+        self.gravity: Any = gravity
+        self.background: Any = background
+        self.short_side: Any = short_side
+        self.format: Any = format
+        self.quality: Any = quality
+        self.max_bytes: Any = max_bytes
+        self.max_pixels: Any = max_pixels
+        self.source_conn_id: Any = source_conn_id
+        self.destination_conn_id: Any = destination_conn_id
         self.written_places = WrittenPlaces(self, source=source, destination=destination)
         self._lineage: tuple[str, str] | None = None
-        self._check_literals()
+        self.check_own_literals()
         refuse_shared_place_in_group("destination", self)
 
     @classmethod
@@ -124,7 +129,9 @@ class PrepareFrameOperator(KlingTask):
             destination = check_location(self.destination, "destination")
             confine(destination, "destination", DESTINATIONS, self.written_places.of("destination"))
             target = StoredObject(
-                destination, conn_id=text_or_none(self.destination_conn_id), field="destination"
+                destination,
+                conn_id=name_or_none("destination_conn_id", self.destination_conn_id),
+                field="destination",
             )
             _check_source(self.source)
             source = read_address("source", self.source)
@@ -133,7 +140,7 @@ class PrepareFrameOperator(KlingTask):
                 source,
                 "source",
                 self.written_places,
-                conn_id=text_or_none(self.source_conn_id),
+                conn_id=name_or_none("source_conn_id", self.source_conn_id),
                 max_bytes=whole_number("max_bytes", self.max_bytes),
             )
             self.log.info("Read %s: %d bytes.", shown(source), len(data))
@@ -179,20 +186,41 @@ class PrepareFrameOperator(KlingTask):
             max_pixels=whole_number("max_pixels", self.max_pixels),
         )
 
-    def _check_literals(self) -> None:
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
         """Refuse wrong values when the DAG is parsed, if no template or XCom can change them."""
-        with airflow_errors():
-            if is_literal(self.source):
-                _check_source(self.source)
-            if is_literal(self.destination):
-                check_location(self.destination, "destination")
-                if is_literal(self.format):
-                    _ = text_or_none(self.format) or _format_of(self.destination)
-            given = {"aspect_ratio": self.aspect_ratio, "fit": self.fit, "gravity": self.gravity}
-            literal = {name: value for name, value in given.items() if is_literal(value)}
-            defaults = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
-            size = whole_number("short_side", self.short_side) if is_literal(self.short_side) else SHORT_SIDE
-            check_options(**(defaults | literal), short_side=size)
+        from kling_airflow.media.jpeg_quality import check_quality
+
+        given.read("source", lambda _, value: _check_source(value), none=True)
+        given.read("destination", lambda name, value: check_location(value, name), none=True)
+        if given.keys() >= {"destination", "format"}:
+            _ = text_or_none(given["format"]) or _format_of(given["destination"])
+        words = {"aspect_ratio": "16:9", "fit": "cover", "gravity": "center"}
+        for name in ("short_side", "quality", "max_bytes", "max_pixels"):
+            given.read(name, lambda name, value: whole_number(name, value, least=1))
+        words |= {name: given[name] for name in words if given.get(name) is not None}
+        check_options(**words, short_side=whole_number("short_side", given.get("short_side") or SHORT_SIDE))
+        given.read("quality", lambda _, value: check_quality(whole_number("quality", value)))
+        given.read("format", lambda _, value: _check_format(value))
+        given.read("background", lambda _, value: _check_background(value))
+        for name in ("source_conn_id", "destination_conn_id"):
+            given.read(name, name_or_none)
+
+
+def _check_background(background: object) -> None:
+    """Refuse what can't be a color; whether a name is one, only the image library knows."""
+    if isinstance(background, str) and (background[:1] != "#" or _HEX_COLOR.fullmatch(background)):
+        return
+    hint = "" if isinstance(background, str) else yaml_hint(background)
+    raise InvalidArgument(
+        f"`background` is {background!r}; it must be 'blur' or a color such as '#1a2b3c' or 'white'.{hint}"
+    )
+
+
+def _check_format(format_: object) -> None:
+    if text_or_none(format_) is not None and format_ not in _NAMES:
+        hint = yaml_hint(format_)
+        raise InvalidArgument(f"`format` is {format_!r}; it must be one of {', '.join(_NAMES)}.{hint}")
 
 
 def _refuse_in_place(source: str, destination: str) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow import models
-from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
+from kling_airflow.arguments import name_or_none, refuse_empty_template, whole_number
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.frame_argument import frame_or_none
+from kling_airflow.task.frame_argument import check_frame, delivery, frame_or_none
+from kling_airflow.task.literals import Literals
 from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
+    from kling_airflow.airflow_compat import Templated
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
     from kling_airflow.submission.order import DeliveredFrames, Order
     from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
+
+OPTIONS: Final = ("prompt", "negative_prompt", "duration", "sound", "resolution")
+"""The options of a clip, its frames aside."""
 
 
 class KlingImageToVideoOperator(GenerationOperator):
@@ -68,47 +73,63 @@ class KlingImageToVideoOperator(GenerationOperator):
         self,
         *,
         image: Any,
-        prompt: str | None = None,
-        model: str = models.IMAGE_TO_VIDEO,
+        prompt: Templated[str] | None = None,
+        model: Templated[str] | None = models.IMAGE_TO_VIDEO,
         image_tail: Any = None,
-        negative_prompt: str | None = None,
-        duration: int | str = 5,
-        sound: bool | str | None = None,
-        resolution: str | None = None,
-        max_cost_usd: float | str | None = None,
-        image_delivery: str = "auto",
-        image_conn_id: str | None = None,
+        negative_prompt: Templated[str] | None = None,
+        duration: Templated[float | str | timedelta] | None = 5,
+        sound: Templated[bool | str] | None = None,
+        resolution: Templated[str] | None = None,
+        max_cost_usd: Templated[float | str] | None = None,
+        image_delivery: Templated[str] | None = "auto",
+        image_conn_id: Templated[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.image = image
-        self.prompt = prompt
-        self.model = model
+        self.prompt: Any = prompt
+        self.model: Any = model
         self.image_tail = image_tail
-        self.negative_prompt = negative_prompt
-        self.duration = duration
-        self.sound = sound
-        self.resolution = resolution
-        self.max_cost_usd = max_cost_usd
-        self.image_delivery = image_delivery
-        self.image_conn_id = image_conn_id
+        self.negative_prompt: Any = negative_prompt
+        self.duration: Any = duration
+        self.sound: Any = sound
+        self.resolution: Any = resolution
+        self.max_cost_usd: Any = max_cost_usd
+        self.image_delivery: Any = image_delivery
+        self.image_conn_id: Any = image_conn_id
         self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
         self.written_places = WrittenPlaces(self, image=image, image_tail=image_tail)
-        self._check_literals()
+        self.check_own_literals()
 
-    def _check_literals(self) -> None:
-        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say: options, frames, a price above the limit."""
+        super().check_literals(given)
+        given.read("max_cost_usd", lambda _, value: limit_usd(value))
+        given.read("image", check_frame, none=True)
+        given.read("image_tail", check_frame)
+        given.read("image_delivery", lambda _, value: delivery(value))
+        given.read("image_conn_id", name_or_none)
+        for name in ("prompt", "negative_prompt"):
+            given.read(name, lambda name, value: refuse_empty_template(name, value, value))
+        cls._check_literal_options(given)
+
+    @classmethod
+    def _check_literal_options(cls, given: Literals) -> None:
+        """Check the options against the model that they are for; of an unknown one, what all models share."""
         from kling_airflow.payloads import ClipOptions
 
-        with airflow_errors():
-            if is_literal(self.model):
-                options = ClipOptions.of_literals(self._model(), **self._given())
-                if is_literal(self.image_tail) and frame_or_none("image_tail", self.image_tail):
-                    self._check_end_frame(models.spec_of(self.model))
-                if options is not None and is_literal(self.max_cost_usd):
-                    refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
-            if is_literal(self.max_cost_usd):
-                limit_usd(self.max_cost_usd)
+        model = given.get("model")
+        if "model" not in given:
+            given = Literals((name, given[name]) for name in ("duration", "sound") if name in given)
+        spec = models.spec_of(models.IMAGE_TO_VIDEO if model is None else model, frames=True)
+        asked = {name: given.get(name, ...) for name in OPTIONS}
+        asked |= {name: None for name in ("negative_prompt", "resolution") if asked[name] == ""}
+        options = ClipOptions.of_literals(spec.id, **asked)
+        if frame_or_none("image_tail", given.get("image_tail")):
+            cls._check_end_frame(spec)
+        if options is not None and given.get("max_cost_usd") is not None:
+            refuse_above_limit(given["max_cost_usd"], options.price_usd, str(options))
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
@@ -116,10 +137,10 @@ class KlingImageToVideoOperator(GenerationOperator):
             refuse_empty_template(name, getattr(self, name), written)
         return {
             "prompt": self.prompt,
-            "negative_prompt": self.negative_prompt or None,
+            "negative_prompt": None if self.negative_prompt == "" else self.negative_prompt,
             "duration": self.duration,
             "sound": self.sound,
-            "resolution": self.resolution or None,
+            "resolution": None if self.resolution == "" else self.resolution,
         }
 
     def _model(self) -> str:
@@ -140,11 +161,10 @@ class KlingImageToVideoOperator(GenerationOperator):
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         from kling_airflow.submission.order import Order
         from kling_airflow.submission.record import fingerprint
-        from kling_airflow.submission.source_frame import ImageDelivery
 
         options = self._clip_options()
         take = whole_number("take", self.take, least=1)
-        how = ImageDelivery.read(self.image_delivery)
+        how = delivery(self.image_delivery)
         frames = self._read_frames(options, how)
         order_fingerprint = fingerprint(
             options.spec.id,
@@ -177,7 +197,8 @@ class KlingImageToVideoOperator(GenerationOperator):
                 frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
         return frames
 
-    def _check_end_frame(self, spec: ModelSpec) -> None:
+    @staticmethod
+    def _check_end_frame(spec: ModelSpec) -> None:
         if "image_tail" not in spec.frame_arguments:
             raise InvalidArgument(f"{spec.refusal('image_tail')}.")
 
@@ -214,10 +235,21 @@ class KlingImageToVideoOperator(GenerationOperator):
         from kling_airflow.media.limits import MAX_FRAME_BYTES
 
         return read_allowed_frame(
-            source, field, self.written_places, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES
+            source,
+            field,
+            self.written_places,
+            conn_id=name_or_none("image_conn_id", self.image_conn_id),
+            max_bytes=MAX_FRAME_BYTES,
         )
+
+    @property
+    def _store(self) -> str | None:
+        """Return the id of the connection of the frames' store."""
+        return name_or_none("image_conn_id", self.image_conn_id)
 
     def _presign(self, source: str) -> str:
         from kling_airflow.hooks.frame_source import presign_allowed
 
-        return presign_allowed(source, self.written_places, conn_id=self.image_conn_id)
+        return presign_allowed(
+            source, self.written_places, conn_id=name_or_none("image_conn_id", self.image_conn_id)
+        )

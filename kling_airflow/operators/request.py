@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import is_literal, refuse_empty_templates, whole_number
+from kling_airflow.arguments import name_or_none, refuse_empty_templates, refuse_unsendable, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.prices import price_usd
+from kling_airflow.task.options import switch
 from kling_airflow.task.payload_order import payload_order
-from kling_airflow.task.price_limit import catalog_price_usd, limit_usd
+from kling_airflow.task.price_limit import catalog_price_usd, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
+    from kling_airflow.airflow_compat import Templated
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.submission.order import Order
+    from kling_airflow.task.literals import Literals
 
 
 class GMICloudRequestOperator(GenerationOperator):
@@ -42,26 +46,36 @@ class GMICloudRequestOperator(GenerationOperator):
     def __init__(
         self,
         *,
-        model: str,
-        payload: Mapping[str, Any],
-        check_payload: bool = False,
-        max_cost_usd: float | str | None = None,
+        model: Templated[str],
+        payload: Templated[Mapping[str, Any]],
+        check_payload: bool | str = False,
+        max_cost_usd: Templated[float | str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model = model
-        self.payload = payload
-        self.check_payload = check_payload
-        self.max_cost_usd = max_cost_usd
+        self.model: Any = model
+        self.payload: Any = payload
+        self.max_cost_usd: Any = max_cost_usd
         self._written = payload
-        if is_literal(max_cost_usd):
-            with airflow_errors():
-                limit_usd(max_cost_usd)
+        with airflow_errors():
+            self.check_payload = switch("check_payload", check_payload)
+        self.check_own_literals()
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say; a price, if the table of models has it."""
+        super().check_literals(given)
+        given.read("max_cost_usd", lambda _, value: limit_usd(value))
+        given.read("model", lambda _, value: _model_id(value), none=True)
+        given.read("payload", lambda _, value: _check_payload(value), none=True)
+        if given.get("max_cost_usd") is not None and given.keys() >= {"model", "payload"}:
+            model = _model_id(given["model"])
+            price = price_usd(model, given["payload"])
+            if price is not None:
+                refuse_above_limit(given["max_cost_usd"], price, f"this request of {model}")
 
     def _model(self) -> str:
-        if not isinstance(self.model, str) or not self.model.strip():
-            raise InvalidArgument(f"`model` is {self.model!r}; it must be the id of a model.")
-        return self.model.strip()
+        return _model_id(self.model)
 
     def _asked(self) -> dict[str, Any]:
         from kling_airflow.gmi.request import Request
@@ -73,8 +87,7 @@ class GMICloudRequestOperator(GenerationOperator):
         return catalog_price_usd(client, self._model(), self.payload, self.log)
 
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
-        if not isinstance(self.payload, Mapping) or not self.payload:
-            raise InvalidArgument(f"`payload` is a {type(self.payload).__name__}; it must be a filled dict.")
+        _check_payload(self.payload)
         refuse_empty_templates("payload", self.payload, self._written)
         model = self._model()
         return payload_order(
@@ -88,3 +101,16 @@ class GMICloudRequestOperator(GenerationOperator):
             log=self.log,
             generation=generation,
         )
+
+
+def _model_id(model: object) -> str:
+    name = name_or_none("model", model)
+    if name is None:
+        raise InvalidArgument(f"`model` is {model!r}; it must be the id of a model.")
+    return name
+
+
+def _check_payload(payload: object) -> None:
+    if not isinstance(payload, Mapping) or not payload:
+        raise InvalidArgument(f"`payload` is a {type(payload).__name__}; it must be a filled dict.")
+    refuse_unsendable("payload", payload)

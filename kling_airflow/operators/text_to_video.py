@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow import models
-from kling_airflow.arguments import is_literal, refuse_empty_template, whole_number
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.arguments import refuse_empty_template, whole_number
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.payload_order import payload_order
 from kling_airflow.task.price_limit import catalog_price_usd, limit_usd
 
 if TYPE_CHECKING:
+    from kling_airflow.airflow_compat import Templated
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.payloads import ClipOptions
     from kling_airflow.submission.order import Order
+    from kling_airflow.task.literals import Literals
+
+OPTIONS: Final = ("prompt", "negative_prompt", "duration", "sound", "aspect_ratio")
+"""The options of a clip."""
 
 
 class KlingTextToVideoOperator(GenerationOperator):
@@ -48,32 +53,36 @@ class KlingTextToVideoOperator(GenerationOperator):
     def __init__(
         self,
         *,
-        prompt: str,
-        negative_prompt: str | None = None,
-        duration: int | str = 5,
-        sound: bool | str = False,
-        aspect_ratio: str = "16:9",
-        max_cost_usd: float | str | None = None,
+        prompt: Templated[str],
+        negative_prompt: Templated[str] | None = None,
+        duration: Templated[float | str | timedelta] | None = 5,
+        sound: Templated[bool | str] | None = False,
+        aspect_ratio: Templated[str] | None = "16:9",
+        max_cost_usd: Templated[float | str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.prompt = prompt
-        self.negative_prompt = negative_prompt
-        self.duration = duration
-        self.sound = sound
-        self.aspect_ratio = aspect_ratio
-        self.max_cost_usd = max_cost_usd
+        self.prompt: Any = prompt
+        self.negative_prompt: Any = negative_prompt
+        self.duration: Any = duration
+        self.sound: Any = sound
+        self.aspect_ratio: Any = aspect_ratio
+        self.max_cost_usd: Any = max_cost_usd
         self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
-        with airflow_errors():
-            self._check_literals()
+        self.check_own_literals()
 
-    def _check_literals(self) -> None:
-        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
         from kling_airflow.payloads import ClipOptions
 
-        ClipOptions.of_literals(self._model(), **self._given())
-        if is_literal(self.max_cost_usd):
-            limit_usd(self.max_cost_usd)
+        super().check_literals(given)
+        given.read("max_cost_usd", lambda _, value: limit_usd(value))
+        for name in ("prompt", "negative_prompt"):
+            given.read(name, lambda name, value: refuse_empty_template(name, value, value))
+        asked = {name: given.get(name, ...) for name in OPTIONS}
+        asked |= {"negative_prompt": None} if asked["negative_prompt"] == "" else {}
+        ClipOptions.of_literals(models.TEXT_TO_VIDEO, **asked)
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
@@ -81,7 +90,7 @@ class KlingTextToVideoOperator(GenerationOperator):
             refuse_empty_template(name, getattr(self, name), written)
         return {
             "prompt": self.prompt,
-            "negative_prompt": self.negative_prompt or None,
+            "negative_prompt": None if self.negative_prompt == "" else self.negative_prompt,
             "duration": self.duration,
             "sound": self.sound,
             "aspect_ratio": self.aspect_ratio,

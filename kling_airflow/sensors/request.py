@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kling_airflow.airflow_compat import (
     AirflowSensorTimeout,
@@ -12,7 +12,7 @@ from kling_airflow.airflow_compat import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from kling_airflow.arguments import seconds, text_or_none
+from kling_airflow.arguments import name_or_none, seconds
 from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
 from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
 from kling_airflow.handed_on import HandedOn, find, unknown_request
@@ -20,12 +20,15 @@ from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
+from kling_airflow.task.options import switch
 from kling_airflow.task.rendering import tasks_of_dag
 from kling_airflow.task.shot_failure import keeping_place, raise_if_failed
 
 if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import Context
+    from kling_airflow.airflow_compat import Context, Templated
     from kling_airflow.polling.decision import Wait
+    from kling_airflow.task.literals import Literals
+    from kling_airflow.task.refusals import Refusals
     from kling_airflow.task.wait import WorkerWait
 
 
@@ -38,7 +41,8 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     A failed or cancelled generation is final here: clear the task that submitted it, and what follows.
     Waiting costs nothing, and neither does waiting again: the request stays alive when the wait ends.
 
-    All times are seconds, as a number or its text, or a timedelta.
+    All times are seconds, as a number or its text, or a timedelta. Airflow's ``exponential_backoff`` and
+    ``max_wait`` have no effect in the triggerer, where many waits share one poll.
 
     :param request_id: the request to wait for: its id, or the dict of its clip; templated.
     :param model: its model; None for what the task that submitted it says; templated.
@@ -56,6 +60,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id", "clip_label")
+    field_arguments: ClassVar[Mapping[str, str]] = {"clip_label": "label"}
     operator_extra_links = (ConsoleLink(), ClipLink())
     ui_color = "#e8f0ff"
     mapped_trigger_rule = "all_done"
@@ -64,37 +69,53 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         self,
         *,
         request_id: Any,
-        model: str | None = None,
-        gmi_conn_id: str | None = None,
-        label: str | None = None,
-        deferrable: bool | None = None,
+        model: Templated[str] | None = None,
+        gmi_conn_id: Templated[str] | None = None,
+        label: Templated[str | float] | None = None,
+        deferrable: bool | str | None = None,
         poll_interval: float | str | timedelta | None = None,
         poke_interval: float | str | timedelta | None = None,
         timeout: float | str | timedelta = 3600.0,
         unreachable_after: float | str | timedelta = 1800.0,
-        soft_fail: bool = False,
+        soft_fail: bool | str = False,
         **kwargs: Any,
     ) -> None:
         with airflow_errors():
-            given = poke_interval if poll_interval is None else poll_interval
-            interval = seconds("poll_interval", 10.0 if given is None else given)
+            if poll_interval is None and poke_interval is not None:
+                interval = seconds("poke_interval", poke_interval)
+            else:
+                interval = 10.0 if poll_interval is None else seconds("poll_interval", poll_interval)
             timeout = seconds("timeout", timeout)
             unreachable_after = seconds("unreachable_after", unreachable_after)
+            self.skip_on_timeout = switch("soft_fail", soft_fail)
+            self.deferrable = waits_in_triggerer(deferrable)
         # The base class would skip on a wrong key, too: it isn't told, and the timeout is handled here.
         super().__init__(poke_interval=interval, timeout=timeout, soft_fail=False, **kwargs)
         self.request_id = request_id
-        self.model = model
-        self.gmi_conn_id = gmi_conn_id
-        self.clip_label = label
-        self.deferrable = waits_in_triggerer(deferrable)
+        self.model: Any = model
+        self.gmi_conn_id: Any = gmi_conn_id
+        self.clip_label: Any = label
         self.unreachable_after = unreachable_after
-        self.skip_on_timeout = soft_fail
         self._request: HandedOn | None = None
         self._worker_wait: WorkerWait | None = None
+        self.check_own_literals()
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        given.read("request_id", lambda _, value: HandedOn.read(value), none=True)
+        for name in ("model", "gmi_conn_id", "label"):
+            given.read(name, name_or_none)
+        for name in ("poll_interval", "poke_interval", "timeout", "unreachable_after"):
+            given.read(name, seconds)
+        given.read("deferrable", switch)
+        given.read("soft_fail", switch)
 
     def execute(self, context: Context) -> Any:
         """Wait, in the triggerer or here, and return the clip."""
-        with keeping_place(context, label=text_or_none(self.clip_label)):
+        with airflow_errors():
+            label = name_or_none("label", self.clip_label)
+        with keeping_place(context, label=label):
             return self._execute(context)
 
     def _execute(self, context: Context) -> Any:
@@ -112,7 +133,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
                 hook,
                 self.log,
                 poll_interval=self._interval,
-                waits_out_refusals=self._waits_out_refusals(context),
+                refusals=self._refusals(context),
             )
             if not self.deferrable:
                 return super().execute(context)
@@ -163,12 +184,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         raise_if_failed(self.request_id)
         given = HandedOn.read(self.request_id)
         submitted = self._submitted(context, given.request_id) or given
-        named = text_or_none(self.gmi_conn_id) or given.gmi_conn_id
+        named = name_or_none("gmi_conn_id", self.gmi_conn_id) or given.gmi_conn_id
         return HandedOn(
             request_id=given.request_id,
-            model=text_or_none(self.model) or given.model or submitted.model or IMAGE_TO_VIDEO,
+            model=name_or_none("model", self.model) or given.model or submitted.model or IMAGE_TO_VIDEO,
             gmi_conn_id=named or default_connection(submitted.gmi_conn_id),
-            label=text_or_none(self.clip_label) or given.label or submitted.label,
+            label=name_or_none("label", self.clip_label) or given.label or submitted.label,
             task_id=submitted.task_id,
         )
 
@@ -195,13 +216,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
         return checked_interval(self.poke_interval)
 
-    def _waits_out_refusals(self, context: Context) -> bool:
-        """Return whether a refused key is waited out.
+    def _refusals(self, context: Context) -> Refusals | None:
+        """Return what earlier polls have seen, if each poll is a process of its own."""
+        from kling_airflow.task.refusals import Refusals
 
-        In ``mode="reschedule"`` no process remembers since when the key is refused: the first poll fails, and
-        later ones wait on until the timeout. Each poll reads the connection anew.
-        """
-        return not self.reschedule or context["ti"].get_first_reschedule_date(context) is not None
+        store = context.get("task_state_store") if self.reschedule else None
+        return None if store is None else Refusals(store, try_number=context["ti"].try_number)
 
     def _poll(self, context: Context) -> dict[str, Any] | None:
         """Ask the queue once: return the clip, None if the wait goes on, or raise what ends the wait."""
@@ -226,6 +246,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     def _defer(self, wait: Wait, request: HandedOn) -> None:
         from kling_airflow.task.wait import defer_until_done
 
+        if self.exponential_backoff:
+            self.log.warning(
+                "`exponential_backoff` has no effect in the triggerer, where many waits share one poll: the"
+                " interval stays %g s. Set `poll_interval`, or `deferrable=False`.",
+                self._interval,
+            )
         defer_until_done(
             self,
             wait,

@@ -65,9 +65,10 @@ class ChangedOrder:
     def apply(self, order: Order, on_changed: OnChanged) -> Submitted | None:
         """Return the request of another order that is reused; None if the order is to be submitted.
 
-        :raises InvalidArgument: under ``fail``, if there is another order; under ``reuse``, if there are
-            several.
-        :raises UnresolvedSubmission: under ``reuse``, if the answer to the other order's submission was lost.
+        Of several other orders ``reuse`` takes the newest, which the last try that a user asked for bought.
+
+        :raises InvalidArgument: under ``fail``, if there is another order.
+        :raises UnresolvedSubmission: under ``reuse``, if the answer to that order's submission was lost.
         :raises Unreachable: under ``fail`` and ``reuse``, if the queue can't be asked whether it has failed.
         """
         match on_changed:
@@ -111,15 +112,9 @@ class ChangedOrder:
         if self.ledger_access.recall(order.fingerprint, order.take) is not None:
             return None
         others = self.recovery.not_failed(self.ledger_access.others(order))
-        if len(others) > 1:
-            raise InvalidArgument(
-                f"`on_changed_request` is reuse, and this task has several other orders: {_ids(others)}.",
-                money=Money.UNKNOWN,
-                todo="Put the prompt, frames and options of one of them back, or set `adopt_request_id`.",
-            )
         if not others:
             return None
-        (other,) = others
+        other = max(others, key=lambda record: record.sent_at or 0.0)
         if other.request_id is None:
             raise UnresolvedSubmission(
                 "`on_changed_request` is reuse, and the answer to this task's other submission was lost. It"
@@ -128,8 +123,9 @@ class ChangedOrder:
             )
         self.log.warning(
             "The task asks for something else than before. Request %s is used, as"
-            " `on_changed_request` says: nothing is bought.",
+            " `on_changed_request` says: nothing is bought.%s",
             other.request_id,
+            "" if len(others) == 1 else f" It is the newest of this task's requests: {_ids(others)}.",
         )
         return self.recovery.reattach(other)
 

@@ -85,7 +85,7 @@ def read_source(
     from kling_airflow.media.frame_check import check_frame
     from kling_airflow.media.picture_identity import picture_identity
 
-    uri = _uri(name, source)
+    uri = frame_uri(name, source)
     passed_on = how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://"))
     try:
         data = read(uri, name)
@@ -107,8 +107,11 @@ def without_query(uri: str) -> str:
     return uri.partition("?")[0]
 
 
-def _uri(name: str, source: object) -> str:
-    """Return the text of a frame's source; refuse what people also try, by name."""
+def frame_uri(name: str, source: object) -> str:
+    """Return the text of a frame's source; refuse what people also try, by name.
+
+    :raises InvalidArgument: for what is no address.
+    """
     if not isinstance(source, str) or not source.strip():
         raise InvalidArgument(f"`{name}` is {source!r}; it must be an object-storage URI or an http(s) URL.")
     uri = source.strip()

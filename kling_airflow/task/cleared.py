@@ -32,14 +32,19 @@ def lost_memory(
     A first try has nothing to search for, and neither has a retry in a run that no user has cleared. Under
     ``on_clear="buy"`` the first try after a clear searches nothing either; a retry in a cleared run does,
     because a clear of a running task looks like a retry.
+
+    The first try of a map index in a cleared run searches for what another map index has bought: if a row was
+    inserted at the front of the list, the last map index is new, and its shot is not.
     """
-    if not tries.may_have_lost_memory or (on_clear == "buy" and tries.cleared):
+    moved = tries.may_have_moved and key.map_index >= 0 and on_clear != "buy"
+    lost = tries.may_have_lost_memory and not (on_clear == "buy" and tries.cleared)
+    if not moved and not lost:
         return None
     return LostMemory(
         since=_run_began(context) - SLACK,
         read_frame=read_public_frame,
         claimed=_claimed(context, key, log),
-        cleared=tries.cleared,
+        cleared=tries.cleared or moved,
     )
 
 

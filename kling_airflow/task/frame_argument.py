@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kling_airflow.addresses import address_or_none, file_address
-from kling_airflow.arguments import text_or_none
+from kling_airflow.addresses import address_or_none, check_location, file_address, is_http
+from kling_airflow.arguments import name_or_none, refuse_unsendable, text_or_none
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.yaml_habits import yaml_hint
+
+if TYPE_CHECKING:
+    from kling_airflow.submission.source_frame import ImageDelivery
 
 
 def frame_or_none(field: str, value: Any) -> str | None:
@@ -32,8 +36,34 @@ def frame_or_none(field: str, value: Any) -> str | None:
         raise InvalidArgument(
             f"`{field}` is the relative path {str(value)!r}; it must be a whole path, or an address."
         )
+    if not isinstance(value, str) and (hint := yaml_hint(value)):
+        raise InvalidArgument(f"`{field}` is {value!r}; it must be an address.{hint}")
     address = address_or_none(field, value)
+    refuse_unsendable(field, address)
     return file_address(address) if address is not None and address.startswith("/") else address
+
+
+def check_frame(field: str, value: Any) -> None:
+    """Refuse what can't be the address of a frame, before anything is opened.
+
+    :raises InvalidArgument: no address, or one without a scheme, a bucket or a file name.
+    """
+    from kling_airflow.submission.source_frame import frame_uri
+
+    address = frame_uri(field, frame_or_none(field, value))
+    if not is_http(address):
+        check_location(address, field)
+
+
+def delivery(value: object) -> ImageDelivery:
+    """Return how the frames get to the queue; ``auto`` for None and what templates make of it.
+
+    :raises InvalidArgument: for any other word.
+    """
+    from kling_airflow.submission.source_frame import ImageDelivery
+
+    word = name_or_none("image_delivery", value)
+    return ImageDelivery.AUTO if word is None else ImageDelivery.read(word)
 
 
 def _structure(text: str) -> Any:

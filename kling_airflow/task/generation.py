@@ -7,7 +7,7 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import text_or_none
+from kling_airflow.arguments import name_or_none
 from kling_airflow.errors import KlingError
 from kling_airflow.handed_on import HandedOn
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class GenerationTask(KlingTask):
     """What each operator that buys a generation does in its task; the arguments are the operator's."""
 
-    gmi_conn_id: str
-    clip_label: str | None
+    gmi_conn_id: Any
+    clip_label: Any
     durable: bool
     deferrable: bool
     cancel_on_kill: bool
@@ -127,8 +127,8 @@ class GenerationTask(KlingTask):
         return HandedOn(
             request_id=request_id,
             model=self._model(),
-            gmi_conn_id=self.gmi_conn_id,
-            label=text_or_none(self.clip_label),
+            gmi_conn_id=self._hook.gmi_conn_id,
+            label=self._label,
             task_id=self.task_id,
         )
 
@@ -170,7 +170,7 @@ class GenerationTask(KlingTask):
         defer_until_done(
             self,
             wait,
-            gmi_conn_id=self.gmi_conn_id,
+            gmi_conn_id=self._hook.gmi_conn_id,
             model=self._model(),
             poll_interval=self._options.poll_interval,
             cancel_on_kill=self.cancel_on_kill,
@@ -181,7 +181,7 @@ class GenerationTask(KlingTask):
         from kling_airflow.task.clip_fields import completed
         from kling_airflow.task.clip_result import hand_on_clip
 
-        known = {"gmi_conn_id": self.gmi_conn_id, "label": text_or_none(self.clip_label)} | self._asked()
+        known = {"gmi_conn_id": self._hook.gmi_conn_id, "label": self._label} | self._asked()
         clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
         hand_on_clip(context, clip, self.outlets)
         self._lineage = self._frames_used(), [clip["video_url"]]
@@ -210,4 +210,10 @@ class GenerationTask(KlingTask):
 
     @cached_property
     def _hook(self) -> GMICloudHook:
-        return GMICloudHook(self.gmi_conn_id)
+        conn_id = name_or_none("gmi_conn_id", self.gmi_conn_id)
+        return GMICloudHook(conn_id or GMICloudHook.default_conn_name)
+
+    @property
+    def _label(self) -> str | None:
+        """Return the shot's name; one that can't be stored is refused before anything is sent."""
+        return name_or_none("label", self.clip_label)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from kling_airflow.airflow_compat import BaseOperator
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
+from kling_airflow.task.literals import ChecksLiterals
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 
-class CheckedWhenMapped(BaseOperator):
+class CheckedWhenMapped(ChecksLiterals):
     """An operator that looks at what it is mapped over when the DAG is parsed."""
 
     mapped_trigger_rule: ClassVar[str | None] = None
@@ -152,11 +153,13 @@ def _checked(kind: type[Any]) -> type[Any]:
         def expand(self, **mapped: Any) -> Any:
             self._expand_called = True
             self.operator_class.check_mapped(self.kwargs, mapped)
+            self.operator_class.check_mapped_literals(self.kwargs, mapped)
             return super().expand(**mapped)
 
         def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
             self._expand_called = True
             self.operator_class.check_mapped(self.kwargs, kwargs)
+            self.operator_class.check_mapped_literals(self.kwargs, kwargs)
             return super().expand_kwargs(kwargs, strict=strict)
 
     return CheckedPartial

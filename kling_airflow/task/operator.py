@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+from kling_airflow.arguments import switch_or_none
 from kling_airflow.task.mapping import CheckedWhenMapped
-from kling_airflow.task.rendering import DataIsNoTemplate
+
+if TYPE_CHECKING:
+    from kling_airflow.airflow_compat import PlainXComArg
 
 
-class KlingTask(DataIsNoTemplate, CheckedWhenMapped):
+class KlingTask(CheckedWhenMapped):
     """A task whose data is never rendered, and whose mapping is checked when the DAG is parsed."""
 
+    if TYPE_CHECKING:
+        # Airflow's annotation has no `output["uri"]`, which it documents and runs.
+        @property
+        def output(self) -> PlainXComArg: ...  # noqa: D102
 
-def waits_in_triggerer(deferrable: bool | None) -> bool:
+
+def waits_in_triggerer(deferrable: bool | str | None) -> bool:
     """Return whether a task waits in the triggerer.
 
     Airflow's own default of ``[operators] default_deferrable`` is False, and Airflow 3.3.2 writes it into the
@@ -21,6 +30,7 @@ def waits_in_triggerer(deferrable: bool | None) -> bool:
 
     :param deferrable: the operator's argument; None for what the environment says.
     """
+    deferrable = switch_or_none("deferrable", deferrable)
     if deferrable is not None:
         return deferrable
     if "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE" not in os.environ:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from kling_airflow.arguments import one_of, seconds, text_or_none, whole_number
+from kling_airflow.arguments import name_or_none, one_of, seconds, switch_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from kling_airflow.task.literals import Literals
 
 RESUBMIT_ON: Final = ("passing", "any", "never")
 """The values of ``resubmit_on``: which failed generations are submitted again."""
@@ -52,20 +55,71 @@ class GenerationOptions:
         :param arguments: all arguments by name; others than the options are ignored.
         :raises InvalidArgument: naming the first argument that can't be used, its value and what it may be.
         """
+        return cls(**{each.name: read_option(each.name, arguments[each.name]) for each in fields(cls)})
+
+
+def read_option(name: str, value: Any) -> Any:
+    """Return one option as it is meant.
+
+    :raises InvalidArgument: naming the argument, its value and what it may be.
+    """
+    if name in _WORDS:
+        one_of(name, value, _WORDS[name])
+        return value
+    if name == "max_resubmissions":
+        return whole_number(name, value, least=0)
+    if name == "poll_interval":
         from kling_airflow.polling.decision import checked_interval
 
-        values = {each.name: arguments[each.name] for each in fields(cls)}
-        for each in fields(cls):
-            if each.type == "float":
-                values[each.name] = seconds(each.name, values[each.name])
-        values["poll_interval"] = checked_interval(values["poll_interval"])
-        one_of("on_changed_request", values["on_changed_request"], ON_CHANGED_REQUEST)
-        one_of("on_clear", values["on_clear"], ON_CLEAR)
-        one_of("adopt_mismatch", values["adopt_mismatch"], ADOPT_MISMATCH)
-        one_of("resubmit_on", values["resubmit_on"], RESUBMIT_ON)
-        values["max_resubmissions"] = whole_number("max_resubmissions", values["max_resubmissions"], least=0)
-        values["adopt_request_id"] = text_or_none(values["adopt_request_id"])
-        return cls(**values)
+        return checked_interval(seconds(name, value))
+    kind = _KINDS[name]
+    if kind == "float":
+        return seconds(name, value)
+    if kind == "bool":
+        return switch(name, value)
+    return value if kind == "str" else name_or_none(name, value)
+
+
+def switch(name: str, value: object) -> bool:
+    """Read a switch; None, which a template makes of nothing, is no switch.
+
+    :raises InvalidArgument: for what is neither True nor False, nor a word for one.
+    """
+    read = switch_or_none(name, value)
+    if read is None:
+        raise InvalidArgument(f"`{name}` is {value!r}; it must be True or False.")
+    return read
+
+
+def check_literal_options(given: Literals) -> None:
+    """Refuse a wrong option when the DAG is parsed.
+
+    :raises InvalidArgument: naming the first argument that can't be used.
+    """
+    from kling_airflow.submission.order import OnUnresolved
+
+    timeout = given.get("execution_timeout")
+    check_execution_timeout(timeout if isinstance(timeout, timedelta) else None)
+    for name in _KINDS.keys() & given.keys():
+        if name == "deferrable" and given[name] is None:
+            continue
+        if given[name] is not None or name not in TEMPLATED:
+            read_option(name, given[name])
+    given.read("on_unresolved", lambda name, value: OnUnresolved.read(name_or_none(name, value) or ""))
+    given.read("gmi_conn_id", name_or_none)
+    given.read("label", name_or_none)
+    given.read("take", lambda name, value: whole_number(name, value, least=1))
+
+
+_WORDS: Final = {
+    "on_changed_request": ON_CHANGED_REQUEST,
+    "on_clear": ON_CLEAR,
+    "adopt_mismatch": ADOPT_MISMATCH,
+    "resubmit_on": RESUBMIT_ON,
+}
+_KINDS: Final = {each.name: str(each.type) for each in fields(GenerationOptions)}
+TEMPLATED: Final = ("gmi_conn_id", "adopt_request_id", "ledger", "on_unresolved")
+"""Options that are rendered: None in one of them means that it takes its default."""
 
 
 def check_execution_timeout(execution_timeout: timedelta | None) -> None:

@@ -39,6 +39,9 @@ class DataIsNoTemplate(BaseOperator):
     as not given: it takes the argument's default. None within a longer text is refused.
     """
 
+    field_arguments: ClassVar[Mapping[str, str]] = {}
+    """The argument's name of each field that is named otherwise."""
+
     limit_fields: ClassVar[Sequence[str]] = ("max_cost_usd",)
     """Fields in which a template without a value is no default: it would take a limit away."""
 
@@ -117,7 +120,18 @@ class DataIsNoTemplate(BaseOperator):
             return list(fields)
         data = _data(self._arguments, mapped, _map_index(context))
         marked = _marked(list(data.values()), jinja_env)
-        return [name for name in fields if name not in data and (name in self._arguments or not marked)]
+        written = self._arguments.keys() | _default_args(self)
+        names = {field: self.field_arguments.get(field, field) for field in fields}
+        return [
+            field for field, name in names.items() if name not in data and (name in written or not marked)
+        ]
+
+
+def _default_args(task: BaseOperator) -> set[str]:
+    """Return the arguments that the DAG, or a task group around the task, gives to all its tasks."""
+    found: set[str] = set(getattr(getattr(task, "dag", None), "default_args", None) or {})
+    group = getattr(task, "task_group", None)
+    return found | set(getattr(group, "default_args", None) or {})
 
 
 def tasks_of_dag(task: BaseOperator) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ class Tries:
     :param max_tries: the task instance's ``max_tries``.
     :param retries: the task's ``retries``.
     :param run_cleared: whether a user may have cleared a task of the run, this one or another.
+    :param late: whether a user has surely cleared a task of the run: a first try is then of a new map index.
     :param replaced: whether the task instance may replace an archived one, whose tries Airflow doesn't count.
     """
 
@@ -27,6 +28,7 @@ class Tries:
     max_tries: int
     retries: int
     run_cleared: bool = True
+    late: bool = False
     replaced: bool = False
 
     @classmethod
@@ -42,6 +44,7 @@ class Tries:
             max_tries=retries if max_tries is None else int(max_tries),
             retries=retries,
             run_cleared=clears is None or int(clears) > 0,
+            late=int(clears or 0) > 0,
             replaced=context.get("loop") is not None and int(clears or 0) > 0,
         )
 
@@ -62,6 +65,11 @@ class Tries:
         A clear of a running task shows in nothing but the run's count of clears.
         """
         return not self.is_first and (self.cleared or self.run_cleared)
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Whether another map index may have bought what this one asks for: the list has grown in a clear."""
+        return self.is_first and self.late
 
     @property
     def is_retry(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.errors import KlingError, Money, Unauthorized, Unreachable
 from kling_airflow.polling.decision import Wait
+from kling_airflow.task.refusals import Refusals
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import BaseOperator
@@ -95,8 +96,7 @@ class WorkerWait:
     :param hook: the queue's connection; it is read again when the queue refuses its key.
     :param log: where each poll is told.
     :param poll_interval: seconds between two polls.
-    :param waits_out_refusals: False if a refused key ends the wait at once; True if only minutes of refusal
-        with the connection's present key do.
+    :param refusals: since when the key is refused, if another process of this wait has seen that.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class WorkerWait:
         log: Log,
         *,
         poll_interval: float,
-        waits_out_refusals: bool = True,
+        refusals: Refusals | None = None,
     ) -> None:
         self.wait = wait
         self.hook = hook
@@ -114,10 +114,9 @@ class WorkerWait:
         self.poll_interval = poll_interval
         self.last_error: KlingError | None = None
         """What the last poll met; None if the queue answered about the request."""
-        self.waits_out_refusals = waits_out_refusals
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
-        self._refused_since: float | None = None
+        self._refusals = refusals or Refusals()
 
     def poll(self) -> Request | None:
         """Ask the queue once; return the request if its clip is there, None if the wait goes on.
@@ -131,10 +130,10 @@ class WorkerWait:
             seen,
             now=now,
             last_response_at=self._last_response_at,
-            refused_since=self._refused_since if self.waits_out_refusals else None,
+            refused_since=self._refusals.since,
         )
-        if isinstance(end, Unauthorized) and self._refused_since is not None:
-            raise refused_too_long(end, self.hook.gmi_conn_id, self._refused_since)
+        if isinstance(end, Unauthorized) and self._refusals.since is not None:
+            raise refused_too_long(end, self.hook.gmi_conn_id, self._refusals.since)
         if isinstance(end, KlingError):
             raise end
         if end is not None:
@@ -151,12 +150,8 @@ class WorkerWait:
         """Read the request; with the connection's present key if the queue refuses the one that was read."""
         seen = self._read()
         if isinstance(seen, Unauthorized) and self._reconnected():
-            self._refused_since = None
             seen = self._read()
-        if not isinstance(seen, Unauthorized):
-            self._refused_since = None
-        elif self._refused_since is None:
-            self._refused_since = time.time()
+        self._refusals.record(self.hook, refused=isinstance(seen, Unauthorized))
         return seen
 
     def _read(self) -> Request | KlingError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import (
-    is_literal,
+    name_or_none,
     number_or_none,
     one_of,
-    seconds,
     switch_or_none,
     text_or_none,
 )
@@ -24,7 +24,9 @@ from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.shot_failure import raise_if_failed
 from kling_airflow.transfers.landing_arguments import (
+    asked_seconds,
     check_destination,
+    check_literal_landing,
     number_or,
     read_clip,
     read_frames,
@@ -33,13 +35,14 @@ from kling_airflow.transfers.landing_arguments import (
 )
 
 if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import Context
+    from kling_airflow.airflow_compat import Context, Templated
     from kling_airflow.clip import Clip
     from kling_airflow.hooks.storage import StoredObject
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.http_connection import AddressGuard
     from kling_airflow.media.landing import LandingOptions
     from kling_airflow.media.sidecar import Asked
+    from kling_airflow.task.literals import Literals
 
 
 class ClipToObjectStorageOperator(KlingTask):
@@ -102,48 +105,49 @@ class ClipToObjectStorageOperator(KlingTask):
     def __init__(
         self,
         *,
-        clip: Mapping[str, Any] | str,
+        clip: Templated[Mapping[str, Any]] | Sequence[Templated[Mapping[str, Any]]],
         destination: Any,
-        destination_conn_id: str | None = None,
-        gmi_conn_id: str | None = None,
-        duration: float | str | None = None,
-        sound: bool | str | None = None,
-        frames: Iterable[Mapping[str, Any] | None] | Mapping[str, Any] | None = None,
-        prompt: str | None = None,
-        poster: bool | str | None = True,
-        max_bytes: int | str | None = MAX_CLIP_BYTES,
-        max_pixels: int | str | None = MAX_CLIP_PIXELS,
-        download_timeout: Any = DOWNLOAD_SECONDS,
-        on_mismatch: str | None = "fail",
-        overwrite: bool | str | None = False,
-        object_options: Mapping[str, Any] | None = None,
+        destination_conn_id: Templated[str] | None = None,
+        gmi_conn_id: Templated[str] | None = None,
+        duration: Templated[float] | timedelta | None = None,
+        sound: Templated[bool] | None = None,
+        frames: Templated[Mapping[str, Any]] | Iterable[Any] | None = None,
+        prompt: Templated[str] | None = None,
+        poster: Templated[bool] | None = True,
+        max_bytes: Templated[int] | None = MAX_CLIP_BYTES,
+        max_pixels: Templated[int] | None = MAX_CLIP_PIXELS,
+        download_timeout: Templated[float] | timedelta | None = DOWNLOAD_SECONDS,
+        on_mismatch: Templated[str] | None = "fail",
+        overwrite: Templated[bool] | None = False,
+        object_options: Templated[Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.clip = clip
+        self.clip: Any = clip
         self.destination = destination
-        self.destination_conn_id = destination_conn_id
-        self.gmi_conn_id = gmi_conn_id
-        self.duration = duration
-        self.sound = sound
-        self.frames = frames
-        self.prompt = prompt
-        self.poster = poster
-        self.max_bytes = max_bytes
-        self.max_pixels = max_pixels
-        self.download_timeout = download_timeout
-        self.on_mismatch = on_mismatch
-        self.overwrite = overwrite
-        self.object_options = object_options
+        self.destination_conn_id: Any = destination_conn_id
+        self.gmi_conn_id: Any = gmi_conn_id
+        self.duration: Any = duration
+        self.sound: Any = sound
+        self.frames: Any = frames
+        self.prompt: Any = prompt
+        self.poster: Any = poster
+        self.max_bytes: Any = max_bytes
+        self.max_pixels: Any = max_pixels
+        self.download_timeout: Any = download_timeout
+        self.on_mismatch: Any = on_mismatch
+        self.overwrite: Any = overwrite
+        self.object_options: Any = object_options
         self.written_places = WrittenPlaces(self, clip=clip, destination=destination)
         self._clip_conn_id: str | None = None
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
-        with airflow_errors():
-            if is_literal(destination):
-                check_destination(destination)
-            if is_literal(on_mismatch) and text_or_none(on_mismatch):
-                one_of("on_mismatch", on_mismatch, ON_MISMATCH)
+        self.check_own_literals()
         refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        check_literal_landing(given)
 
     @classmethod
     def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
@@ -169,9 +173,7 @@ class ClipToObjectStorageOperator(KlingTask):
                     asked=asked,
                     limits=DownloadLimits(
                         max_bytes=number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
-                        deadline=DOWNLOAD_SECONDS
-                        if text_or_none(self.download_timeout) is None
-                        else seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
+                        deadline=asked_seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
                     ),
                     renew=lambda: self._fresh_url(clip.request_id),
                     guard=self._guard(),
@@ -194,7 +196,7 @@ class ClipToObjectStorageOperator(KlingTask):
     def _asked(self, clip: Clip) -> Asked:
         from kling_airflow.media.sidecar import Asked
 
-        duration = number_or_none("duration", self.duration)
+        duration = asked_seconds("duration", self.duration)
         sound = switch_or_none("sound", self.sound)
         return Asked(
             duration=number_or_none("clip['duration']", clip.duration) if duration is None else duration,
@@ -224,13 +226,13 @@ class ClipToObjectStorageOperator(KlingTask):
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
         return StoredObject(
             address,
-            conn_id=text_or_none(self.destination_conn_id),
+            conn_id=name_or_none("destination_conn_id", self.destination_conn_id),
             field="destination",
             options=read_object_options(self.object_options),
         )
 
     def _hook(self) -> GMICloudHook:
-        named = text_or_none(self.gmi_conn_id) or self._clip_conn_id
+        named = name_or_none("gmi_conn_id", self.gmi_conn_id) or self._clip_conn_id
         return GMICloudHook(named or GMICloudHook.default_conn_name)
 
     def _guard(self) -> AddressGuard:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import check_location, is_http, shown
-from kling_airflow.arguments import read_structure, text_or_none, whole_number
+from kling_airflow.arguments import (
+    name_or_none,
+    one_of,
+    read_structure,
+    seconds,
+    switch_or_none,
+    text_or_none,
+    whole_number,
+)
 from kling_airflow.clip import Clip
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.media.limits import ON_MISMATCH
+
+if TYPE_CHECKING:
+    from kling_airflow.task.literals import Literals
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}")
 
@@ -90,9 +102,40 @@ def read_object_options(value: object) -> dict[str, Any]:
     return dict(value)
 
 
+def asked_seconds(field: str, value: object) -> float | None:
+    """Return a length of time in seconds; None for None and what templates make of it."""
+    return None if text_or_none(value) is None else seconds(field, value)
+
+
+def check_literal_landing(given: Literals) -> None:
+    """Refuse, when the DAG is parsed, what is wrong in the literals of a landing.
+
+    :raises InvalidArgument: naming the argument and its value.
+    """
+    given.read("clip", lambda _, value: read_clip(value, _asked_for_later), none=True)
+    given.read("destination", lambda _, value: check_destination(value), none=True)
+    for name in ("destination_conn_id", "gmi_conn_id", "prompt"):
+        given.read(name, name_or_none)
+    for name in ("duration", "download_timeout"):
+        given.read(name, asked_seconds)
+    for name in ("sound", "poster", "overwrite"):
+        given.read(name, switch_or_none)
+    for name in ("max_bytes", "max_pixels"):
+        given.read(name, lambda name, value: number_or(name, value, 1))
+    given.read("frames", lambda _, value: read_frames(value))
+    given.read("object_options", lambda _, value: read_object_options(value))
+    if text_or_none(given.get("on_mismatch")) is not None:
+        one_of("on_mismatch", given["on_mismatch"], ON_MISMATCH)
+
+
+def _asked_for_later(request_id: str) -> Clip:
+    """Stand for the clip of a request id that is asked for when the task runs."""
+    return Clip(request_id=request_id)
+
+
 def number_or(field: str, value: object, usual: int) -> int:
     """Return a whole number; the usual one for None and what templates make of it."""
-    return usual if text_or_none(value) is None else whole_number(field, value)
+    return usual if text_or_none(value) is None else whole_number(field, value, least=1)
 
 
 def task_of(context: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import base64
 import json
 import re
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.polling.decision import to_event
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.triggers.request import GMICloudRequestTrigger
-from tests.airflow_context import connect, context
+from tests.airflow_context import TaskStateStore, connect, context
 from tests.airflow_versions import (
     AirflowException,
     AirflowRescheduleException,
@@ -32,6 +33,8 @@ from tests.task_fixtures import queue as queue
 from tests.task_fixtures import stepping as stepping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kling_airflow.simulator import Simulator
 
 FRAME = base64.b64encode(ROCKET.read_bytes()).decode()
@@ -132,6 +135,81 @@ def test_rescheduling_gives_the_slot_back(execute: Any) -> None:
         execute(sensor(deferrable=False, mode="reschedule"), QUEUED)
 
 
+START = time.time()
+REFUSED = answer(401, '{"error": "invalid api key"}')
+
+
+class Polls:
+    """The polls of one sensor in ``mode="reschedule"``: each is a process of its own, with one store."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, url: str, store: TaskStateStore | None) -> None:
+        self.patch, self.url, self.key = patch, url, "first"
+        self.given = context(store)
+        self.given["ti"].first_reschedule = datetime.fromtimestamp(START, UTC)
+        if store is None:
+            self.given.pop("task_state_store", None)
+
+    def poll(self, *, at: float) -> Any:
+        """Ask once, so many seconds after the first poll."""
+        connect(self.patch, self.url, self.key)
+        self.patch.setattr("kling_airflow.task.refusals.time.time", lambda: START + at)
+        return sensor(deferrable=False, mode="reschedule", timeout=7200).execute(self.given)
+
+    def waits_on(self, *times: float) -> None:
+        for at in times:
+            with pytest.raises(AirflowRescheduleException):
+                self.poll(at=at)
+
+
+@pytest.fixture
+def polls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with ExitStack() as stack:
+
+        def of(*steps: Step, store: TaskStateStore | None) -> Polls:
+            server = stack.enter_context(scripted(*steps))
+            return Polls(stack.enter_context(monkeypatch.context()), server.url, store)
+
+        yield of
+
+
+def test_rescheduling_waits_out_a_refused_key_for_minutes(polls: Any) -> None:
+    of_sensor = polls(*[REFUSED] * 4, store=TaskStateStore())
+    of_sensor.waits_on(0, 120, 290)
+    with pytest.raises(exceptions.Unauthorized, match="refused the present key of the connection"):
+        of_sensor.poll(at=301)
+
+
+def test_rescheduling_counts_the_refusals_of_the_present_key_only(polls: Any) -> None:
+    of_sensor = polls(REFUSED, QUEUED, *[REFUSED] * 5, store=TaskStateStore())
+    of_sensor.waits_on(0, 200, 400, 690)
+    of_sensor.key = "second"
+    of_sensor.waits_on(800, 1090)
+    with pytest.raises(exceptions.Unauthorized):
+        of_sensor.poll(at=1101)
+
+
+def test_what_an_earlier_try_has_met_does_not_count(polls: Any) -> None:
+    of_sensor = polls(REFUSED, REFUSED, store=TaskStateStore())
+    of_sensor.waits_on(0)
+    of_sensor.given["ti"].try_number += 1
+    of_sensor.waits_on(4000)
+
+
+def test_rescheduling_without_a_store_waits_out_refusals(polls: Any) -> None:
+    of_sensor = polls(REFUSED, REFUSED, REFUSED, DONE, store=None)
+    of_sensor.waits_on(0, 400, 7000)
+    assert of_sensor.poll(at=7100)["request_id"] == "a"
+
+
+def test_the_key_is_not_in_the_store(polls: Any) -> None:
+    store = TaskStateStore()
+    of_sensor = polls(REFUSED, store=store)
+    of_sensor.key = "secret-key-0123456789"
+    of_sensor.waits_on(0)
+    assert "kling.refused" in store.values
+    assert "secret-key" not in json.dumps(store.values)
+
+
 def test_rescheduling_counts_from_the_first_poll(execute: Any) -> None:
     given = context()
     given["ti"].first_reschedule = datetime.now(UTC) - timedelta(hours=2)
@@ -223,6 +301,27 @@ def test_an_unknown_request_id_is_said_to_be_unknown(execute: Any, monkeypatch: 
 def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kling_airflow.gmi.retries.Retries.wait", lambda *_: 0.0)
     assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
+
+
+def test_exponential_backoff_is_named_where_it_has_no_effect(
+    execute: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(sensor(exponential_backoff=True, max_wait=60, poll_interval=5), QUEUED)
+    assert "`exponential_backoff` has no effect in the triggerer" in capsys.readouterr().out
+    assert deferred.value.trigger.poll_interval == 5
+
+
+def test_exponential_backoff_counts_on_the_worker(execute: Any) -> None:
+    made = sensor(exponential_backoff=True, deferrable=False, mode="reschedule", poll_interval=5)
+    before = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as later:
+        execute(made, QUEUED)
+    made.poke_interval = 500
+    with pytest.raises(AirflowRescheduleException) as much_later:
+        execute(made, QUEUED)
+    assert later.value.reschedule_date - before < timedelta(seconds=20)
+    assert much_later.value.reschedule_date - before > timedelta(seconds=200)
 
 
 def test_defaults() -> None:

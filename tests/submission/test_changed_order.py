@@ -294,12 +294,16 @@ class TestReuse:
             bench.submitter().submit(replace(order, deliver=broken))
         assert bench.submitter().submit(order, on_changed=OnChanged.REUSE).fresh
 
-    def test_of_several_none_is_chosen(self, bench: Bench) -> None:
-        for name in "ab":
-            bench.submitter().submit(bench.order(name * 64))
-        with pytest.raises(InvalidArgument, match=r"several other orders.*adopt_request_id"):
-            bench.submitter().submit(bench.order("c" * 64), on_changed=OnChanged.REUSE)
-        assert len(bench.bought()) == 2
+    @pytest.mark.parametrize("names", ["abc", "cba", "bca"])
+    def test_of_several_the_newest_is_chosen(self, bench: Bench, names: str) -> None:
+        bought = []
+        for name in names:
+            bought.append(bench.submitter().submit(bench.order(name * 64)).request_id)
+            bench.clock.advance(1)
+        found = bench.submitter().submit(bench.order("d" * 64), on_changed=OnChanged.REUSE)
+        assert found.request_id == bought[-1]
+        assert not found.fresh
+        assert len(bench.bought()) == len(names)
 
     def test_one_whose_answer_was_lost_is_a_question_to_a_person(self, bench: Bench) -> None:
         bench.lose_the_answer(bench.order("a" * 64), created=True)

@@ -125,6 +125,35 @@ class TestKeep:
         assert posts(queue) == 2
 
 
+class TestGrownLists:
+    """A row is inserted at the front of the list of a mapped task, and the run is cleared."""
+
+    def test_only_the_new_shot_is_bought(self, queue: Simulator, rocket: str) -> None:
+        stores: dict[int, TaskStateStore] = {}
+
+        def run(index: int, prompt: str, **known: Any) -> Any:
+            given = context(stores.setdefault(index, TaskStateStore()), **known)
+            given["ti"].map_index = index
+            return operator(rocket, prompt=prompt).execute(given)
+
+        bought = {prompt: run(index, prompt) for index, prompt in enumerate("abc")}
+        found = {
+            prompt: run(index, prompt, clear_number=1, **({} if index == 3 else AFTER_CLEAR))
+            for index, prompt in enumerate("dabc")
+        }
+        assert {prompt: found[prompt] for prompt in "abc"} == bought
+        assert posts(queue) == 4
+        assert run(4, "e", clear_number=1) not in {*found.values()}, "appended"
+        assert posts(queue) == 5
+
+    def test_a_new_map_index_buys_with_on_clear_buy(self, queue: Simulator) -> None:
+        text_operator(prompt="a").execute(context(TaskStateStore()))
+        given = context(TaskStateStore(), clear_number=1)
+        given["ti"].map_index = 1
+        text_operator(prompt="a", on_clear="buy").execute(given)
+        assert posts(queue) == 2
+
+
 class TestNothingWasBought:
     """A try that comes after one that has bought nothing is not held up."""
 

@@ -39,7 +39,7 @@ TEXTS = (
 """Texts that a customer may write into a spreadsheet or a request form."""
 
 DAG_FILE = """
-from airflow.sdk import DAG, literal, task, task_group
+from airflow.sdk import DAG, TaskGroup, literal, task, task_group
 from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
 
@@ -89,6 +89,9 @@ with DAG({dag_id!r}, render_template_as_native_obj={native}, params={{"text": {t
     Buy.partial(task_id="template_partial", prompt="Take {{{{ 6 * 7 }}}}.").expand_kwargs(
         rows("negative_prompt")
     )
+    Buy.partial(task_id="label_of_partial", label="shot {{{{ ti.map_index }}}}").expand_kwargs(rows("prompt"))
+    with TaskGroup("defaults", default_args={{"negative_prompt": "Not {{{{ 6 * 7 }}}}."}}):
+        Buy.partial(task_id="of_group").expand_kwargs(rows("prompt"))
     Buy.partial(task_id="xcom_in_row").expand_kwargs([{{"prompt": one(0)}}])
     shot.override(group_id="written").expand(prompt=["Take {{{{ 6 * 7 }}}}."])
 """
@@ -140,6 +143,16 @@ def test_data_is_kept_as_it_is(run: tuple[Run, Simulator], task: str, number: in
 @pytest.mark.parametrize("number", range(len(TEXTS)), ids=TEXTS)
 def test_data_within_a_subclass_field_is_kept_as_it_is(run: tuple[Run, Simulator], number: int) -> None:
     assert bought(run, f"styled[{number}]") == f"Noir. {TEXTS[number]}"
+
+
+@pytest.mark.parametrize("number", range(len(TEXTS)), ids=TEXTS)
+def test_a_template_beside_data_with_braces_is_rendered(run: tuple[Run, Simulator], number: int) -> None:
+    """That of an argument whose field has another name, and that of default arguments."""
+    ran, simulator = run
+    assert bought(run, f"label_of_partial[{number}]") == TEXTS[number]
+    assert ran.result(f"label_of_partial[{number}]", "request")["label"] == f"shot {number}"
+    payload = ask(simulator, ran.result(f"defaults.of_group[{number}]")).payload or {}
+    assert (payload["prompt"], payload["negative_prompt"]) == (TEXTS[number], "Not 42.")
 
 
 @pytest.mark.parametrize("task", ["conf", "param"])

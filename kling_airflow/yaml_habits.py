@@ -1,0 +1,59 @@
+"""What YAML 1.1 makes of text without quotes, recognised in a value that an argument can't take.
+
+A DAG factory or a sheet of shots is often YAML. PyYAML reads ``16:9`` as the number 969, ``no`` as False,
+``010`` as 8, and ``2026-11-27`` as a date. The error of the argument then names what stands in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import Final
+
+_SPELLED: Final = {True: "`yes`, `on` and `true`", False: "`no`, `off` and `false`"}
+_QUOTES: Final = ": put quotes around the text in the YAML file"
+
+
+def yaml_hint(value: object, words: Collection[str] = (), *, text: bool = True) -> str:
+    """Return what YAML has probably read; "" if the value doesn't look like that. Begins with a blank.
+
+    :param value: what an argument can't take: a value, or its text as a template renders it.
+    :param words: the texts that the argument takes, if it takes a few only.
+    :param text: whether the argument takes a text, so that quotes mend the file.
+    """
+    quotes = _QUOTES if text else ""
+    if isinstance(value, str):
+        return _hint_of_text(value.strip(), words, quotes)
+    if isinstance(value, bool):
+        return f" YAML reads {_SPELLED[value]} without quotes as {value}{quotes}."
+    if isinstance(value, date):
+        return f" YAML reads a date without quotes as a {type(value).__name__}, not as a text{quotes}."
+    if isinstance(value, int) and text:
+        return _hint_of_number(value, words)
+    if isinstance(value, float) and text:
+        return f" YAML reads digits without quotes as a number{quotes}."
+    return ""
+
+
+def _hint_of_text(text: str, words: Collection[str], quotes: str) -> str:
+    """Return the hint of a text that a template may have rendered of another value."""
+    if text in ("True", "False"):
+        return f" YAML reads {_SPELLED[text == 'True']} without quotes as {text}{quotes}."
+    pair = _pair(int(text)) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    if pair is not None and pair in words:
+        return _hint_of_number(int(text), words)
+    if text[:2].lower() in ("0o", "0x", "0b"):
+        return f" Write the number with decimal digits: {text[:20]!r} is none."
+    return ""
+
+
+def _hint_of_number(number: int, words: Collection[str]) -> str:
+    pair = _pair(number)
+    if pair is not None and (pair in words or any(":" in word for word in words)):
+        return f" YAML reads `{pair}` without quotes as the number {number}{_QUOTES}."
+    return f" YAML reads digits without quotes as a number, and `010` as 8{_QUOTES}."
+
+
+def _pair(number: int) -> str | None:
+    """Return the ``16:9`` that YAML reads as this number: it counts in sixties."""
+    return f"{number // 60}:{number % 60}" if 60 <= number < 60**3 else None

@@ -1,0 +1,302 @@
+"""What is wrong in the literals of a DAG file is said when the DAG is parsed, in mapped rows as well."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from kling_airflow.exceptions import InvalidArgument
+from kling_airflow.operators.frames import PrepareFrameOperator
+from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from kling_airflow.operators.request import GMICloudRequestOperator
+from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
+from kling_airflow.sensors.request import GMICloudRequestSensor
+from kling_airflow.simulator import Simulator
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests.airflow_context import connect
+from tests.dag_runs import run_dag
+from tests.test_yaml_habits import NEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUYS = [
+    ({"take": 0}, "`take` is 0"),
+    ({"take": "two"}, "`take` is 'two'"),
+    ({"timeout": "soon"}, "`timeout` is 'soon'"),
+    ({"unreachable_after": -1}, "`unreachable_after` is -1"),
+    ({"submit_timeout": "-5"}, "`submit_timeout` is '-5'"),
+    ({"max_resubmissions": 1.5}, "`max_resubmissions` is 1.5"),
+    ({"on_unresolved": "retry"}, "`on_unresolved`.*'retry'"),
+    ({"on_clear": "forget"}, "`on_clear` is 'forget'"),
+    ({"on_changed_request": "ignore"}, "`on_changed_request` is 'ignore'"),
+    ({"resubmit_on": "failure"}, "`resubmit_on` is 'failure'"),
+    ({"adopt_mismatch": "yes"}, "`adopt_mismatch` is 'yes'"),
+    (
+        {"execution_timeout": timedelta(seconds=60)},
+        "`execution_timeout` is 60 s; a submission may take 180 s",
+    ),
+    ({"label": {"a": 1}}, "`label` is {'a': 1}; it must be a text"),
+    ({"label": "a\0b"}, "`label` has a NUL character at position 1"),
+    ({"durable": "maybe"}, "`durable` is 'maybe'; it must be True or False"),
+]
+CLIP = [
+    ({"prompt": ""}, "`prompt` is '': it must not be empty"),
+    ({"prompt": " \n"}, "`prompt` .* must not be empty"),
+    ({"prompt": "x" * 2501}, "2501 characters; the limit is 2500"),
+    ({"prompt": ["rise"]}, "`prompt` is .* it must be a text"),
+    ({"prompt": "null"}, "`prompt` is 'null'; it must be a text"),
+    ({"prompt": "a\ud800"}, "`prompt` .* half a surrogate pair"),
+    ({"negative_prompt": "x" * 2501}, "2501 characters"),
+    ({"duration": 20}, "`duration` is 20; it must be 3 to 15 seconds"),
+    ({"duration": "2"}, "3 to 15 seconds"),
+    ({"duration": 4.5}, "`duration` is 4.5: it must be a whole number of seconds"),
+    ({"duration": timedelta(seconds=20)}, "3 to 15 seconds"),
+    ({"sound": "loud"}, "`sound` is 'loud'"),
+    ({"max_cost_usd": "a dollar"}, "`max_cost_usd` is 'a dollar'"),
+    ({"max_cost_usd": -1}, "`max_cost_usd` is -1"),
+]
+MISTAKES: dict[type[Any], list[tuple[dict[str, Any], str]]] = {
+    PrepareFrameOperator: [
+        ({"source": "rocket.jpg"}, "`source` is 'rocket.jpg', without a scheme"),
+        ({"source": None}, "`source` is None"),
+        ({"destination": "s3://bucket/"}, "the file name is missing"),
+        ({"destination": "s3://bucket/frame.gif"}, "its name must end in"),
+        ({"format": "gif"}, "`format` is 'gif'"),
+        ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
+        ({"fit": "crop"}, "`fit` is 'crop'"),
+        ({"gravity": "north"}, "`gravity` is 'north'"),
+        ({"background": "#12"}, "`background` is '#12'"),
+        ({"background": "#gg0000"}, "`background` is '#gg0000'"),
+        ({"short_side": 100}, "432 to 2160"),
+        ({"short_side": "tall"}, "`short_side` is 'tall'"),
+        ({"quality": 39}, "`quality` is 39; it must be from 40 to 100"),
+        ({"quality": "101"}, "`quality` is 101"),
+        ({"max_bytes": 0}, "`max_bytes` is 0"),
+        ({"max_pixels": "many"}, "`max_pixels` is 'many'"),
+    ],
+    KlingImageToVideoOperator: [
+        *CLIP,
+        *BUYS,
+        ({"image": "rocket.jpg"}, "`image` is .rocket.jpg., which has no scheme"),
+        ({"image": None}, "`image` is None"),
+        ({"image": ""}, "`image` is"),
+        ({"image": "s3:///rocket.jpg"}, "the bucket is missing"),
+        ({"image": "data:image/png;base64,AAAA"}, "`image` is a `data:` URL"),
+        ({"image": {"sha256": "a"}}, "`image` is a dict without a `uri`"),
+        ({"image": 5}, "`image` is 5; it must be an address"),
+        ({"image_tail": "end.jpg"}, "`image_tail` is .end.jpg., which has no scheme"),
+        ({"image_delivery": "mail"}, "`image_delivery` is 'mail'"),
+        ({"model": "kling-v3"}, "`model` is 'kling-v3'"),
+        ({"model": "kling-v3-text-to-video"}, "`model` is"),
+        ({"model": "kling-3.0-turbo-i2v", "sound": True}, "`sound` is given"),
+        ({"model": "kling-3.0-turbo-i2v", "image_tail": "s3://a/b.png"}, "`image_tail` is given"),
+        ({"model": "kling-3.0-turbo-i2v", "resolution": "4k"}, "`resolution` is '4k'"),
+        ({"max_cost_usd": 0.5}, r"`max_cost_usd` is 0\.5, and this clip \(5 s\) costs \$0\.84"),
+        ({"max_cost_usd": "1", "sound": True}, r"costs \$1\.26"),
+    ],
+    KlingTextToVideoOperator: [
+        *CLIP,
+        *BUYS,
+        ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3': it must be one of"),
+    ],
+    GMICloudRequestOperator: [
+        *BUYS,
+        ({"model": ""}, "`model` is ''"),
+        ({"model": None}, "`model` is None"),
+        ({"payload": {}}, "`payload` is a dict; it must be a filled dict"),
+        ({"payload": "rise"}, "`payload` is a str"),
+        ({"payload": None}, "`payload` is a NoneType"),
+        ({"payload": {"a": {"b": ["x\0"]}}}, r"`payload\.a\.b\.0` has a NUL"),
+        ({"payload": {"a\ud800": 1}}, "`payload` has half a surrogate pair"),
+        ({"payload": {"a": {1, 2}}}, r"`payload\.a` is .*, which has no JSON"),
+        ({"max_cost_usd": "much"}, "`max_cost_usd` is 'much'"),
+        (
+            {
+                "model": "kling-v3-image-to-video",
+                "payload": {"duration": "10", "sound": "on"},
+                "max_cost_usd": 1,
+            },
+            r"costs \$2\.52",
+        ),
+    ],
+    GMICloudRequestSensor: [
+        ({"request_id": ""}, "`request_id` is ''"),
+        ({"request_id": None}, "`request_id` is None"),
+        ({"request_id": ["a", "b"]}, "`request_id` holds 2 requests"),
+        ({"request_id": "{broken"}, "`request_id` begins with a brace"),
+        ({"label": [1]}, "`label` is"),
+        ({"poll_interval": "often"}, "`poll_interval` is 'often'"),
+        ({"poke_interval": -1}, "`poke_interval` is -1"),
+        ({"timeout": timedelta(seconds=-1)}, "`timeout`"),
+        ({"unreachable_after": "never"}, "`unreachable_after` is 'never'"),
+        ({"deferrable": "perhaps"}, "`deferrable` is 'perhaps'"),
+        ({"soft_fail": "perhaps"}, "`soft_fail` is 'perhaps'"),
+    ],
+    ClipToObjectStorageOperator: [
+        ({"clip": 5}, "`clip` is int"),
+        ({"clip": None}, "`clip`"),
+        ({"clip": "not a request"}, "`clip` is 'not a request'"),
+        ({"clip": {"video_url": "http://h/x"}}, "`clip` has no request_id"),
+        ({"destination": "clip.mp4"}, "without a scheme"),
+        ({"destination": None}, "`destination` is"),
+        ({"destination": "s3://a/b.mov"}, r"it must end in \.mp4"),
+        ({"duration": "five"}, "`duration` is 'five'"),
+        ({"sound": "loud"}, "`sound` is 'loud'"),
+        ({"poster": "big"}, "`poster` is 'big'"),
+        ({"overwrite": "perhaps"}, "`overwrite` is 'perhaps'"),
+        ({"max_bytes": 1.5}, r"`max_bytes` is 1\.5"),
+        ({"max_pixels": "0"}, "`max_pixels` is '0'"),
+        ({"download_timeout": "soon"}, "`download_timeout` is 'soon'"),
+        ({"on_mismatch": "ignore"}, "`on_mismatch` is 'ignore'"),
+        ({"frames": ["s3://a/b.png"]}, "`frames` holds 's3://a/b.png'"),
+        ({"object_options": ["ACL"]}, "`object_options` is"),
+    ],
+}
+ALL = [
+    pytest.param(kind, wrong, words, id=f"{kind.__name__}-{number}-{'-'.join(wrong)}")
+    for kind, mistakes in MISTAKES.items()
+    for number, (wrong, words) in enumerate(mistakes)
+]
+MAPPED = {
+    kind: {
+        name: value.replace("/b.", "/{{ ti.map_index }}.").replace("/c.", "/{{ ti.map_index }}.")
+        if name == "destination"
+        else value
+        for name, value in needed.items()
+    }
+    for kind, needed in NEEDED.items()
+}
+NOT_MAPPED = ("execution_timeout",)
+"""Airflow itself refuses to map it."""
+
+
+@pytest.fixture(autouse=True)
+def dag() -> Iterator[DAG]:
+    with DAG("literals") as made, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield made
+
+
+@task
+def rows() -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.mark.parametrize(("kind", "wrong", "words"), ALL)
+def test_in_a_task(kind: type[Any], wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        kind(task_id="task", **(NEEDED[kind] | wrong))
+
+
+@pytest.mark.parametrize(("kind", "wrong", "words"), ALL)
+def test_in_a_row(kind: type[Any], wrong: dict[str, Any], words: str) -> None:
+    if wrong.keys() & set(NOT_MAPPED):
+        with pytest.raises(InvalidArgument, match=words):
+            kind.partial(task_id="task", **wrong).expand_kwargs(rows())
+        return
+    with pytest.raises(InvalidArgument, match=words):
+        kind.partial(task_id="task").expand_kwargs([MAPPED[kind] | wrong])
+
+
+@pytest.mark.parametrize(("kind", "wrong", "words"), ALL)
+def test_in_expand_or_in_partial(kind: type[Any], wrong: dict[str, Any], words: str) -> None:
+    partial = {name: value for name, value in MAPPED[kind].items() if name not in wrong}
+    name, value = next(iter(wrong.items()))
+    others = {key: each for key, each in wrong.items() if key != name}
+    if name in NOT_MAPPED:
+        return
+    with pytest.raises(InvalidArgument, match=words):
+        kind.partial(task_id="task", **partial, **others).expand(**{name: [value]})
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+def test_good_ones_pass(kind: type[Any]) -> None:
+    kind(task_id="one", **NEEDED[kind])
+    kind.partial(task_id="two").expand_kwargs([NEEDED[kind]])
+    kind.partial(task_id="three").expand_kwargs(rows())
+    name, *others = MAPPED[kind]
+    kind.partial(task_id="four", **{other: MAPPED[kind][other] for other in others}).expand(
+        **{name: [MAPPED[kind][name]]}
+    )
+
+
+def test_defaults_of_the_dag_count() -> None:
+    with DAG("defaults", default_args={"duration": 3, "prompt": "rise", "max_cost_usd": 0.6}):
+        KlingImageToVideoOperator(task_id="plain", image="s3://a/b.png")
+        KlingImageToVideoOperator.partial(task_id="mapped").expand(image=["s3://a/b.png"])
+        with pytest.raises(InvalidArgument, match=r"`max_cost_usd` is 0\.6, and this clip \(4 s\)"):
+            KlingImageToVideoOperator.partial(task_id="dear").expand_kwargs(
+                [{"image": "s3://a/b.png", "duration": 4}]
+            )
+
+
+def test_a_price_is_checked_for_each_row() -> None:
+    cheap, dear = {"duration": 3}, {"duration": 15}
+    partial = {"task_id": "task", "prompt": "rise", "image": "s3://a/b.png", "max_cost_usd": 1}
+    KlingImageToVideoOperator.partial(**partial).expand_kwargs([cheap])
+    with pytest.raises(InvalidArgument, match=r"\(15 s\) costs \$2\.52"):
+        KlingImageToVideoOperator.partial(**(partial | {"task_id": "two"})).expand_kwargs([cheap, dear])
+
+
+def test_what_only_the_run_knows_is_left_for_the_run() -> None:
+    KlingImageToVideoOperator.partial(
+        task_id="task", duration="{{ params.x }}", max_cost_usd=0.01, label="{% raw %}a{% endraw %}"
+    ).expand_kwargs([{"image": rows(), "prompt": "{{ params.p }}"}, rows()])
+    KlingImageToVideoOperator.partial(task_id="two", prompt="{# later #}").expand(image=rows())
+
+
+def test_other_marks_of_templates_are_templates() -> None:
+    marks = {"variable_start_string": "<<", "variable_end_string": ">>"}
+    with DAG("marks", jinja_environment_kwargs=marks):
+        KlingTextToVideoOperator(task_id="plain", prompt="rise", duration="<< params.duration >>")
+        KlingTextToVideoOperator.partial(task_id="rows").expand_kwargs(
+            [{"prompt": "rise", "duration": "<< params.duration >>"}]
+        )
+        with pytest.raises(InvalidArgument, match="`duration` is 20"):
+            KlingTextToVideoOperator(task_id="wrong", prompt="rise", duration=20)
+
+
+class Short(KlingTextToVideoOperator):
+    """A subclass whose constructor makes the package's arguments of its own."""
+
+    def __init__(self, *, prompt: str, duration: str = "short", **kwargs: Any) -> None:
+        super().__init__(prompt=prompt or "rise", duration={"short": 3}[duration], **kwargs)
+
+
+def test_a_subclass_may_read_its_arguments_otherwise() -> None:
+    Short(task_id="one", prompt="")
+    Short.partial(task_id="two").expand_kwargs([{"prompt": "", "duration": "short"}])
+    with pytest.raises(InvalidArgument, match="`take` is 0"):
+        Short(task_id="three", prompt="", take=0)
+
+
+DAG_FILE = """
+from airflow.sdk import DAG, task
+from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
+
+with DAG("bad_rows"):
+    @task
+    def rows():
+        return [{"prompt": "rise"}, {"prompt": "fall", "duration": 20}, {"prompt": "b\\0"}]
+
+    Buy.partial(task_id="buy").expand_kwargs(rows())
+"""
+
+
+def test_a_wrong_row_of_data_fails_its_own_shot_only(
+    dags_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves its error at its place in the list, so that later clips keep their own names."""
+    with Simulator(speed=1000, render="fast", submit_seconds=0) as simulator:
+        connect(monkeypatch, simulator.base_url, simulator.api_key)
+        run = run_dag(dags_folder, "bad_rows", DAG_FILE)
+        assert run.states["buy[0]"] == "success"
+        assert [run.states[f"buy[{index}]"] for index in (1, 2)] == ["failed"] * 2
+        assert "3 to 15 seconds" in run.result("buy[1]")["error"]
+        assert len(simulator.ledger()) == 1
