@@ -129,7 +129,10 @@ def _addresses(told: str, asked: str) -> bool | None:
     told, asked = normal_form.address(told), normal_form.address(asked)
     if told == asked:
         return True
-    theirs, ours = urlsplit(told), urlsplit(asked)
+    try:
+        theirs, ours = urlsplit(told), urlsplit(asked)
+    except ValueError:
+        return None
     their_path, our_path = theirs.path.split("/"), ours.path.split("/")
     if theirs.netloc != ours.netloc or len(their_path) != len(our_path):
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from kling_airflow.errors import GMIError, KlingError, Unauthorized, UnresolvedSubmission
+from kling_airflow.errors import DownloadFailed, GMIError, KlingError, Unauthorized, UnresolvedSubmission
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.media.picture_identity import picture_identity
@@ -77,6 +77,7 @@ class LostMemorySearch:
         self.memory = memory
         self.complete = complete
         self._pictures: dict[str, bytes | None] = {}
+        self._silent_hosts: set[str] = set()
 
     def search(self, order: Order, record: SubmissionRecord) -> Submitted | None:
         """Return the request that was bought; None if it is proven that nothing was.
@@ -183,10 +184,15 @@ class LostMemorySearch:
     def _read_picture(self, value: str) -> bytes | None:
         if "://" not in value[:10]:
             return picture_in(value)
+        host = value.partition("://")[2].partition("/")[0]
+        if host in self._silent_hosts:
+            return None
         try:
             return self.memory.read_frame(value)
         except KlingError as error:
             self.recovery.log.warning("The picture of a request can't be read: %s", error.what)
+            if not (isinstance(error, DownloadFailed) and error.gone):
+                self._silent_hosts.add(host)  # a hundred pictures there would hold the worker for an hour
             return None
 
     def _live(self, rows: list[Request]) -> list[Request]:

@@ -52,8 +52,14 @@ def base_url(given: str) -> str:
 
 
 def address(given: str) -> str:
-    """Return an address of a picture without its signature: the same picture, whenever it was signed."""
-    parts = urlsplit(given.strip())
+    """Return an address of a picture without its signature: the same picture, whenever it was signed.
+
+    An address that can't be read as one is returned as it is.
+    """
+    try:
+        parts = urlsplit(given.strip())
+    except ValueError:
+        return given.strip()
     pairs = [pair for pair in parts.query.split("&") if pair]
     names = [pair.partition("=")[0].lower() for pair in pairs]
     signed = any(_signs(name) for name in names)

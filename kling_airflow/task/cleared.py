@@ -56,7 +56,7 @@ def read_public_frame(url: str) -> bytes:
     from kling_airflow.media.download import DownloadLimits, read_url
     from kling_airflow.media.limits import MAX_FRAME_BYTES
 
-    return read_url(url, DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS))
+    return read_url(url, DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS, attempts=2))
 
 
 def _run_began(context: Mapping[str, Any]) -> float:

@@ -40,6 +40,7 @@ from kling_airflow.submission.order import SubmitLater
 from kling_airflow.submission.reconcile import LATE_ARRIVAL_MARGIN
 from kling_airflow.submission.record import State, SubmissionRecord
 from kling_airflow.submission.submit import Submitter
+from kling_airflow.task import cleared
 from kling_airflow.task import stop as task_stop
 from kling_airflow.task import submission as task_submission
 from kling_airflow.task.stop import TaskStopped
@@ -472,7 +473,10 @@ class SubmitOnce(RuleBasedStateMachine):
 
     def attempt(self, *, dies_waiting: bool, **fields: Any) -> Any:
         """Run the operator as Airflow would: come back from each deferral when it is due."""
-        with patch.object(task_submission, "open_submitter", self.open_submitter):
+        with (
+            patch.object(task_submission, "open_submitter", self.open_submitter),
+            patch.object(cleared, "FRAME_SECONDS", 1.0),  # of our time: the host of `echo-rehosted` is none
+        ):
             return self.run_until_done(dies_waiting=dies_waiting, **fields)
 
     def run_until_done(self, *, dies_waiting: bool, **fields: Any) -> Any:
