@@ -104,7 +104,9 @@ class ClipOptions:
 
     @property
     def duration(self) -> int | None:
-        """Seconds of clip; None for a model without that option."""
+        """Seconds of clip; None for a model without that option, or if an input video decides."""
+        if self.spec.price is not None and self.spec.price.follows_input(self.to_json()):
+            return None
         return self.values.get("duration")
 
     @property
@@ -118,7 +120,8 @@ class ClipOptions:
         return price_usd(self.spec.id, self.to_json())
 
     def __str__(self) -> str:
-        return f"this clip ({self.duration} s{' with sound' if self.sound else ''})"
+        seconds = "as long as its video" if self.duration is None else f"{self.duration} s"
+        return f"this clip ({seconds}{' with sound' if self.sound else ''})"
 
 
 def _checked(

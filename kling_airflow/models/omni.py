@@ -6,7 +6,7 @@ A payload is read as the queue spells it. Everything here is checked before mone
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 SHOTS_MAX: Final = 6
@@ -49,18 +49,22 @@ def problems(payload: Mapping[str, Any]) -> list[str]:
 
 def _prompt(payload: Mapping[str, Any]) -> list[str]:
     shots = payload.get("multi_prompt")
-    if not payload.get("multi_shot"):
+    if payload.get("multi_shot") in (None, False, "", "false"):
         blank = not str(payload.get("prompt") or "").strip()
         found = ["`prompt` is missing; only `multi_shot` makes it needless"] if blank else []
         return [*found, "`multi_prompt` is given without `multi_shot`"] if shots else found
     if not isinstance(shots, list | tuple) or not all(isinstance(shot, Mapping) for shot in shots):
         return [] if payload.get("shot_type") == "intelligence" else ["`multi_prompt` is no list of shots"]
+    return shot_problems(shots, payload.get("duration"))
+
+
+def shot_problems(shots: Sequence[Mapping[str, Any]], duration: object) -> list[str]:
+    """Return what is wrong with the entries of `multi_prompt`.
+
+    :param duration: the payload's, in whole seconds; None for the default.
+    """
     if not 1 <= len(shots) <= SHOTS_MAX:
         return [f"`multi_prompt` has {len(shots)} shots; it may have 1 to {SHOTS_MAX}"]
-    return _shots(shots, payload.get("duration"))
-
-
-def _shots(shots: list[Mapping[str, Any]] | tuple[Mapping[str, Any], ...], duration: object) -> list[str]:
     found, total = [], 0
     for number, shot in enumerate(shots):
         text, seconds = str(shot.get("prompt") or ""), str(shot.get("duration") or "")

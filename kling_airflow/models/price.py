@@ -27,6 +27,11 @@ class Longest:
     value: str
     seconds: int
 
+    def holds(self, payload: Mapping[str, Any]) -> bool:
+        """Return whether this is the case of a payload."""
+        value = at(payload, self.place)
+        return isinstance(value, str) and value.strip().lower() == self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -71,10 +76,14 @@ class Price:
         if self.unit == "request":
             return unit_usd
         for case in self.longest:
-            if str(at(payload, case.place)).strip().lower() == case.value:
+            if case.holds(payload):
                 return round(unit_usd * case.seconds, 6)
         duration = payload.get("duration")
         return in_seconds(unit_usd, self.seconds if duration is None else duration)
+
+    def follows_input(self, payload: Mapping[str, Any]) -> bool:
+        """Return whether the clip lasts as long as an input video, whatever the payload's duration says."""
+        return any(case.holds(payload) for case in self.longest)
 
     def factor(self, payload: Mapping[str, Any]) -> float | None:
         """Return how many times dearer a payload's unit is than the one that the catalog shows."""

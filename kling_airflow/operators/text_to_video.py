@@ -10,7 +10,7 @@ from kling_airflow.arguments import is_literal, refuse_empty_template, whole_num
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.payload_order import payload_order
-from kling_airflow.task.price_limit import catalog_price_usd, limit_usd
+from kling_airflow.task.price_limit import catalog_price_usd, limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class KlingTextToVideoOperator(GenerationOperator):
-    """Submit a prompt alone to Kling v3; return the request id, or wait for the clip.
+    """Submit a prompt alone to a Kling model; return the request id, or wait for the clip.
 
     Without a frame nothing marks the request in the queue's list. A request whose response was lost is found
     by its payload, and adopted only if the ledger can claim it (``ledger="s3://..."``); else the task fails.
@@ -29,17 +29,21 @@ class KlingTextToVideoOperator(GenerationOperator):
     :param prompt: what happens in the clip, 1 to 2500 characters; templated.
     :param negative_prompt: what to keep out, up to 2500 characters; templated.
     :param duration: seconds, 3 to 15; templated.
-    :param sound: whether the clip gets an audio track; templated.
+    :param model: the model's id, Kling v3 or ``kling-3.0-turbo-t2v``; templated.
+    :param sound: whether the clip gets an audio track, for a model that has sound; templated.
+    :param resolution: ``720p`` or ``1080p``, for a model that has resolutions; templated.
     :param aspect_ratio: ``16:9``, ``9:16`` or ``1:1``; templated.
-    :param max_cost_usd: refuse, before anything is sent, a clip that costs more by the queue's catalog;
-        templated.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table
+        of models and the queue's catalog; templated.
     """
 
     template_fields: Sequence[str] = (
         "prompt",
+        "model",
         "negative_prompt",
         "duration",
         "sound",
+        "resolution",
         "aspect_ratio",
         "max_cost_usd",
         *GenerationOperator.template_fields,
@@ -49,18 +53,22 @@ class KlingTextToVideoOperator(GenerationOperator):
         self,
         *,
         prompt: str,
+        model: str = models.TEXT_TO_VIDEO,
         negative_prompt: str | None = None,
         duration: int | str = 5,
-        sound: bool | str = False,
+        sound: bool | str | None = None,
+        resolution: str | None = None,
         aspect_ratio: str = "16:9",
         max_cost_usd: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.prompt = prompt
+        self.model = model
         self.negative_prompt = negative_prompt
         self.duration = duration
         self.sound = sound
+        self.resolution = resolution
         self.aspect_ratio = aspect_ratio
         self.max_cost_usd = max_cost_usd
         self._written = {"prompt": prompt, "negative_prompt": negative_prompt}
@@ -71,7 +79,10 @@ class KlingTextToVideoOperator(GenerationOperator):
         """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
         from kling_airflow.payloads import ClipOptions
 
-        ClipOptions.of_literals(self._model(), **self._given())
+        if is_literal(self.model):
+            options = ClipOptions.of_literals(self._model(), **self._given())
+            if options is not None and options.price_usd is not None and is_literal(self.max_cost_usd):
+                refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
         if is_literal(self.max_cost_usd):
             limit_usd(self.max_cost_usd)
 
@@ -84,15 +95,16 @@ class KlingTextToVideoOperator(GenerationOperator):
             "negative_prompt": self.negative_prompt or None,
             "duration": self.duration,
             "sound": self.sound,
+            "resolution": self.resolution or None,
             "aspect_ratio": self.aspect_ratio,
         }
 
     def _model(self) -> str:
-        return models.TEXT_TO_VIDEO
+        return models.spec_of(self.model, among=(models.TEXT_TO_VIDEO, models.TURBO_TEXT_TO_VIDEO)).id
 
     def _asked(self) -> dict[str, Any]:
         options = self._clip_options()
-        return {"duration": options.duration, "sound": options.sound}
+        return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
     def _price_usd(self, client: GMIClient) -> float | None:
         return catalog_price_usd(client, self._model(), self._clip_options().to_json(), self.log)

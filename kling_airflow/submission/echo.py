@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from kling_airflow.nested import leaves
 from kling_airflow.submission import normal_form
 from kling_airflow.submission.marks import NONCE, nonces
 
@@ -36,11 +37,12 @@ def asks_the_same(
     echo is partial, or has more in it, or the service wrote a value in its own way.
 
     :param fields: what was asked, without the frames.
-    :param frames: for each frame's field the address that was sent, or the nonce in the Base64 that was.
+    :param frames: for each frame's place (``image``, ``image_list.0.image_url``) the address that was sent,
+        or the nonce in the Base64 that was.
     """
-    asked = {name: _text(value) for name, value in fields.items() if value is not None}
+    asked = {place: _text(value) for place, value in leaves(fields).items()}
     pictures = dict(frames or {})
-    told = {name: value for name, value in echo.items() if value is not None}
+    told = leaves(echo)
     longest = max(asked, key=lambda name: len(asked[name]), default=None)
     verdicts = [
         _field(_text(told[name]), value, decides=name == longest) if name in told else None
@@ -55,19 +57,18 @@ def asks_the_same(
 
 
 def differing_fields(echo: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    """Return the fields in which an echo surely asks for something else."""
+    """Return the places in which an echo surely asks for something else."""
+    told = leaves(echo)
     return [
-        name
-        for name, value in fields.items()
-        if value is not None
-        and echo.get(name) is not None
-        and _field(_text(echo[name]), _text(value), decides=True) is False
+        place
+        for place, value in leaves(fields).items()
+        if place in told and _field(_text(told[place]), _text(value), decides=True) is False
     ]
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
     """Return whether a payload carries a marker: as a frame's address, or inside a Base64 frame."""
-    return any(isinstance(value, str) and _holds(value, marker) for value in payload.values())
+    return any(isinstance(value, str) and _holds(value, marker) for value in leaves(payload).values())
 
 
 def picture_in(value: str) -> bytes | None:

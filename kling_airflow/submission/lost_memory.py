@@ -14,8 +14,9 @@ from typing import Final
 from kling_airflow.errors import GMIError, KlingError, Unauthorized, UnresolvedSubmission
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.request import Request, Status
-from kling_airflow.media.picture_identity import picture_identity
+from kling_airflow.nested import at
 from kling_airflow.submission.echo import asks_the_same, picture_in
+from kling_airflow.submission.identity import content_identity
 from kling_airflow.submission.marks import order_ids
 from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
 from kling_airflow.submission.reconcile import MARGIN, UNKNOWN_CLOCK_MARGIN, Rows, Window, names, read_list
@@ -147,7 +148,7 @@ class LostMemorySearch:
         """Decide by the frames of a row that asks the same, as far as its echo tells."""
         kinship = Kinship.CANDIDATE
         for name, frame in order.frames.items():
-            value = row.payload.get(name)
+            value = at(row.payload, name)
             if not isinstance(value, str):
                 kinship = Kinship.UNCLEAR
             elif is_address(frame.identity):
@@ -158,7 +159,7 @@ class LostMemorySearch:
             else:
                 if ids := order_ids(picture):
                     return _by_ids(ids, own, siblings)
-                if picture_identity(picture) != frame.identity:
+                if content_identity(picture, like=frame.identity) != frame.identity:
                     return Kinship.FOREIGN
         return kinship
 
