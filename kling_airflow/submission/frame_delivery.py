@@ -37,6 +37,8 @@ def deliver(
     :param marker: the marker of an earlier delivery of the same order, to be used again.
     :param addresses: the addresses of an earlier delivery of the same order, to be used again.
     """
+    if not frames:
+        return DeliveredFrames()
     if addresses and how in {ImageDelivery.AUTO, ImageDelivery.UPLOAD}:
         return DeliveredFrames(addresses, marker, addresses)
     if how is ImageDelivery.BASE64:
