@@ -49,11 +49,27 @@ def asks_the_same(
         for name, value in asked.items()
     ]
     verdicts += [_picture(told.get(name), value) for name, value in pictures.items()]
-    if any(verdict is False for verdict in verdicts):
+    sent = asked | pictures
+    places = [*asked, *pictures]
+    if any(
+        verdict is False and not _moved(place, _text(told[place]), sent)
+        for place, verdict in zip(places, verdicts, strict=True)
+    ):
         return False
     if all(verdicts) and len(told) == len(asked) + len(pictures):
         return True
     return None
+
+
+def _moved(place: str, told: str, sent: Mapping[str, str]) -> bool:
+    """Return whether an entry of a list is another entry of the same list that was sent.
+
+    If an echo leaves out an entry of a list, or sorts the list, each entry stands in another's place.
+    """
+    root, dot, _ = place.partition(".")
+    return bool(dot) and any(
+        other != place and other.startswith(f"{root}.") and value == told for other, value in sent.items()
+    )
 
 
 def differing_fields(echo: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
