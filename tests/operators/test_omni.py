@@ -17,7 +17,6 @@ from kling_airflow.operators.omni import KlingOmniOperator
 from kling_airflow.submission.marks import order_ids
 from tests.airflow_context import TaskStateStore, context
 from tests.airflow_versions import TaskDeferred
-from tests.simulator.client import picture
 from tests.simulator.movies import movie
 from tests.tasks import ask, finish, posts, until_over
 
@@ -205,34 +204,6 @@ class TestOnce:
         given = {"image": pictures[0], "references": pictures[1:], "image_delivery": delivery}
         first = omni(**given).execute(context())
         assert omni(**given).execute(context(try_number=2, max_tries=1)) == first
-        assert posts(queue) == 1
-
-    def test_after_such_a_clear_a_list_that_lacks_an_entry_proves_nothing(
-        self, queue: Simulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Pictures that are passed on carry no order's id: only their addresses tell."""
-        from kling_airflow.gmi.request import Request
-
-        with GMIClient(queue.api_key, queue.base_url) as client:
-            addresses = [client.upload(picture(color=color), "jpeg") for color in ("red", "green")]
-        given: dict[str, Any] = {
-            "references": addresses,
-            "image_delivery": "url",
-            "aspect_ratio": "1:1",
-        }
-        queue.faults.add("stuck-queued")
-        omni(**given).execute(context())
-        read = Request.read
-
-        def lacking(data: Any, **fields: Any) -> Request | None:
-            payload = data.get("payload") if isinstance(data, dict) else None
-            if payload:
-                payload["image_list"] = payload["image_list"][1:]
-            return read(data, **fields)
-
-        monkeypatch.setattr(Request, "read", lacking)
-        with pytest.raises(TaskDeferred):
-            omni(**given).execute(context(try_number=2, max_tries=1))
         assert posts(queue) == 1
 
     def test_after_such_a_clear_another_video_is_not_taken_for_this_one(
