@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -26,6 +26,9 @@ class Clip:
     :param finished_at: ISO 8601, UTC.
     :param gmi_conn_id: the Airflow connection that the request was submitted with.
     :param label: the user's name of the shot.
+    :param outcome: everything that the queue answered, by its own names: ``media_urls``, ``audio_url``,
+        ``element_id``, ``data`` ...
+    :param left_out: the keys of the outcome that are too large to be handed on; the request has them.
     """
 
     request_id: str
@@ -40,6 +43,8 @@ class Clip:
     finished_at: str | None = None
     gmi_conn_id: str | None = None
     label: str | None = None
+    outcome: Mapping[str, Any] | None = None
+    left_out: Sequence[str] | None = None
 
     @classmethod
     def read(cls, value: object) -> Self:

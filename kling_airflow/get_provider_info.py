@@ -29,6 +29,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "kling_airflow.operators.image_to_video",
                     "kling_airflow.operators.text_to_video",
+                    "kling_airflow.operators.omni",
+                    "kling_airflow.operators.create_element",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
                 ],

@@ -21,7 +21,8 @@ from pydantic import (
 
 from kling_airflow.arguments import is_literal, unsendable
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.models import Choice, ModelSpec, Option, Seconds, Switch, Text, spec_of
+from kling_airflow.models import Choice, ModelSpec, Number, Option, Seconds, Switch, Text, spec_of
+from kling_airflow.nested import with_values
 from kling_airflow.prices import price_usd
 from kling_airflow.yaml_habits import yaml_hint
 
@@ -35,6 +36,8 @@ _SWITCH = {
     "no": False,
     "0": False,
 }
+_FRAME = "a frame"
+"""Stands for a frame that is not delivered yet."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
@@ -50,15 +53,16 @@ class ClipOptions:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: str, **given: Any) -> Self:
+    def of(cls, model: str, *, frames: Collection[str] = (), **given: Any) -> Self:
         """Check what a user gives and return it; an option that is None, or left out, takes its default.
 
         :param model: the model's id.
+        :param frames: the places of the payload that frames will fill, for rules that look at them.
         :raises InvalidArgument: naming each option that breaks a limit, its value, and the limit; and each
             that the model does not have, with the names that it has.
         """
         spec = spec_of(model)
-        return cls(spec, _checked(spec, given, later=frozenset()))
+        return cls(spec, _checked(spec, given, later=frozenset(), frames=frames))
 
     @classmethod
     def of_literals(cls, model: str, **given: Any) -> Self | None:
@@ -72,14 +76,22 @@ class ClipOptions:
         values = _checked(spec, {name: given[name] for name in given if name not in later}, later=later)
         return None if later else cls(spec, values)
 
-    def to_json(self) -> dict[str, str]:
-        """Return the options as the queue wants them: strings, absent ones left out (documented)."""
-        return {name: _spelled(value) for name, value in self.values.items() if value not in (None, "")}
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as the queue wants them: strings (documented), and the lists of some models.
 
-    def payload(self, frames: Mapping[str, str]) -> dict[str, str]:
+        What is absent is left out.
+        """
+        return {
+            name: _spelled(value, self.spec.options[name])
+            for name, value in self.values.items()
+            if value not in (None, "", [])
+        }
+
+    def payload(self, frames: Mapping[str, str]) -> dict[str, Any]:
         """Return the whole payload.
 
-        :param frames: by the payload's field: an http(s) URL that anyone can read, or plain Base64.
+        :param frames: by the place in the payload (``image``, ``image_list.0.image_url``): an http(s) URL
+            that anyone can read, or plain Base64.
         :raises InvalidArgument: naming the field, its value and what the queue takes.
         """
         problems = [
@@ -90,11 +102,13 @@ class ClipOptions:
                 problems.append(f"`{name}` is {_short(value)}: it {problem}")
         if problems:
             raise InvalidArgument("; ".join(problems) + ".")
-        return self.to_json() | dict(frames)
+        return with_values(self.to_json(), frames)
 
     @property
     def duration(self) -> int | None:
-        """Seconds of clip; None for a model without that option."""
+        """Seconds of clip; None for a model without that option, or if an input video decides."""
+        if self.spec.price is not None and self.spec.price.follows_input(self.to_json()):
+            return None
         return self.values.get("duration")
 
     @property
@@ -108,12 +122,16 @@ class ClipOptions:
         return price_usd(self.spec.id, self.to_json())
 
     def __str__(self) -> str:
-        return f"this clip ({self.duration} s{' with sound' if self.sound else ''})"
+        seconds = "as long as its video" if self.duration is None else f"{self.duration} s"
+        return f"this clip ({seconds}{' with sound' if self.sound else ''})"
 
 
-def _checked(spec: ModelSpec, given: Mapping[str, Any], *, later: Collection[str]) -> dict[str, Any]:
+def _checked(
+    spec: ModelSpec, given: Mapping[str, Any], *, later: Collection[str], frames: Collection[str] = ()
+) -> dict[str, Any]:
     """Return all options of a model in their Python types.
 
+    :param frames: the places of the payload that frames will fill.
     :param later: options whose values are not known yet, so that nothing can be missing for them.
     :raises InvalidArgument: naming everything that is wrong.
     """
@@ -125,6 +143,8 @@ def _checked(spec: ModelSpec, given: Mapping[str, Any], *, later: Collection[str
         values = _checker(spec.id)(**options).model_dump()
     except ValidationError as error:
         problems += [_sentence(spec, each) for each in error.errors() if each["loc"][0] not in later]
+    if not problems and not later:
+        problems = spec.rules(with_values(ClipOptions(spec, values).to_json(), dict.fromkeys(frames, _FRAME)))
     if problems:
         raise InvalidArgument("; ".join(problems) + ".")
     return values
@@ -148,8 +168,15 @@ def _field(option: Option) -> tuple[Any, Any]:
             return Annotated[int, BeforeValidator(_whole_seconds), Field(ge=least, le=most)], default
         case Switch(default):
             return Annotated[bool, BeforeValidator(_switch)], default
+        case Choice(values, None):
+            kind = Annotated[str | None, BeforeValidator(_one_of((*values, None)))]
+            return kind, ... if option.required else None
         case Choice(values, default):
             return Annotated[str, BeforeValidator(_one_of(values))], default
+        case Number(least, most):
+            return Annotated[float, Field(ge=least, le=most)] | None, None
+        case _:
+            return Any, ... if getattr(option, "required", False) else None
 
 
 def _whole_seconds(value: object) -> object:
@@ -191,10 +218,10 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _one_of(values: tuple[str, ...]) -> Any:
+def _one_of(values: tuple[str | None, ...]) -> Any:
     def check(value: object) -> object:
         if value not in values:
-            raise ValueError(f"must be one of {', '.join(values)}")
+            raise ValueError(f"must be one of {', '.join(filter(None, values))}")
         return value
 
     return check
@@ -224,8 +251,9 @@ def _sentence(spec: ModelSpec, problem: Any) -> str:
             return f"`{name}` has {len(value)} characters; the limit is {context['max_length']}"
         case "greater_than_equal" | "less_than_equal":
             limits = spec.options[name]
-            assert isinstance(limits, Seconds)  # noqa: S101 -- only seconds have such limits
-            return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most} seconds"
+            assert isinstance(limits, Seconds | Number)  # noqa: S101 -- only these have such limits
+            unit = " seconds" if isinstance(limits, Seconds) else ""
+            return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most}{unit}"
         case "value_error":
             option = spec.options.get(name)
             words = option.values if isinstance(option, Choice) else ()
@@ -235,8 +263,11 @@ def _sentence(spec: ModelSpec, problem: Any) -> str:
             return f"`{name}` is {_short(value)}: {problem['msg']}"
 
 
-def _spelled(value: object) -> str:
-    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+def _spelled(value: Any, option: Option) -> Any:
+    """Return an option's value as the queue spells it: a switch as on or off, a text, a length as text."""
+    if isinstance(option, Switch):
+        return "on" if value else "off"
+    return str(value) if isinstance(option, Text | Seconds | Choice) else value
 
 
 def _short(value: object, limit: int = 60) -> str:

@@ -28,9 +28,11 @@ def buy(*, context: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
             return buy(image=shot["image"], prompt=shot["prompt"], duration=5, max_cost_usd=1)
 
     :param context: the task's context; None for the one of the running task.
-    :param arguments: those of ``KlingImageToVideoOperator`` if ``image`` is among them, of
-        ``GMICloudRequestOperator`` if ``payload`` is, else of ``KlingTextToVideoOperator``. ``task_id`` and
-        ``deferrable`` are set here. With ``wait_for_completion=False`` the request id is returned.
+    :param arguments: those of ``GMICloudRequestOperator`` if ``payload`` is among them, of
+        ``KlingCreateElementOperator`` if ``element_name`` is, of ``KlingOmniOperator`` if ``mode``,
+        ``shots``, ``elements``, ``references`` or ``video`` is, of ``KlingImageToVideoOperator`` if ``image``
+        is, else of ``KlingTextToVideoOperator``. ``task_id`` and ``deferrable`` are set here. With
+        ``wait_for_completion=False`` the request id is returned.
     :return: the clip, as the operators return it.
     """
     if context is None:
@@ -45,16 +47,26 @@ def buy(*, context: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
     return operator.resume_submission(cast("Context", context), until=until)
 
 
+_OF_OMNI = frozenset({"mode", "shots", "elements", "references", "video"})
+"""Arguments that only ``KlingOmniOperator`` has."""
+
+
 def _operator(context: Mapping[str, Any], arguments: Mapping[str, Any]) -> GenerationOperator:
+    from kling_airflow.operators.create_element import KlingCreateElementOperator
     from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+    from kling_airflow.operators.omni import KlingOmniOperator
     from kling_airflow.operators.request import GMICloudRequestOperator
     from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 
     kind: type[GenerationOperator] = KlingTextToVideoOperator
-    if "image" in arguments:
-        kind = KlingImageToVideoOperator
-    elif "payload" in arguments:
+    if "payload" in arguments:
         kind = GMICloudRequestOperator
+    elif "element_name" in arguments:
+        kind = KlingCreateElementOperator
+    elif not _OF_OMNI.isdisjoint(arguments):
+        kind = KlingOmniOperator
+    elif "image" in arguments:
+        kind = KlingImageToVideoOperator
     task: Any = context.get("task")
     given: dict[str, Any] = {"wait_for_completion": True, "retries": getattr(task, "retries", 0) or 0} | dict(
         arguments

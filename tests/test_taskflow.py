@@ -43,6 +43,19 @@ def test_a_frame_and_a_payload_choose_the_operator(queue: Simulator, rocket: str
     assert other["model"] == "kling-v3-text-to-video"
 
 
+def test_an_element_and_its_clip_in_one_task(queue: Simulator, rocket: str) -> None:
+    quick = {"context": context(), "poll_interval": 0.01}
+    hero = buy(
+        element_name="hero",
+        element_description="A pilot.",
+        frontal_image=rocket,
+        refer_images=[rocket],
+        **quick,
+    )
+    clip = buy(prompt="<<<element_1>>> waves", elements=[hero], aspect_ratio="1:1", mode="std", **quick)
+    assert (clip["model"], clip["cost_usd"]) == ("kling-v3-omni", 0.42)
+
+
 def test_the_wait_is_on_the_worker() -> None:
     with pytest.raises(InvalidArgument, match="deferrable"):
         buy(context=context(), prompt="rise", deferrable=True)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from kling_airflow.gmi.async_client import AsyncGMIClient
     from kling_airflow.gmi.call import Call, CallKind, Timeouts
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.gmi.outcome import Outcome
     from kling_airflow.gmi.protocol import Protocol
-    from kling_airflow.gmi.request import Outcome, Page, Request, Status
+    from kling_airflow.gmi.request import Page, Request, Status
     from kling_airflow.gmi.response import Response
     from kling_airflow.gmi.retries import Retries
 
@@ -42,7 +43,7 @@ _HOME = {
     "Call": "call",
     "CallKind": "call",
     "GMIClient": "client",
-    "Outcome": "request",
+    "Outcome": "outcome",
     "Page": "request",
     "Protocol": "protocol",
     "Request": "request",

@@ -133,10 +133,10 @@ class GMIClient:
         return self._read_with_retries(self.protocol.model(model), self.protocol.read_model)
 
     def upload(self, data: bytes, file_type: str) -> str:
-        """Store a frame with the queue and return its public URL, unique per upload.
+        """Store a frame, or an input video, with the queue and return its public URL, unique per upload.
 
-        :param data: the image's bytes.
-        :param file_type: ``png``, ``jpeg`` or ``jpg``.
+        :param data: the file's bytes.
+        :param file_type: ``png``, ``jpeg``, ``jpg`` or ``mp4``.
         """
         call = self.protocol.upload_url(file_type)
 

@@ -35,7 +35,7 @@ USER_AGENT: Final = f"kling_airflow/{__version__}"
 PAGE_SIZE: Final = 100
 """Rows of a list call, as one user recorded them."""
 
-UPLOAD_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
+UPLOAD_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg", "mp4": "video/mp4"}
 """The Content-Type that is part of an upload's signature. `image/jpg` is what several users observed."""
 
 
@@ -167,15 +167,15 @@ class Protocol:
     def upload_url(self, file_type: str) -> Call:
         """``POST /upload-url``, used by several users, not documented.
 
-        :param file_type: ``png``, ``jpeg`` or ``jpg``.
+        :param file_type: ``png``, ``jpeg``, ``jpg`` or ``mp4``.
         """
         if file_type not in UPLOAD_TYPES:
             raise InvalidArgument(
-                f"`file_type` is {shown_value(file_type)}; frames are one of {', '.join(UPLOAD_TYPES)}"
+                f"`file_type` is {shown_value(file_type)}; it must be one of {', '.join(UPLOAD_TYPES)}"
             )
         body = {"file_type": file_type}
         return self._json(
-            CallKind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} frame"
+            CallKind.UPLOAD, "POST", "/upload-url", body, subject=f"upload of a {file_type} file"
         )
 
     def read_upload_url(self, call: Call, response: Response) -> Upload:
@@ -193,7 +193,7 @@ class Protocol:
             CallKind.UPLOAD,
             "PUT",
             upload.upload_url,
-            subject=f"upload of a {file_type} frame",
+            subject=f"upload of a {file_type} file",
             headers={"Content-Type": UPLOAD_TYPES[file_type]},
             body=data,
             sends_key=False,

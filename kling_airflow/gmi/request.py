@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from kling_airflow.clip import Clip
-from kling_airflow.gmi.json_values import error_text, http_url, iso_time, plain_text, unix_seconds
+from kling_airflow.gmi.json_values import iso_time, plain_text, unix_seconds
+from kling_airflow.gmi.outcome import NO_OUTCOME, Outcome
+from kling_airflow.models import MODELS
 from kling_airflow.prices import price_usd
 
 
@@ -44,20 +46,6 @@ _STATUSES = {str(status): status for status in Status}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a terminal request has produced.
-
-    :param video_url: where the clip can be fetched; None if the queue named no media.
-    :param thumbnail_url: a still image of the clip; None if the queue named none.
-    :param error: why the request failed; None if the queue gave no reason.
-    """
-
-    video_url: str | None = None
-    thumbnail_url: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """One entry of the queue.
 
@@ -76,7 +64,7 @@ class Request:
     status: Status = Status.UNKNOWN
     status_text: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    outcome: Outcome = Outcome()
+    outcome: Outcome = NO_OUTCOME
     created_at: int | None = None
     updated_at: int | None = None
     queued_at: int | None = None
@@ -98,7 +86,7 @@ class Request:
             status=Status.read(status),
             status_text=plain_text(status),
             payload=payload if isinstance(payload, dict) else {},
-            outcome=_outcome(data),
+            outcome=Outcome.read(data),
             created_at=unix_seconds(data.get("created_at")),
             updated_at=unix_seconds(data.get("updated_at")),
             queued_at=unix_seconds(data.get("queued_at")),
@@ -112,7 +100,9 @@ class Request:
 
     @property
     def duration(self) -> int | None:
-        """Clip length that was asked for, in seconds; None if the echo does not say."""
+        """Clip length that was asked for, in seconds; None if the echo does not say, or an input decides."""
+        if self._follows_input:
+            return None
         try:
             seconds = int(self.payload["duration"])
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -120,16 +110,38 @@ class Request:
         return seconds if 0 < seconds < _MAX_CLIP_SECONDS else None
 
     @property
+    def _follows_input(self) -> bool:
+        spec = MODELS.get(self.model)
+        return spec is not None and spec.price is not None and spec.price.follows_input(self.payload)
+
+    @property
+    def makes_clip(self) -> bool:
+        """Whether the request's model makes clips; of a model that the record doesn't name, it is assumed."""
+        spec = MODELS.get(self.model)
+        return not self.model if spec is None else spec.makes_clip
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the outcome has what a success must have: a clip, or anything if the model makes none."""
+        return bool(self.outcome.video_url if self.makes_clip else self.outcome.values)
+
+    @property
     def sound(self) -> bool | None:
         """Whether sound was asked for; None if the echo does not say."""
         return {"on": True, "off": False}.get(plain_text(self.payload.get("sound")).lower())
 
-    def _plain_payload(self) -> dict[str, Any]:
-        """Return the fields of the echo that are texts or numbers, whatever else the queue echoes."""
-        return {name: value for name, value in self.payload.items() if isinstance(value, str | int | float)}
+    @property
+    def _cost_usd(self) -> float | None:
+        """The list price of what the echo says; None if the echo leaves out what the price depends on."""
+        spec = MODELS.get(self.model)
+        by_request = spec is not None and spec.price is not None and spec.price.unit == "request"
+        if not by_request and self.duration is None and not self._follows_input:
+            return None
+        return price_usd(self.model, self.payload)
 
     def clip(self) -> Clip:
         """Return the clip that the request has made, or will make; ``cost_usd`` is the list price."""
+        outcome, left_out = self.outcome.handed_on()
         return Clip(
             request_id=self.request_id,
             model=self.model,
@@ -138,9 +150,11 @@ class Request:
             thumbnail_url=self.outcome.thumbnail_url,
             duration=self.duration,
             sound=self.sound,
-            cost_usd=None if self.duration is None else price_usd(self.model, self._plain_payload()),
+            cost_usd=self._cost_usd,
             submitted_at=iso_time(self.created_at),
             finished_at=iso_time(self.updated_at) if self.status.terminal else None,
+            outcome=outcome or None,
+            left_out=left_out or None,
         )
 
 
@@ -204,38 +218,8 @@ class Page:
         return self.rows >= limit
 
 
-_NO_OUTCOME: Final = Outcome()
 _MAX_CLIP_SECONDS: Final = 100_000
 """An echo with a longer duration is not believed."""
-
-
-def _outcome(data: dict[str, Any]) -> Outcome:
-    raw, error = data.get("outcome"), _reason(data)
-    if not raw or not isinstance(raw, dict):
-        return Outcome(error=error) if error else _NO_OUTCOME  # one shared object for most rows of a list
-    return Outcome(
-        video_url=_first_media(raw.get("media_urls")) or http_url(raw.get("video_url")),
-        thumbnail_url=http_url(raw.get("thumbnail_image_url")),
-        error=error_text(raw.get("error")) or error or error_text(raw.get("message")),
-    )
-
-
-def _first_media(media: object) -> str | None:
-    """Read ``media_urls``: objects with a ``url`` by the documentation; other models return plain strings."""
-    if isinstance(media, list):
-        for item in media:
-            if url := http_url(item.get("url") if isinstance(item, dict) else item):
-                return url
-    return None
-
-
-def _reason(data: dict[str, Any]) -> str | None:
-    """Read the reason beside the outcome: it counts after `outcome.error` and before `outcome.message`."""
-    return (
-        error_text(data.get("error"))
-        or error_text(data.get("error_message"))
-        or error_text(data.get("reason"))
-    )
 
 
 def _request_id(data: object) -> str | None:

@@ -24,7 +24,7 @@ def read_allowed_frame(
     """Return the bytes of a frame, if a task may read its address.
 
     :param source: an address, or what names one: a path, or what ``PrepareFrameOperator`` returns.
-    :param field: the argument's name.
+    :param field: the argument's name; ``references.0`` for an entry of a list.
     :param written: what the operator noted in its ``__init__``.
     :param conn_id: the connection of the frame's store.
     :param max_bytes: more are refused.
@@ -32,7 +32,7 @@ def read_allowed_frame(
     :raises InvalidFrame: over http(s), something else than a picture arrived, such as a page.
     """
     address = read_address(field, source)
-    places = written.of(field)
+    places = written.of(_argument(field))
     if not is_http(address):
         confine(address, field, SOURCES, places)
     guard = http_guard(field, places) if is_http(address) else None
@@ -48,15 +48,21 @@ def read_allowed_frame(
     return data
 
 
-def presign_allowed(source: object, written: WrittenPlaces, *, conn_id: str | None = None) -> str:
+def presign_allowed(source: object, field: str, written: WrittenPlaces, *, conn_id: str | None = None) -> str:
     """Return an address of a frame in a store that the queue can read for a day, if a task may read it.
 
-    :param source: what ``image`` or ``image_tail`` names.
+    :param source: what the argument names.
+    :param field: the argument's name; ``references.0`` for an entry of a list.
     :raises InvalidArgument: the address came from data, and no setting allows it; see ``presign``.
     """
-    address = read_address("image", source)
-    confine(address, "image", SOURCES, (*written.of("image"), *written.of("image_tail")))
-    return presign(address, conn_id=conn_id)
+    address = read_address(field, source)
+    confine(address, field, SOURCES, written.of(_argument(field)))
+    return presign(address, conn_id=conn_id, field=field)
+
+
+def _argument(field: str) -> str:
+    """Return the argument that a field is an entry of."""
+    return field.partition(".")[0]
 
 
 def read_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,15 +13,16 @@ from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.frame_argument import check_frame, delivery, frame_or_none
 from kling_airflow.task.literals import Literals
-from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
+from kling_airflow.task.price_limit import limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Templated
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
-    from kling_airflow.submission.order import DeliveredFrames, Order
-    from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
+    from kling_airflow.submission.order import Order
+    from kling_airflow.submission.source_frame import SourceFrame
+    from kling_airflow.task.frame_order import FrameReader
 
 OPTIONS: Final = ("prompt", "negative_prompt", "duration", "sound", "resolution")
 """The options of a clip, its frames aside."""
@@ -159,97 +160,37 @@ class KlingImageToVideoOperator(GenerationOperator):
         return ClipOptions.of(self._model(), **self._given())
 
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
-        from kling_airflow.submission.order import Order
-        from kling_airflow.submission.record import fingerprint
+        from kling_airflow.task.frame_order import FrameReader, frames_order
 
         options = self._clip_options()
         take = whole_number("take", self.take, least=1)
         how = delivery(self.image_delivery)
-        frames = self._read_frames(options, how)
-        order_fingerprint = fingerprint(
-            options.spec.id,
-            options.values,
-            {name: frame.identity for name, frame in frames.items()},
-            base_url=client.protocol.base_url,
-            organization_id=client.protocol.organization_id,
+        conn_id = name_or_none("image_conn_id", self.image_conn_id)
+        reader = FrameReader(self.written_places, conn_id, how, self.log)
+        return frames_order(
+            client,
+            options,
+            self._read_frames(options, reader),
+            how,
+            take=take,
+            max_cost_usd=self.max_cost_usd,
+            words=str(options),
+            log=self.log,
             generation=generation,
         )
 
-        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-            return self._deliver(
-                options, frames, how, client, order_id=order_id, marker=marker, addresses=addresses
-            )
-
-        return Order(
-            options.spec.id, order_fingerprint, take, deliver, options.payload, options.to_json(), frames
-        )
-
-    def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
+    def _read_frames(self, options: ClipOptions, reader: FrameReader) -> dict[str, SourceFrame]:
         """Return the frames by the payload's field; each is read and checked under its argument's name."""
-        from kling_airflow.submission.source_frame import read_source
-
         if frame_or_none("image_tail", self.image_tail):
             self._check_end_frame(options.spec)
         frames = {}
         for argument, field in options.spec.frame_arguments.items():
             source = frame_or_none(argument, getattr(self, argument))
             if argument == "image" or source:
-                frames[field] = read_source(argument, source, how, self._read_frame, self._presign, self.log)
+                frames[field] = reader.frame(argument, source)
         return frames
 
     @staticmethod
     def _check_end_frame(spec: ModelSpec) -> None:
         if "image_tail" not in spec.frame_arguments:
             raise InvalidArgument(f"{spec.refusal('image_tail')}.")
-
-    def _deliver(
-        self,
-        options: ClipOptions,
-        frames: Mapping[str, SourceFrame],
-        how: ImageDelivery,
-        client: GMIClient,
-        *,
-        order_id: str,
-        marker: str | None,
-        addresses: Mapping[str, str],
-    ) -> DeliveredFrames:
-        from kling_airflow.submission.frame_delivery import deliver
-
-        check_price(
-            client,
-            options.spec.id,
-            options.to_json(),
-            max_cost_usd=self.max_cost_usd,
-            words=str(options),
-            log=self.log,
-        )
-        delivered = deliver(
-            frames, how, client, self.log, order_id=order_id, marker=marker, addresses=addresses
-        )
-        if not delivered.addresses:
-            client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
-        return delivered
-
-    def _read_frame(self, source: str, field: str) -> bytes:
-        from kling_airflow.hooks.frame_source import read_allowed_frame
-        from kling_airflow.media.limits import MAX_FRAME_BYTES
-
-        return read_allowed_frame(
-            source,
-            field,
-            self.written_places,
-            conn_id=name_or_none("image_conn_id", self.image_conn_id),
-            max_bytes=MAX_FRAME_BYTES,
-        )
-
-    @property
-    def _store(self) -> str | None:
-        """Return the id of the connection of the frames' store."""
-        return name_or_none("image_conn_id", self.image_conn_id)
-
-    def _presign(self, source: str) -> str:
-        from kling_airflow.hooks.frame_source import presign_allowed
-
-        return presign_allowed(
-            source, self.written_places, conn_id=name_or_none("image_conn_id", self.image_conn_id)
-        )

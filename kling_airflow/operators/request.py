@@ -31,8 +31,11 @@ class GMICloudRequestOperator(GenerationOperator):
 
     :param model: the model's id; case matters; templated.
     :param payload: what the model is asked; templated.
-    :param check_payload: hold the payload against the catalog's schema before it is sent.
-    :param max_cost_usd: refuse, before anything is sent, what costs more by the queue's catalog; templated.
+    :param check_payload: None holds the payload of a model that has an entry in
+        ``kling_airflow.models.MODELS`` against that entry before it is sent; True holds it against the
+        catalog's schema, too; False sends it unchecked.
+    :param max_cost_usd: refuse, before anything is sent, what costs more, by the higher of the table of
+        models and the catalog; templated.
     """
 
     template_fields: Sequence[str] = (
@@ -48,7 +51,7 @@ class GMICloudRequestOperator(GenerationOperator):
         *,
         model: Templated[str],
         payload: Templated[Mapping[str, Any]],
-        check_payload: bool | str = False,
+        check_payload: bool | str | None = None,
         max_cost_usd: Templated[float | str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -80,7 +83,7 @@ class GMICloudRequestOperator(GenerationOperator):
     def _asked(self) -> dict[str, Any]:
         from kling_airflow.gmi.request import Request
 
-        request = Request("", payload=self.payload)
+        request = Request("", self._model(), payload=self.payload)
         return {"duration": request.duration, "sound": request.sound}
 
     def _price_usd(self, client: GMIClient) -> float | None:

@@ -121,15 +121,10 @@ class Wait:
     def _ended(self, request: Request) -> Request | KlingError:
         reason = request.outcome.error or "the queue gave no reason"
         match request.status:
-            case Status.SUCCESS if request.outcome.video_url:
+            case Status.SUCCESS if request.has_result:
                 return request
             case Status.SUCCESS:
-                return GenerationFailed(
-                    f"Request {self.request_id} succeeded, but its record names no clip.",
-                    money=Money.SPENT,
-                    todo="Look the request up in the GMI Cloud console, or ask its support; it is billed.",
-                    request_id=self.request_id,
-                )
+                return self._without_result(request)
             case Status.FAILED:
                 retryable = is_temporary(reason)
                 return GenerationFailed(
@@ -144,6 +139,18 @@ class Wait:
                     todo=_SUBMIT_AGAIN,
                     request_id=self.request_id,
                 )
+
+    def _without_result(self, request: Request) -> GenerationFailed:
+        names = ", ".join(f"`{name[:60]}`" for name in list(request.outcome.values)[:10])
+        held = f" The outcome has {names}." if names else ""
+        return GenerationFailed(
+            f"Request {self.request_id} succeeded, but its record names no"
+            f" {'clip' if request.makes_clip else 'result'}.{held}",
+            money=Money.SPENT,
+            todo="Look the request up in the GMI Cloud console, or ask its support; it is billed."
+            " GMICloudHook().get_conn().get(request_id).outcome.values reads its outcome, at any time.",
+            request_id=self.request_id,
+        )
 
     def _timed_out(self, last: str) -> GenerationTimeout:
         return GenerationTimeout(

@@ -259,5 +259,5 @@ def is_whole(row: Request) -> bool:
     """Return whether a terminal row says all that the record by id says: how it ended, and of what."""
     if row.status is Status.CANCELLED:
         return True
-    outcome = row.outcome.video_url if row.status is Status.SUCCESS else row.outcome.error
+    outcome = row.has_result if row.status is Status.SUCCESS else row.outcome.error
     return bool(outcome and row.payload)

@@ -19,6 +19,7 @@ from kling_airflow.handed_on import HandedOn, find, unknown_request
 from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.task.clip_result import log_result
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import switch
 from kling_airflow.task.rendering import tasks_of_dag
@@ -36,7 +37,8 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     """Wait until a request's clip is there, and return the clip.
 
     The clip is a small dict, the same in every mode: ``request_id, model, status, video_url,
-    thumbnail_url, duration, sound, cost_usd, submitted_at, finished_at, gmi_conn_id, label``.
+    thumbnail_url, duration, sound, cost_usd, submitted_at, finished_at, gmi_conn_id, label, outcome,
+    left_out``. ``outcome`` holds all that the queue answered, so a model without clips hands on its result.
 
     A failed or cancelled generation is final here: clear the task that submitted it, and what follows.
     Waiting costs nothing, and neither does waiting again: the request stays alive when the wait ends.
@@ -264,7 +266,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         assert self._request is not None  # noqa: S101 -- execute() and execute_complete() set it
         clip = clip | {"gmi_conn_id": self._request.gmi_conn_id, "label": self._request.label}
-        self.log.info("The clip of request %s is there (%s s).", clip["request_id"], clip["duration"])
+        log_result(self.log, clip)
         push_clip(context, clip["video_url"])
         return clip
 

@@ -101,6 +101,12 @@ class Settings(BaseModel):
     """The type of `error` in HTTP answers and outcomes; `mixed`: every third error is an object."""
     unreachable_frames: Literal["refused", "late", "either"] = "either"
     """A frame that can't be fetched: 500 on the POST, a late failure, or one of both by chance."""
+    speech_outcome: Literal["audio_url", "media_urls", "both"] = "audio_url"
+    """How speech models name their file."""
+    sync_failures: Literal["400", "record"] = "400"
+    """The answer to a synchronous model's failure: 400 with its request id, or 200 with its failed record."""
+    webhooks: Literal["ignore", "call"] = "ignore"
+    """Whether the webhook that a submission names is called with the record; it is recorded in any case."""
     retry_after: int | None = Field(default=None, ge=0)
     """Seconds in the Retry-After of a 429; None sends no such header."""
 

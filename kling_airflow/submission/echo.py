@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from kling_airflow.nested import leaves
 from kling_airflow.submission import normal_form
 from kling_airflow.submission.marks import NONCE, nonces
 
@@ -36,38 +37,54 @@ def asks_the_same(
     echo is partial, or has more in it, or the service wrote a value in its own way.
 
     :param fields: what was asked, without the frames.
-    :param frames: for each frame's field the address that was sent, or the nonce in the Base64 that was.
+    :param frames: for each frame's place (``image``, ``image_list.0.image_url``) the address that was sent,
+        or the nonce in the Base64 that was.
     """
-    asked = {name: _text(value) for name, value in fields.items() if value is not None}
+    asked = {place: _text(value) for place, value in leaves(fields).items()}
     pictures = dict(frames or {})
-    told = {name: value for name, value in echo.items() if value is not None}
+    told = leaves(echo)
     longest = max(asked, key=lambda name: len(asked[name]), default=None)
     verdicts = [
         _field(_text(told[name]), value, decides=name == longest) if name in told else None
         for name, value in asked.items()
     ]
     verdicts += [_picture(told.get(name), value) for name, value in pictures.items()]
-    if any(verdict is False for verdict in verdicts):
+    sent = asked | pictures
+    places = [*asked, *pictures]
+    if any(
+        verdict is False and not _moved(place, _text(told[place]), sent)
+        for place, verdict in zip(places, verdicts, strict=True)
+    ):
         return False
     if all(verdicts) and len(told) == len(asked) + len(pictures):
         return True
     return None
 
 
+def _moved(place: str, told: str, sent: Mapping[str, str]) -> bool:
+    """Return whether an entry of a list is another entry of the same list that was sent.
+
+    If an echo leaves out an entry of a list, or sorts the list, each entry stands in another's place.
+    """
+    root, dot, _ = place.partition(".")
+    return bool(dot) and any(
+        other != place and other.startswith(f"{root}.") and value == told for other, value in sent.items()
+    )
+
+
 def differing_fields(echo: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    """Return the fields in which an echo surely asks for something else."""
+    """Return the places in which an echo surely asks for something else."""
+    told = leaves(echo)
     return [
-        name
-        for name, value in fields.items()
-        if value is not None
-        and echo.get(name) is not None
-        and _field(_text(echo[name]), _text(value), decides=True) is False
+        place
+        for place, value in leaves(fields).items()
+        if place in told and _field(_text(told[place]), _text(value), decides=True) is False
     ]
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
     """Return whether a payload carries a marker: as a frame's address, or inside a Base64 frame."""
-    return any(isinstance(value, str) and _holds(value, marker) for value in payload.values())
+    return any(isinstance(value, str) and _holds(value, marker) for value in leaves(payload).values())
 
 
 def picture_in(value: str) -> bytes | None:

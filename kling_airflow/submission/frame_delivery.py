@@ -6,10 +6,10 @@ import base64
 from collections.abc import Mapping
 from typing import Protocol
 
-from kling_airflow.errors import NotFound, WrongService
+from kling_airflow.errors import InvalidArgument, NotFound, WrongService
 from kling_airflow.submission.marks import NONCE, new_nonce, order_mark
 from kling_airflow.submission.order import DeliveredFrames, Log
-from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
+from kling_airflow.submission.source_frame import VIDEO_FORMAT, ImageDelivery, SourceFrame
 
 
 class Uploads(Protocol):
@@ -32,11 +32,13 @@ def deliver(
 ) -> DeliveredFrames:
     """Bring the frames to the queue; return the payload's value of each.
 
-    :param frames: by field, the start frame (``image``) first.
+    :param frames: by place in the payload, the start frame (``image``) first; videos among them.
     :param order_id: the order's id: it goes into the metadata of each frame that is uploaded or embedded.
     :param marker: the marker of an earlier delivery of the same order, to be used again.
     :param addresses: the addresses of an earlier delivery of the same order, to be used again.
     """
+    if not frames:
+        return DeliveredFrames()
     if addresses and how in {ImageDelivery.AUTO, ImageDelivery.UPLOAD}:
         return DeliveredFrames(addresses, marker, addresses)
     if how is ImageDelivery.BASE64:
@@ -69,6 +71,9 @@ def _embedded(frames: Mapping[str, SourceFrame], order_id: str, marker: str | No
 
 
 def _marked(frame: SourceFrame, comment: str) -> bytes:
+    """Return a frame's bytes with a comment in its metadata; a video's as they are."""
+    if frame.format == VIDEO_FORMAT:
+        return frame.data or b""
     from kling_airflow.media.image_comment import with_comment
 
     return with_comment(frame.data or b"", comment)
@@ -84,6 +89,11 @@ def _without_uploads(
             error,
         )
         return DeliveredFrames({name: frame.source for name, frame in frames.items()})
+    if any(frame.format == VIDEO_FORMAT for frame in frames.values()):
+        raise InvalidArgument(
+            f"The queue takes no uploads ({error}), and a video can't be sent as Base64.",
+            todo="Give the video, and the frames, as https:// addresses.",
+        ) from error
     log.warning(
         "The queue takes no uploads (%s), so the frames are sent as Base64. What is lost: the payload is"
         " large, and so is each row of the queue's list that echoes it.",

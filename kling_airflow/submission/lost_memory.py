@@ -14,8 +14,9 @@ from typing import Final
 from kling_airflow.errors import DownloadFailed, GMIError, KlingError, Unauthorized, UnresolvedSubmission
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.request import Request, Status
-from kling_airflow.media.picture_identity import picture_identity
+from kling_airflow.nested import at
 from kling_airflow.submission.echo import asks_the_same, picture_in
+from kling_airflow.submission.identity import address_identity, content_identity
 from kling_airflow.submission.marks import order_ids
 from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
 from kling_airflow.submission.reconcile import (
@@ -159,20 +160,26 @@ class LostMemorySearch:
     def _by_picture(self, order: Order, row: Request, own: str, siblings: frozenset[str]) -> Kinship:
         """Decide by the frames of a row that asks the same, as far as its echo tells."""
         kinship = Kinship.CANDIDATE
+        identities = {frame.identity for frame in order.frames.values()}
         for name, frame in order.frames.items():
-            value = row.payload.get(name)
+            value = at(row.payload, name)
             if not isinstance(value, str):
                 kinship = Kinship.UNCLEAR
             elif is_address(frame.identity):
                 if asks_the_same({name: value}, {}, {name: frame.address()}) is False:
-                    return Kinship.FOREIGN
+                    if address_identity(value) not in identities:
+                        return Kinship.FOREIGN
+                    kinship = Kinship.UNCLEAR  # the echo's list is sorted otherwise, or lacks an entry
             elif (picture := self._picture(value)) is None:
                 kinship = Kinship.UNCLEAR
             else:
                 if ids := order_ids(picture):
                     return _by_ids(ids, own, siblings)
-                if picture_identity(picture) != frame.identity:
+                found = content_identity(picture, like=frame.identity)
+                if found not in identities:
                     return Kinship.FOREIGN
+                if found != frame.identity:
+                    kinship = Kinship.UNCLEAR
         return kinship
 
     def _picture(self, value: str) -> bytes | None:

@@ -105,7 +105,8 @@ class Order:
     :param deliver: brings the frames to the queue.
     :param payload: makes the payload that is sent, given the values of the delivered frames.
     :param fields: what the payload asks, without the frames.
-    :param frames: the frames, by the payload's field, the start frame first.
+    :param frames: the frames, by their place in the payload (``image``, ``image_list.0.image_url``), the
+        start frame first.
     """
 
     model: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from kling_airflow.errors import InvalidArgument, InvalidFrame, MediaError
-from kling_airflow.submission import normal_form
-from kling_airflow.submission.order import ADDRESS, Log
+from kling_airflow.errors import InvalidArgument, InvalidClip, InvalidFrame, MediaError
+from kling_airflow.submission.identity import VIDEO, address_identity, content_identity
+from kling_airflow.submission.order import Log
+
+VIDEO_FORMAT: Final = "mp4"
+"""The only video format that the queue takes as an upload."""
 
 
 class ImageDelivery(StrEnum):
@@ -45,7 +48,7 @@ class SourceFrame:
     :param identity: a hash of what it shows, whatever its metadata; of its address without the signature if
         it is passed on.
     :param data: its bytes; None if it couldn't be read and is only passed on.
-    :param format: "jpeg" or "png"; "" if it couldn't be read.
+    :param format: "jpeg" or "png", "mp4" for a video; "" if a picture couldn't be read.
     :param presign: makes an address of an object in a store that the queue can read.
     """
 
@@ -83,7 +86,6 @@ def read_source(
     :raises InvalidArgument: naming the field, its value, and the limit.
     """
     from kling_airflow.media.frame_check import check_frame
-    from kling_airflow.media.picture_identity import picture_identity
 
     uri = frame_uri(name, source)
     passed_on = how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://"))
@@ -95,11 +97,53 @@ def read_source(
     except (MediaError, InvalidArgument) as error:
         if passed_on:
             log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error.what)
-            return SourceFrame(uri, _address_hash(uri), None, "", presign)
+            return SourceFrame(uri, address_identity(uri), None, "", presign)
         raise
     # A URL that is passed on may be unreadable the next time, so its address identifies it each time.
-    identity = _address_hash(uri) if passed_on else picture_identity(data)
+    identity = address_identity(uri) if passed_on else content_identity(data)
     return SourceFrame(uri, identity, data, info.format, presign)
+
+
+def read_source_video(
+    name: str,
+    source: object,
+    how: ImageDelivery,
+    read: Callable[[str, str], bytes],
+    presign: Callable[[str], str],
+    log: Log,
+    *,
+    seconds: tuple[int, int],
+) -> SourceFrame:
+    """Read an input video and check it against the queue's limits, before money is spent.
+
+    :param name: the field, for errors.
+    :param source: an object-storage URI or an http(s) URL of an MP4.
+    :param how: as for :func:`read_source`; no video is sent as Base64.
+    :param read: returns the bytes of a source, given the field's name for errors; refuses too many of them.
+    :param seconds: the shortest and the longest that the queue takes.
+    :raises InvalidArgument: naming the field, its value, and the limit.
+    """
+    from kling_airflow.media.video_check import check_video
+
+    uri = frame_uri(name, source)
+    if how is ImageDelivery.BASE64:
+        raise InvalidArgument(
+            f"`{name}` is a video, and `image_delivery` is `base64`; a video is uploaded or passed on.",
+            todo='Set `image_delivery` to "upload" or "url".',
+        )
+    passed_on = how is ImageDelivery.URL and uri.lower().startswith(("http://", "https://"))
+    try:
+        data = read(uri, name)
+        check_video(data, least=seconds[0], most=seconds[1])
+    except InvalidClip as error:
+        raise InvalidArgument(f"`{name}` ({without_query(uri)}) can't be used: {error.what}") from error
+    except (MediaError, InvalidArgument) as error:
+        if passed_on:
+            log.warning("`%s` can't be read from here, so it is passed on unchecked: %s", name, error.what)
+            return SourceFrame(uri, address_identity(uri), None, VIDEO_FORMAT, presign)
+        raise
+    identity = address_identity(uri) if passed_on else content_identity(data, like=VIDEO)
+    return SourceFrame(uri, identity, data, VIDEO_FORMAT, presign)
 
 
 def without_query(uri: str) -> str:
@@ -126,7 +170,3 @@ def frame_uri(name: str, source: object) -> str:
             " file:///folder/frame.png or https://..."
         )
     return uri
-
-
-def _address_hash(uri: str) -> str:
-    return f"{ADDRESS}{hashlib.sha256(normal_form.address(uri).encode()).hexdigest()}"

@@ -9,6 +9,7 @@ from kling_airflow.links import push_clip
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
+    from kling_airflow.submission.order import Log
 
 
 def hand_on_clip(context: Mapping[str, Any], clip: Mapping[str, Any], outlets: Iterable[Any]) -> None:
@@ -24,6 +25,24 @@ def hand_on_clip(context: Mapping[str, Any], clip: Mapping[str, Any], outlets: I
         "label": clip.get("label"),
     }
     add_to_asset_events(context, outlets, extra)
+
+
+def log_result(log: Log, clip: Mapping[str, Any]) -> None:
+    """Say in the task's log that the result is there, and what of it is too large to be handed on."""
+    seconds = "" if clip.get("duration") is None else f" ({clip['duration']} s)"
+    log.info(
+        "The %s of request %s is there%s.",
+        "clip" if clip.get("video_url") else "result",
+        clip["request_id"],
+        seconds,
+    )
+    if clip.get("left_out"):
+        log.warning(
+            "The outcome's %s can't be handed on, because they are too large or no valid JSON."
+            " GMICloudHook().get_conn().get(%r).outcome.values reads them.",
+            ", ".join(f"`{name}`" for name in clip["left_out"][:20]),
+            clip["request_id"],
+        )
 
 
 def add_to_asset_events(context: Mapping[str, Any], outlets: Iterable[Any], extra: Mapping[str, Any]) -> None:

@@ -179,13 +179,13 @@ class GenerationTask(KlingTask):
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
         from kling_airflow.task.clip_fields import completed
-        from kling_airflow.task.clip_result import hand_on_clip
+        from kling_airflow.task.clip_result import hand_on_clip, log_result
 
         known = {"gmi_conn_id": self._hook.gmi_conn_id, "label": self._label} | self._asked()
         clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
         hand_on_clip(context, clip, self.outlets)
         self._lineage = self._frames_used(), [clip["video_url"]]
-        self.log.info("The clip of request %s is there.", clip["request_id"])
+        log_result(self.log, clip)
         return clip
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:

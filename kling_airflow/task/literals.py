@@ -49,7 +49,7 @@ class ChecksLiterals(DataIsNoTemplate):
         One map index of a mapped task isn't checked here: its rows may be data, whose errors belong to the
         run, where they name what was bought before.
         """
-        if getattr(self, "_BaseOperator__from_mapped", False):
+        if is_mapped_index(self):
             return
         given = {self.field_arguments.get(name, name): value for name, value in vars(self).items()}
         with airflow_errors():
@@ -88,6 +88,11 @@ def literals(given: Mapping[str, Any], dag: Any) -> Literals:
         for name, value in given.items()
         if is_literal(value) and not (other_marks and _has_text(value))
     )
+
+
+def is_mapped_index(task: object) -> bool:
+    """Return whether a task is one map index of a mapped task, made from its row when it runs."""
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
 
 
 class _Unknown:

@@ -19,21 +19,24 @@ def payload_order(
     *,
     take: int,
     max_cost_usd: float | str | None,
-    check_payload: bool,
+    check_payload: bool | None,
     words: str,
     log: Log,
     generation: int = 0,
 ) -> Order:
     """Return the order of a payload that is sent unchanged.
 
-    The payload is checked against the catalog, and its price against the limit, only when it is about to be
-    sent: what was bought before is found again whatever the catalog says now.
+    The payload is checked, and its price held against the limit, only when it is about to be sent: what was
+    bought before is found again whatever the catalog and the table of models say now.
 
+    :param check_payload: hold the payload against the model's entry in the table of models, if it has one;
+        with True against the catalog's schema, too; with False against neither.
     :param words: what is bought, for errors.
     :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
     """
     from kling_airflow.gmi import catalog
     from kling_airflow.gmi.json_body import json_body
+    from kling_airflow.models import refuse_payload
     from kling_airflow.submission.order import DeliveredFrames, Order
     from kling_airflow.submission.record import fingerprint
 
@@ -45,7 +48,9 @@ def payload_order(
         description = client.model(model) if check_payload else None
         if description is not None:
             catalog.check(model, description, payload)
-        elif max_cost_usd is None:
+        if check_payload is not False:
+            refuse_payload(model, payload)
+        if description is None and max_cost_usd is None:
             client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
         check_price(
             client, model, payload, max_cost_usd=max_cost_usd, words=words, log=log, description=description

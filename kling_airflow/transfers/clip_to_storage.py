@@ -256,10 +256,11 @@ class ClipToObjectStorageOperator(KlingTask):
     def _ask_for_clip(self, request_id: str) -> Clip:
         request = self._hook().get_conn().get(request_id)
         if not request.outcome.video_url:
+            ended = Money.SPENT if request.status == "success" else Money.NOT_BILLED
             raise DownloadFailed(
                 f"Request {request_id} is {request.status}; the queue has no clip of it.",
                 retryable=not request.status.terminal,
-                money=Money.NOT_BILLED if request.status.terminal else Money.HELD,
+                money=ended if request.status.terminal else Money.HELD,
                 todo="Land it after it has succeeded, for instance behind a GMICloudRequestSensor.",
                 request_id=request_id,
             )

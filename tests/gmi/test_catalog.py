@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.gmi import catalog
 from kling_airflow.models import IMAGE_TO_VIDEO
-from kling_airflow.simulator.queue.catalog import MODELS
+from kling_airflow.simulator.queue.models import MODELS
 
 HUGE = st.sampled_from([10**400, -(10**400)])
 json_values = st.recursive(

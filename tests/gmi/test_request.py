@@ -111,6 +111,11 @@ def test_the_clip_has_what_was_asked_and_the_price() -> None:
         "finished_at": "2023-11-14T22:16:05+00:00",
         "gmi_conn_id": None,
         "label": None,
+        "outcome": {
+            "media_urls": [{"url": "https://m/a.mp4"}],
+            "thumbnail_image_url": "https://m/t.jpg",
+        },
+        "left_out": None,
     }
 
 

@@ -78,12 +78,13 @@ def test_a_presigned_frame_is_confined_as_one_that_is_read(s3: S3) -> None:
     s3.put(bucket, "x.png", b"picture")
     nothing_written = WrittenPlaces(SimpleNamespace(), image=None, image_tail=None)
     with pytest.raises(InvalidArgument, match=r"`\[kling\] allowed_sources` does not allow it"):
-        presign_allowed(f"s3://{S3.conn_id}@{bucket}/x.png", nothing_written)
-    for written in (
-        WrittenPlaces(SimpleNamespace(), image=f"s3://{S3.conn_id}@{bucket}/{{{{ ds }}}}"),
-        WrittenPlaces(SimpleNamespace(), image_tail=f"s3://{S3.conn_id}@{bucket}/x.png"),
+        presign_allowed(f"s3://{S3.conn_id}@{bucket}/x.png", "image", nothing_written)
+    for field, written in (
+        ("image", WrittenPlaces(SimpleNamespace(), image=f"s3://{S3.conn_id}@{bucket}/{{{{ ds }}}}")),
+        ("image_tail", WrittenPlaces(SimpleNamespace(), image_tail=f"s3://{S3.conn_id}@{bucket}/x.png")),
+        ("references.1", WrittenPlaces(SimpleNamespace(), references=[f"s3://{S3.conn_id}@{bucket}/"])),
     ):
-        signed = presign_allowed(f"s3://{S3.conn_id}@{bucket}/x.png", written)
+        signed = presign_allowed(f"s3://{S3.conn_id}@{bucket}/x.png", field, written)
         assert requests.get(signed, timeout=10).content == b"picture"
 
 

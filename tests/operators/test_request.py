@@ -65,7 +65,8 @@ def test_a_synchronous_model_is_done_at_once(queue: Simulator) -> None:
     made = request(SPEECH, {"text": "Lift-off."}, wait_for_completion=True)
     clip = made.execute(context())  # without a deferral
     assert clip["status"] == "success"
-    assert clip["video_url"].startswith("http")
+    assert clip["outcome"]["audio_url"].startswith("http")
+    assert clip["video_url"] is None
     assert (clip["duration"], clip["sound"], clip["cost_usd"]) == (None, None, 0.01)
     assert posts(queue) == 1
 

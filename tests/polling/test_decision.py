@@ -75,6 +75,29 @@ def test_a_success_without_a_clip_is_an_error_of_its_own_that_was_paid_for() -> 
 
 
 @pytest.mark.parametrize(
+    ("model", "outcome"),
+    [
+        ("inworld-tts-1.5-max", {"audio_url": "https://m/a.wav"}),
+        ("kling-create-element", {"element_id": "7"}),
+        ("kling-identify-face", {"data": {"session_id": "s"}}),
+        ("kling-custom-voice", {"voices": [{"voice_id": "v"}]}),
+    ],
+)
+def test_a_success_of_a_model_without_clips_is_its_outcome(model: str, outcome: dict[str, Any]) -> None:
+    end = decide(request("success", outcome=outcome, model=model))
+    assert isinstance(end, Request)
+    assert from_event(json.loads(json.dumps(to_event(end))))["outcome"] == outcome
+
+
+def test_a_paid_outcome_without_a_clip_says_how_it_is_read() -> None:
+    end = decide(request("success", outcome={"element_id": "7"}, model="kling-v3-omni"))
+    assert isinstance(end, GenerationFailed)
+    assert end.money is Money.SPENT
+    assert "`element_id`" in end.what
+    assert "outcome.values" in end.todo
+
+
+@pytest.mark.parametrize(
     ("reason", "retryable"),
     [
         ("rate limit exceeded(RPM)", True),

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 
 from kling_airflow.errors import DownloadFailed, UnresolvedSubmission
+from kling_airflow.gmi.request import Request
 from kling_airflow.media.image_comment import with_comment
+from kling_airflow.models import OMNI
+from kling_airflow.nested import with_values
+from kling_airflow.submission.identity import address_identity, content_identity
 from kling_airflow.submission.ledger import MemoryLedger
 from kling_airflow.submission.marks import order_mark
 from kling_airflow.submission.order import DeliveredFrames, OnUnresolved, Order, SubmitLater, Submitted
+from kling_airflow.submission.record import fingerprint
+from kling_airflow.submission.source_frame import SourceFrame
 from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
 from tests.airflow_context import TaskStateStore
@@ -304,3 +310,51 @@ class TestMemoryThatIsWhole:
         found = bench.run(order, ledger(store=store), lost_memory=bench.memory())
         assert isinstance(found, Submitted)
         assert found.request_id == first.request_id
+
+
+@pytest.mark.parametrize("how", ["passed on", "uploaded, its metadata lost"])
+def test_a_list_of_pictures_that_lacks_an_entry_rules_nothing_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The echo's first picture is our second one: that is no other order."""
+    order, younger = omni_order(bench, passed_on=how == "passed on"), omni_order(bench, prompt="another")
+    first = bench.run(order, ledger())
+    read = Request.read
+
+    def lacking(data: Any, **fields: Any) -> Request | None:
+        payload = data.get("payload") if isinstance(data, dict) else None
+        if payload and payload.get("image_list"):
+            payload["image_list"] = payload["image_list"][1:]
+        return read(data, **fields)
+
+    monkeypatch.setattr(Request, "read", lacking)
+    bench.ledger = ledger()
+    with pytest.raises(SubmitLater) as pause:
+        bench.submitter(lost_memory=bench.memory()).submit(order)
+    store = bench.ledger
+    bench.clock.advance(pause.value.seconds + 400)
+    bench.client.submit(younger.model, younger.payload(younger.deliver("0" * 32, None, {}).values))
+    found = bench.run(order, store, lost_memory=bench.memory())
+    assert isinstance(found, UnresolvedSubmission)
+    assert first.request_id in str(found)
+    assert len(bench.bought()) == 2, "the first one, and the younger one of another task"
+
+
+def omni_order(bench: Bench, *, prompt: str = "rise", passed_on: bool = False) -> Order:
+    """Return an order of two pictures in a list."""
+    fields = {"prompt": prompt, "duration": "3", "aspect_ratio": "1:1", "image_list": [{}, {}]}
+    addresses = {
+        f"image_list.{number}.image_url": bench.client.upload(data, "jpeg")
+        for number, data in enumerate((PICTURE, OTHER))
+    }
+    frames = {
+        place: SourceFrame(
+            url, address_identity(url) if passed_on else content_identity(data), None, "", lambda uri: uri
+        )
+        for (place, url), data in zip(addresses.items(), (PICTURE, OTHER), strict=True)
+    }
+    print_ = fingerprint(OMNI, fields, {}, base_url="http://q", organization_id=None)
+    delivered = DeliveredFrames(addresses)
+    return Order(
+        OMNI, print_, 1, lambda *_: delivered, lambda values: with_values(fields, values), fields, frames
+    )

@@ -112,6 +112,12 @@ def success_no_media(request: Overrides, settings: Settings) -> None:
     request.success_shape = "none"
 
 
+@register("outcome-request-id", Stage.LIFE, (SUBMIT,))
+def outcome_request_id(request: Overrides, settings: Settings) -> None:
+    """The outcome of a success has a `request_id`: the upstream vendor's trace id, unknown to the queue."""
+    request.trace_id = True
+
+
 @register("unknown-status", Stage.LIFE, (SUBMIT,))
 def unknown_status(request: Overrides, settings: Settings, *, status: str = "warming_up") -> None:
     """The record shows `status`, which the vendor does not document, while the request runs."""

@@ -130,7 +130,8 @@ async def get_frame(request: Request, request_id: str, role: str) -> Response:
     found = service_of(request).store.get(request_id)
     if found is None or role not in ("start", "end"):
         raise Refusal(404, "no such frame")
-    source = found.model.frames(found.payload)[0 if role == "start" else 1]
+    inputs = found.model.inputs(found.payload)
+    source = inputs.start if role == "start" else inputs.end
     if source is None:
         raise Refusal(404, "no such frame")
     if frames.is_url(source):

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from kling_airflow import __version__
 from kling_airflow.simulator.http import admin_routes, console_routes, openapi, queue_routes, storage_routes
@@ -55,12 +56,25 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return await _refused(request, Refusal(400, f"invalid query parameters: {text}"))
 
 
+def _methods(request: Request) -> list[str]:
+    """Return every method that a path takes: the router itself names those of one route only."""
+    scope = {"type": "http", "path": request.url.path, "root_path": ""}
+    found: set[str] = set()
+    for route in request.app.routes:
+        for method in getattr(route, "methods", None) or ():
+            match, _ = route.matches({**scope, "method": method})
+            if match is Match.FULL:
+                found.add(method)
+    return sorted(found)
+
+
 async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer other paths: 405 to a POST, as two users saw; the console's page to a GET, which is assumed."""
     path = request.url.path
     known = path.startswith((CONSOLE_QUEUE, "/_simulator"))
     if isinstance(error, HTTPException) and error.status_code == 405 and known:
-        return await _refused(request, Refusal(405, "method not allowed", headers=dict(error.headers or {})))
+        headers = {"allow": ", ".join(_methods(request))}
+        return await _refused(request, Refusal(405, "method not allowed", headers=headers))
     if path.startswith(("/api/", "/_simulator")):
         return PlainTextResponse("404 page not found", 404)
     if path == "/" and request.method in ("GET", "HEAD"):

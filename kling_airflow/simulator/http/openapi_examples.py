@@ -107,10 +107,15 @@ MODEL = _answers(
         "model_type": "video",
         "delivery_mode": "async",
         "brief_description": "A still frame turned into a clip.",
-        "modalities": {"input": ["text", "image"], "output": ["video"]},
+        "modalities": {
+            "input": [{"type": "text", "required": True}, {"type": "image", "required": False}],
+            "output": [{"type": "video", "required": True}],
+        },
         "parameters": [
             {
                 "name": "duration",
+                "display_name": "Duration",
+                "description": "The duration.",
                 "type": "enum",
                 "required": False,
                 "default_value": "5",

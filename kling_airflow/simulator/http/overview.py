@@ -49,7 +49,8 @@ def overview(service: Service, limit: int) -> dict[str, Any]:
 
 def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
     status, _ = request.view(now)
-    frames = zip(("start", "end"), request.model.frames(request.payload), strict=True)
+    inputs = request.model.inputs(request.payload)
+    media = request.verdict.media if request.verdict and status is Status.SUCCESS else None
     running = max(0.0, (request.finished_at or now) - request.created_at)
     return {
         "request_id": request.request_id,
@@ -61,12 +62,14 @@ def _shown(request: QueueRequest, now: float) -> dict[str, Any]:
         "seconds": request.model.duration(request.payload),
         "sound": request.model.sound(request.payload),
         "frames": [
-            f"/_simulator/frames/{request.request_id}/{role}" for role, source in frames if source is not None
+            f"/_simulator/frames/{request.request_id}/{role}"
+            for role, source in (("start", inputs.start), ("end", inputs.end))
+            if source is not None
         ],
-        "clip": clip_url(request, "") if status is Status.SUCCESS else None,
-        "thumbnail": thumbnail_url(request, "") if status is Status.SUCCESS else None,
+        "clip": clip_url(request, "") if media else None,
+        "thumbnail": thumbnail_url(request, "") if media else None,
         "ordered": request.overrides.faults,
-        "is_video": request.model.model_type == "video",
+        "is_video": request.model.result == "clip",
         "error": request.error,
         "created_at": request.created_at,
         "running_seconds": running,

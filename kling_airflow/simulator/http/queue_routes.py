@@ -14,7 +14,8 @@ from kling_airflow.simulator.http import openapi_examples
 from kling_airflow.simulator.http.authentication import Caller, from_console, service_of
 from kling_airflow.simulator.http.request_body import limited_body
 from kling_airflow.simulator.http.responses import json_response
-from kling_airflow.simulator.queue import catalog, records
+from kling_airflow.simulator.queue import models, records
+from kling_airflow.simulator.queue.lifecycle import Status
 from kling_airflow.simulator.queue.listing import PAGE, ListQuery, page
 from kling_airflow.simulator.queue.refusal import Refusal
 from kling_airflow.simulator.queue.requests import QueueRequest
@@ -33,6 +34,8 @@ async def submit(request: Request, account: Caller) -> Response:
     created.from_console = from_console(request)
     created.calls["POST /requests"] += 1
     if created.model.delivery_mode == "sync":
+        if created.terminal is Status.FAILED and service.settings.sync_failures == "400":
+            return json_response({"error": created.error, "request_id": created.request_id}, 400)
         return json_response(show(service, created))
     return json_response(records.submitted(created))
 
@@ -95,7 +98,7 @@ async def cancel_request(request: Request, account: Caller, request_id: str) -> 
 async def list_models(request: Request, account: Caller) -> Response:
     """List the models' ids; with a console token the whole models, as the vendor's SDK reads them."""
     entitled = [
-        model for model in catalog.MODELS.values() if account.models is None or model.id in account.models
+        model for model in models.MODELS.values() if account.models is None or model.id in account.models
     ]
     if from_console(request):
         return json_response({"models": [model.describe(account.organization) for model in entitled]})

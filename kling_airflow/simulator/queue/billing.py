@@ -21,6 +21,7 @@ class LedgerEntry:
     :param outcome: the present status.
     :param error: the reason of a failure.
     :param calls: how often each call named this request.
+    :param webhook: the address that the submission names to be told the result; None if it names none.
     """
 
     request_id: str
@@ -35,6 +36,7 @@ class LedgerEntry:
     outcome: str
     error: str | None
     calls: dict[str, int]
+    webhook: str | None = None
 
     @property
     def amount_usd(self) -> float:
@@ -61,4 +63,5 @@ def ledger_entry(request: QueueRequest, now: float) -> LedgerEntry:
         outcome=request.view(now)[0].value,
         error=request.error,
         calls=dict(request.calls),
+        webhook=request.webhook,
     )

@@ -24,9 +24,10 @@ class FrameFetcher:
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, most: int = MAX_BYTES) -> bytes:
         """Return the bytes at a URL, at most a little more than the limit.
 
+        :param most: the limit in bytes.
         :raises Unreachable: for every answer that is not a 200.
         """
         import aiohttp
@@ -45,7 +46,7 @@ class FrameFetcher:
             async with self._session.get(url) as answer:
                 if answer.status != 200:
                     raise Unreachable(f"{url}: HTTP {answer.status}")
-                return await _read(answer)
+                return await _read(answer, most)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise Unreachable(f"{url}: {type(error).__name__}") from error
 
@@ -56,11 +57,11 @@ class FrameFetcher:
             self._session = None
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     parts, size = [], 0
     async for part in answer.content.iter_chunked(1 << 16):
         parts.append(part)
         size += len(part)
-        if size > MAX_BYTES:
+        if size > most:
             break
     return b"".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import logging
 import math
@@ -11,8 +12,9 @@ import uuid
 import wave
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.media import frames
+from kling_airflow.simulator.media import frames, videos
 from kling_airflow.simulator.media.render_pool import Media, RenderError, RenderPool, Scene
+from kling_airflow.simulator.queue import results
 from kling_airflow.simulator.queue.frame_fetch import FrameFetcher
 from kling_airflow.simulator.queue.refusal import Refusal
 from kling_airflow.simulator.queue.requests import Verdict
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from kling_airflow.simulator.clock import Clock
-    from kling_airflow.simulator.queue.catalog import Model
+    from kling_airflow.simulator.queue.catalog import InputVideo, Model
     from kling_airflow.simulator.queue.uploads import Uploads
     from kling_airflow.simulator.settings import Settings
 
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 BACKEND_ERROR = "Backend error (400). Please try again."
 REJECTED = "Generation rejected; please review the prompt and parameters then retry"
+_FACE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 DOWNLOAD_FAILED = "Failed to download media"
 
 
@@ -44,12 +47,16 @@ class Generation:
         self._model = model
         self._payload = payload
         self._at_once = at_once
-        self._sources = model.frames(payload)
+        inputs = model.inputs(payload)
+        self._sources = (inputs.start, inputs.end, *inputs.others)
+        self._videos = inputs.videos
+        self._video_seconds: float | None = None
         self._frames: list[frames.Frame | None] | None = None
 
     async def look_at_once(self) -> Refusal | None:
         """Check what can be checked during the POST; return the refusal to answer with."""
-        urls = [source for source in self._sources if source is not None and frames.is_url(source)]
+        named = [*self._sources, *(video.url for video in self._videos)]
+        urls = [source for source in named if source is not None and frames.is_url(source)]
         try:
             if urls and not self._at_once:
                 for source in self._sources:
@@ -71,7 +78,7 @@ class Generation:
         try:
             if self._frames is None:
                 self._frames = await self._collect()
-            media = await self._make(self._frames)
+            media, result = await self._make(self._frames)
         except frames.Unreachable as error:
             log.info("A frame can't be fetched: %s", error)
             return Verdict(clock.now(), reason=DOWNLOAD_FAILED, late=True)
@@ -80,24 +87,38 @@ class Generation:
             return Verdict(clock.now(), reason=REJECTED)
         finally:
             self._frames = None
-        return Verdict(clock.now(), media=media)
+        return Verdict(clock.now(), media=media, result=result)
 
     async def _collect(self) -> list[frames.Frame | None]:
+        for video in self._videos:
+            self._video_seconds = await self._maker.video_seconds(video)
         return list(await asyncio.gather(*(self._maker.frame(source) for source in self._sources)))
 
-    async def _make(self, pictures: list[frames.Frame | None]) -> Media:
+    async def _make(self, pictures: list[frames.Frame | None]) -> tuple[Media | None, dict[str, Any] | None]:
+        match self._model.result:
+            case "audio":
+                return self._maker.speech(), None
+            case "element":
+                return None, results.element()
+            case "faces":
+                return self._maker.face(), results.faces()
+            case "voice":
+                return None, results.voice(self._payload)
+        return await self._maker.pool.render(self._scene(pictures)), None
+
+    def _scene(self, pictures: list[frames.Frame | None]) -> Scene:
         payload = self._payload
-        if self._model.model_type == "audio":
-            return self._maker.speech()
-        scene = Scene(
+        seconds = self._model.duration(payload)
+        if self._model.video_seconds(payload) is not None:
+            seconds = round(self._video_seconds or 5.0)
+        return Scene(
             start=pictures[0],
             end=pictures[1],
-            seconds=self._model.duration(payload),
+            seconds=seconds,
             sound=self._model.sound(payload),
-            words=str(payload.get("prompt", "")),
+            words=str(payload.get("prompt") or payload.get("multi_prompt") or ""),
             aspect_ratio=str(payload.get("aspect_ratio") or "16:9"),
         )
-        return await self._maker.pool.render(scene)
 
 
 class Generator:
@@ -154,6 +175,19 @@ class Generator:
             return None
         return frames.check(await self._fetcher.fetch(source))
 
+    async def video_seconds(self, video: InputVideo) -> float | None:
+        """Return how long an input video lasts; None if videos are not fetched.
+
+        :raises frames.Unreachable: when it can't be fetched.
+        :raises frames.Unusable: when it breaks a limit.
+        """
+        if not frames.is_url(video.url):
+            raise frames.Unusable("a video must be a URL")
+        if not self._settings.fetch_frames:
+            return None
+        data = await self._fetcher.fetch(video.url, most=videos.MAX_BYTES)
+        return await asyncio.to_thread(videos.check, data, video.least, video.most)
+
     def check_base64(self, source: str) -> frames.Frame:
         """Return the checked frame of a Base64 text.
 
@@ -175,6 +209,11 @@ class Generator:
             file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
         path = self.pool.write(f"{uuid.uuid4()}.wav", buffer.getvalue())
         return Media(path, None, "audio/wav")
+
+    def face(self) -> Media:
+        """Return the picture of a face."""
+        path = self.pool.write(f"{uuid.uuid4()}.png", base64.b64decode(_FACE))
+        return Media(path, None, "image/png")
 
     async def idle(self) -> None:
         """Wait until no generation runs."""

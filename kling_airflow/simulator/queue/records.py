@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.simulator.queue.lifecycle import TERMINAL, Status
+from kling_airflow.simulator.queue.results import MEDIUM
 
 if TYPE_CHECKING:
     from kling_airflow.simulator.queue.requests import QueueRequest
 
+_CLIP_SHAPES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "media_urls": lambda url: {"media_urls": [{"id": "0", "url": url}]},
+    "video_url": lambda url: {"video_url": url},
+    "strings": lambda url: {"media_urls": [url]},
+    "none": lambda url: {"media_urls": []},
+    "audio_url": lambda url: {"audio_url": url},
+    "both": lambda url: {"audio_url": url, "media_urls": [{"id": "0", "url": url}]},
+}
+"""How an outcome names its medium."""
 MEDIA_FOLDER = "/gmi-video-assests-prod/"  # the vendor's spelling
 
 
@@ -67,9 +80,9 @@ def outcome(request: QueueRequest, status: Status, base_url: str) -> dict[str, A
     return {} if status is Status.CANCELLED else None
 
 
-def error_body(message: str, *, as_object: bool, code: int = 1000) -> str | dict[str, Any]:
-    """Return an outcome's error in one of the two types that two users saw."""
-    return {"code": code, "message": message, "status": "failed"} if as_object else message
+def error_body(message: str, *, as_object: bool) -> str | dict[str, Any]:
+    """Return an outcome's error in one of the two types that two users saw, with the one recorded code."""
+    return {"code": "INVALID_INPUT", "message": message, "status": "failed"} if as_object else message
 
 
 def clip_url(request: QueueRequest, base_url: str) -> str:
@@ -94,16 +107,19 @@ def _shown_status(request: QueueRequest, status: Status) -> str:
 
 
 def _success(request: QueueRequest, base_url: str) -> dict[str, Any]:
-    url = clip_url(request, base_url)
-    shape = request.overrides.success_shape
-    media: dict[str, Any] = {"media_urls": [{"id": "0", "url": url}]}
-    if shape == "video_url":
-        media = {"video_url": url}
-    elif shape == "strings":
-        media = {"media_urls": [url]}
-    elif shape == "none":
-        media = {"media_urls": []}
+    media = _media(request, clip_url(request, base_url))
+    if request.overrides.trace_id:
+        media["request_id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, request.request_id))
     thumbnail = thumbnail_url(request, base_url)
     if thumbnail is not None:
         media["thumbnail_image_url"] = thumbnail
     return media
+
+
+def _media(request: QueueRequest, url: str) -> dict[str, Any]:
+    """Return what a success has made: a medium in the way of its model, or another result."""
+    result = request.verdict.result if request.verdict else None
+    if result is not None and request.overrides.success_shape != "none":
+        text = json.dumps(result)
+        return dict(json.loads(text.replace(MEDIUM, url)))
+    return _CLIP_SHAPES[request.overrides.success_shape or request.model.shape](url)

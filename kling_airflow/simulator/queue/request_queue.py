@@ -7,9 +7,9 @@ import random
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.simulator.queue import billing, catalog, lifecycle
+from kling_airflow.simulator.queue import billing, lifecycle, models, webhooks
 from kling_airflow.simulator.queue.accounts import Accounts
-from kling_airflow.simulator.queue.generation import Generator
+from kling_airflow.simulator.queue.generation import BACKEND_ERROR, Generator
 from kling_airflow.simulator.queue.lifecycle import Status, Timeline
 from kling_airflow.simulator.queue.refusal import Refusal
 from kling_airflow.simulator.queue.requests import Overrides, QueueRequest, Verdict
@@ -40,6 +40,7 @@ class RequestQueue:
         self.clock = clock
         self.uploads = Uploads(clock, settings.upload_expiry_seconds)
         self.generator = Generator(settings, clock, self.uploads)
+        self.webhooks = webhooks.Webhooks()
         self.base_url = ""
         self.reset()
 
@@ -54,6 +55,8 @@ class RequestQueue:
         self.accounts = Accounts(self.settings.accounts, self.clock)
         self._ordinal = 0
         self._errors = 0
+        self.made: set[tuple[str, str]] = set()
+        """Organization and id of each element, and of each session of faces, that was made."""
         self.uploads.clear()
         self.generator.cancel()
 
@@ -69,7 +72,7 @@ class RequestQueue:
         :param overrides: what faults order for the request.
         :raises Refusal: 400, 402, 404 or 500, as the wire contract has them.
         """
-        name, payload = parse_submission(body)
+        name, payload, webhook = parse_submission(body)
         model = self.model(name)
         problems = payload_problems(model, payload, self.settings)
         if problems:
@@ -82,7 +85,7 @@ class RequestQueue:
         amount = model.cost(payload, overrides.price)
         organization.hold(amount)
         try:
-            return await self._ask_upstream(account, model, payload, amount, overrides)
+            return await self._ask_upstream(account, model, payload, amount, overrides, webhook)
         except BaseException:
             organization.release(amount)
             raise
@@ -92,7 +95,7 @@ class RequestQueue:
 
         :raises Refusal: 404.
         """
-        model = catalog.MODELS.get(name)
+        model = models.MODELS.get(name)
         if model is None:
             raise Refusal(404, f"model {name} does not exist")
         return model
@@ -140,10 +143,17 @@ class RequestQueue:
 
     async def close(self) -> None:
         """Stop every generation."""
+        await self.webhooks.close()
         await self.generator.close()
 
     async def _ask_upstream(
-        self, account: Account, model: Model, payload: dict[str, Any], amount: int, overrides: Overrides
+        self,
+        account: Account,
+        model: Model,
+        payload: dict[str, Any],
+        amount: int,
+        overrides: Overrides,
+        webhook: str | None,
     ) -> QueueRequest:
         self._ordinal += 1
         rng = random.Random(f"{self.settings.seed}:{self._ordinal}")  # noqa: S311 - chance, not secrets
@@ -151,9 +161,13 @@ class RequestQueue:
         job = self.generator.prepare(model, payload, rng)
         if model.delivery_mode == "async":
             await self.clock.sleep(self.settings.submit_seconds / self.settings.speed)
-        refusal = await job.look_at_once()
+        refusal = await job.look_at_once() if model.delivery_mode == "async" else None
+        if refusal is None and not self._knows(account.organization, payload):
+            refusal = Refusal(500, BACKEND_ERROR)
         if refusal is None and overrides.refusal is not None:
             refusal = Refusal(500, overrides.refusal)
+        if model.result == "audio" and overrides.success_shape is None:
+            overrides.success_shape = self.settings.speech_outcome
         request = QueueRequest(
             request_id=str(uuid.uuid4()),
             organization=account.organization,
@@ -167,6 +181,7 @@ class RequestQueue:
             amount=amount,
             object_errors=self.object_error() if refusal or overrides.failure else False,
             overrides=overrides,
+            webhook=webhook,
             reads_per_step=self.settings.reads_per_step if self.settings.transitions == "reads" else None,
         )
         if refusal is not None:
@@ -191,6 +206,12 @@ class RequestQueue:
         else:
             self.generator.start(job, lambda verdict: self._judge(request, verdict))
 
+    def _knows(self, organization: str, payload: dict[str, Any]) -> bool:
+        """Return whether every element and session that a valid payload names was made here (assumed)."""
+        named = [payload["session_id"]] if "session_id" in payload else []
+        named += [element["element_id"] for element in payload.get("element_list") or []]
+        return all((organization, str(each)) in self.made for each in named)
+
     def _leave_failed(self, request: QueueRequest, reason: str) -> None:
         """Leave a failed record in the list, of a POST that was refused, as two users saw it."""
         request.timeline = AT_ONCE
@@ -201,10 +222,15 @@ class RequestQueue:
     def _judge(self, request: QueueRequest, verdict: Verdict) -> None:
         """Keep the verdict of a generation; the record shows it when the timeline ends."""
         request.verdict = verdict
+        for made in (verdict.result or {}, (verdict.result or {}).get("data") or {}):
+            self.made |= {
+                (request.organization, made[name]) for name in ("element_id", "session_id") if name in made
+            }
         now = self.clock.now()
         if verdict.reason is not None:
             request.object_errors = self.object_error()
-        if verdict.late and self.settings.transitions == "time":
+        at_once = request.model.delivery_mode == "sync"
+        if verdict.late and self.settings.transitions == "time" and not at_once:
             late = self.settings.late_failure_seconds / self.settings.speed
             request.timeline = Timeline(request.timeline.steps, late)
         self.store.settle(request, now)
@@ -214,6 +240,8 @@ class RequestQueue:
     def _finished(self, request: QueueRequest) -> None:
         """Give a failed request's money back, as three users saw; a cancelled one's by the settings."""
         log.info("%s: %s %s", request.request_id, request.terminal, request.error or "")
+        if request.webhook is not None and self.settings.webhooks == "call":
+            self.webhooks.call(request, self.clock.now(), self.base_url)
         free = request.terminal is Status.FAILED or (
             request.terminal is Status.CANCELLED and not self.settings.bill_cancelled
         )

@@ -20,12 +20,14 @@ class Verdict:
 
     :param at: when the generation ended, seconds since the epoch.
     :param late: the failure shows only after `late_failure_seconds`.
+    :param result: what the outcome of a model without clips holds.
     """
 
     at: float
     media: Media | None = None
     reason: str | None = None
     late: bool = False
+    result: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -36,7 +38,8 @@ class Overrides:
     :param failure: the reason of the failure that is ordered.
     :param failure_after: seconds after the creation at which it fails; None is when it would succeed.
     :param hidden_for: seconds after the creation in which a read by id answers 404; the list has it.
-    :param success_shape: how the outcome names the clip.
+    :param success_shape: how the outcome names the medium; None is the model's own way.
+    :param trace_id: whether the outcome has a `request_id` of the upstream vendor.
     :param error_place: where the record has the reason of a failure.
     :param shown_as: the status that the record shows while the request runs.
     :param upper_case: whether the record shows the status in capitals.
@@ -50,7 +53,8 @@ class Overrides:
     failure: str | None = None
     failure_after: float | None = None
     hidden_for: float = 0.0
-    success_shape: str = "media_urls"
+    success_shape: str | None = None
+    trace_id: bool = False
     error_place: str = "outcome.error"
     shown_as: str | None = None
     upper_case: bool = False
@@ -78,6 +82,8 @@ class QueueRequest:
     object_errors: bool = False
     """Whether `outcome.error` is an object."""
     from_console: bool = False
+    webhook: str | None = None
+    """The address that the submission names to be told the result."""
     overrides: Overrides = field(default_factory=Overrides)
     verdict: Verdict | None = None
     terminal: Status | None = None

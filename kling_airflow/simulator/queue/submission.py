@@ -9,8 +9,10 @@ from typing import Any
 from kling_airflow.simulator.queue.refusal import Refusal
 
 
-def parse_submission(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the model id and the payload of a submission's body.
+def parse_submission(body: bytes) -> tuple[str, dict[str, Any], str | None]:
+    """Return the model id, the payload, and the webhook's address of a submission's body.
+
+    The vendor documents `"webhook": {"url": ...}` beside `payload`; one inside the payload is taken, too.
 
     :raises Refusal: 400; no user has recorded the texts.
     """
@@ -22,7 +24,13 @@ def parse_submission(body: bytes) -> tuple[str, dict[str, Any]]:
         raise Refusal(400, "invalid request body: model (Required parameter is missing)")
     if not isinstance(content.get("payload"), dict):
         raise Refusal(400, "invalid request body: payload (Required parameter is missing)")
-    return content["model"], content["payload"]
+    payload = content["payload"]
+    return content["model"], payload, _webhook(content.get("webhook") or payload.get("webhook"))
+
+
+def _webhook(value: Any) -> str | None:
+    url = value.get("url") if isinstance(value, dict) else value
+    return url if isinstance(url, str) and url.lower().startswith(("http://", "https://")) else None
 
 
 def payload_digest(payload: dict[str, Any]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,6 +51,7 @@ class Uploads:
         self._expiry = expiry
         self._secret = secrets.token_bytes(32)
         self._files: dict[str, Upload] = {}
+        self._expires_at: dict[str, float] = {}
         self.base_url = ""
 
     def sign(self, file_type: object, *, expiry: float | None = None) -> dict[str, str]:
@@ -61,12 +64,16 @@ class Uploads:
         if not isinstance(file_type, str) or file_type not in CONTENT_TYPES:
             raise Refusal(400, f"unsupported file_type: {file_type}, want one of {', '.join(CONTENT_TYPES)}")
         path = f"{FOLDER}{uuid.uuid4()}.{file_type}"
-        expires = self._clock.now() + (self._expiry if expiry is None else expiry)
+        valid_for = self._expiry if expiry is None else expiry
+        self._expires_at[path] = self._clock.now() + valid_for
+        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.now()))
+        seconds = str(math.ceil(valid_for))
         query = {
             "X-Goog-Algorithm": "GOOG4-HMAC-SHA256",
-            "X-Goog-Expires": f"{expires:.3f}",
+            "X-Goog-Date": date,
+            "X-Goog-Expires": seconds,
             "X-Goog-SignedHeaders": "content-type;host",
-            "X-Goog-Signature": self._signature(path, CONTENT_TYPES[file_type], f"{expires:.3f}"),
+            "X-Goog-Signature": self._signature(path, CONTENT_TYPES[file_type], date, seconds),
         }
         public_url = self.base_url + path
         return {"upload_url": f"{public_url}?{urlencode(query)}", "public_url": public_url}
@@ -85,16 +92,17 @@ class Uploads:
             )
         content_type = headers.get("content-type")
         if not content_type:
-            raise storage_refusal(400, "MissingSecurityHeader", "Your request was missing a required header.")
-        expires = query.get("X-Goog-Expires", "")
-        signature = self._signature(path, content_type, expires)
+            text = "Your request has a malformed header. A signed header is not in the request: content-type"
+            raise storage_refusal(400, "MalformedSecurityHeader", text)
+        date, seconds = query.get("X-Goog-Date", ""), query.get("X-Goog-Expires", "")
+        signature = self._signature(path, content_type, date, seconds)
         if not hmac.compare_digest(signature.encode(), query.get("X-Goog-Signature", "").encode()):
             raise storage_refusal(
                 403,
                 "SignatureDoesNotMatch",
                 "Access denied. The request signature we calculated does not match the one you provided.",
             )
-        if self._clock.now() > float(expires):
+        if self._clock.now() > self._expires_at.get(path, 0.0):
             raise expired()
         return content_type
 
@@ -117,9 +125,10 @@ class Uploads:
     def clear(self) -> None:
         """Forget every file."""
         self._files.clear()
+        self._expires_at.clear()
 
-    def _signature(self, path: str, content_type: str, expires: str) -> str:
-        text = f"PUT\n{path}\n{content_type}\n{expires}".encode()
+    def _signature(self, path: str, content_type: str, date: str, seconds: str) -> str:
+        text = f"PUT\n{path}\n{content_type}\n{date}\n{seconds}".encode()
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
 

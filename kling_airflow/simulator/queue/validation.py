@@ -9,12 +9,15 @@ if TYPE_CHECKING:
     from kling_airflow.simulator.settings import Settings
 
 MISSING = "Required parameter is missing"
+WEBHOOK = "webhook"
+"""A key that the vendor documents for one model, and that is recorded for every one."""
 
 
 def payload_problems(model: Model, payload: dict[str, Any], settings: Settings) -> list[str]:
     """Return what is wrong with a payload, one `key (reason)` for each offending key.
 
-    Two users recorded the text of a missing parameter; the other texts are assumed.
+    Two users recorded the text of a missing parameter, and one client looks for "allowed options" in that of
+    a wrong value; the other texts are assumed. Rules that span several keys are looked at last.
     """
     known = {parameter.name for parameter in model.parameters}
     problems = []
@@ -23,8 +26,8 @@ def payload_problems(model: Model, payload: dict[str, Any], settings: Settings) 
         if reason:
             problems.append(f"{parameter.name} ({reason})")
     if settings.unknown_keys == "refuse":
-        problems += [f"{key} (Unknown parameter)" for key in payload if key not in known]
-    return problems
+        problems += [f"{key} (Unknown parameter)" for key in payload if key not in known | {WEBHOOK}]
+    return problems or model.rules(payload)
 
 
 def _problem(parameter: Parameter, value: Any, settings: Settings) -> str | None:
@@ -48,19 +51,11 @@ def _image(parameter: Parameter, value: Any, settings: Settings) -> str | None:
     return None if isinstance(value, str) else "Value must be a URL or a Base64 string"
 
 
-def _images(parameter: Parameter, value: Any, settings: Settings) -> str | None:
-    if not isinstance(value, list) or not all(isinstance(item, str | dict) for item in value):
-        return "Value must be a list of images"
-    if parameter.max_value is not None and len(value) > parameter.max_value:
-        return f"At most {parameter.max_value:g} images"
-    return None
-
-
 def _enum(parameter: Parameter, value: Any, settings: Settings) -> str | None:
     if isinstance(value, int) and not settings.strict_enums:
         value = str(value)
     if not isinstance(value, str) or value not in parameter.options:
-        return f"Value must be one of: {', '.join(parameter.options)}"
+        return f"Value must be one of the allowed options: {', '.join(parameter.options)}"
     return None
 
 
@@ -78,7 +73,8 @@ def _number(parameter: Parameter, value: Any, settings: Settings) -> str | None:
 _CHECKS = {
     "string": _string,
     "image": _image,
-    "images": _images,
+    "video": _image,
+    "json": lambda parameter, value, settings: None,
     "enum": _enum,
     "float": _number,
     "integer": _number,

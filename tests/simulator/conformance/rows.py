@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 F = TypeVar("F", bound="Callable[..., None]")
 Standing = Literal["doc", "doc, seen", "seen", "once", "assumed"]
-SECTIONS = ("endpoints", "uploads", "submit", "record", "errors", "payload", "results", "limits")
+SECTIONS = ("endpoints", "uploads", "submit", "record", "errors", "payload", "models", "results", "limits")
 
 
 @dataclass(frozen=True)

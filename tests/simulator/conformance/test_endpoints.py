@@ -212,10 +212,24 @@ def test_model_parameters(queue: Queue) -> None:
     parameters = {parameter["name"]: parameter for parameter in model["parameters"]}
     assert list(parameters) == ["prompt", "image", "image_tail", "negative_prompt", "duration", "sound"]
     assert [name for name in parameters if parameters[name]["required"]] == ["prompt", "image"]
+    assert parameters["duration"].pop("description")
     assert parameters["duration"] == {
-        "name": "duration", "type": "enum", "required": False, "default_value": "5",
-        "options": [str(n) for n in range(3, 16)], "min_value": None, "max_value": None,
+        "name": "duration", "display_name": "Duration", "type": "enum", "required": False,
+        "default_value": "5", "options": [str(n) for n in range(3, 16)], "min_value": None, "max_value": None,
     }  # fmt: skip
+
+
+@row(
+    "`modalities` are objects of `type` and `required`; parameters have `display_name` and `description`",
+    "once",
+)
+def test_modalities(queue: Queue) -> None:
+    for model_id in queue.call("GET", "/models").json()["model_ids"]:
+        model = queue.call("GET", f"/models/{model_id}").json()
+        for side in ("input", "output"):
+            assert model["modalities"][side]
+            assert all(set(each) == {"type", "required"} for each in model["modalities"][side])
+        assert all(p["display_name"] and p["description"] for p in model["parameters"])
 
 
 @row("`GET /models/{id}` has the price, in micro-dollars a second", "doc")

@@ -95,6 +95,12 @@ def test_405(queue: Queue, method: str, path: str) -> None:
     assert queue.call(method, path).status_code == 405
 
 
+@row("`Allow` of a 405 names every method of the path", "assumed")
+def test_405_names_the_methods(queue: Queue) -> None:
+    assert queue.call("PUT", "/requests").headers["allow"] == "GET, POST"
+    assert queue.call("PUT", "/requests/a").headers["allow"] == "DELETE, GET"
+
+
 @row("429, never accepted; Retry-After or not (`retry_after`)", "assumed")
 @pytest.mark.parametrize("retry_after", [None, 7])
 def test_429(sim: Simulator, queue: Queue, retry_after: int | None) -> None:

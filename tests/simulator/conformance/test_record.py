@@ -138,6 +138,15 @@ def test_success_with_string_urls(sim: Simulator, queue: Queue) -> None:
     assert url.endswith(".mp4")
 
 
+@row("`outcome.request_id` can be the upstream vendor's trace id, which the queue doesn't know", "once")
+def test_trace_id_of_the_vendor(sim: Simulator, queue: Queue) -> None:
+    sim.faults.add("outcome-request-id")
+    record = queue.finished(queue.submit())
+    trace = record["outcome"]["request_id"]
+    assert trace != record["request_id"]
+    assert queue.call("GET", f"/requests/{trace}").status_code == 404
+
+
 @row("Success without a media URL happens", "seen")
 def test_success_without_media(sim: Simulator, queue: Queue) -> None:
     sim.faults.add("success-no-media")
@@ -160,6 +169,7 @@ def test_failure_as_an_object(started: Started) -> None:
     error = queue.finished(queue.submit())["outcome"]["error"]
     assert set(error) == {"code", "message", "status"}
     assert error["message"] == "the vendor said no"
+    assert error["code"] == "INVALID_INPUT", "the one recorded code"
 
 
 @row("... or in `error`, `error_message`, `reason`, `outcome.message`", "seen")

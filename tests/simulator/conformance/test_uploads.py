@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -79,7 +81,14 @@ def test_another_content_type_is_403_xml(queue: Queue, file_type: str, content_t
 def test_no_content_type_is_400_xml(queue: Queue) -> None:
     answer = put(sign(queue)["upload_url"], content_type=None)
     assert answer.status_code == 400
-    assert ET.fromstring(answer.content).find("Code") is not None
+    assert ET.fromstring(answer.content).findtext("Code") == "MalformedSecurityHeader"
+
+
+@row("The upload URL says when it was signed, and for how many seconds it is valid", "assumed")
+def test_expiry_in_seconds(queue: Queue) -> None:
+    query = parse_qs(urlsplit(sign(queue)["upload_url"]).query)
+    assert query["X-Goog-Expires"] == ["900"]
+    assert re.fullmatch(r"\d{8}T\d{6}Z", query["X-Goog-Date"][0])
 
 
 @row("The upload URL expires after about 15 minutes", "seen")
@@ -99,7 +108,7 @@ def test_signature_is_bound(queue: Queue) -> None:
     one, other = sign(queue), sign(queue)
     query = one["upload_url"].partition("?")[2]
     assert put(f"{other['public_url']}?{query}").status_code == 403
-    assert put(one["upload_url"].replace("X-Goog-Expires=1", "X-Goog-Expires=2")).status_code == 403
+    assert put(one["upload_url"].replace("X-Goog-Expires=900", "X-Goog-Expires=9000")).status_code == 403
     assert put(one["public_url"]).status_code == 403
 
 

@@ -1,0 +1,252 @@
+"""Clips of Kling v3 Omni: frames, reference pictures, elements, several shots, a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow import models
+from kling_airflow.arguments import (
+    is_literal,
+    name_or_none,
+    refuse_empty_template,
+    refuse_empty_templates,
+    whole_number,
+)
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.exceptions import airflow_errors
+from kling_airflow.hooks.allowed_addresses import WrittenPlaces
+from kling_airflow.models import omni
+from kling_airflow.operators.base import GenerationOperator
+from kling_airflow.task.frame_argument import delivery, frame_or_none
+from kling_airflow.task.literals import is_mapped_index
+from kling_airflow.task.omni_arguments import element_ids, entries, is_written, shots_of
+from kling_airflow.task.price_limit import limit_usd, refuse_above_limit
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.payloads import ClipOptions
+    from kling_airflow.submission.order import Order
+    from kling_airflow.submission.source_frame import SourceFrame
+    from kling_airflow.task.frame_order import FrameReader
+
+VIDEO_ROLES = {"reference": omni.REFERENCE, "edit": omni.EDIT}
+"""The values of ``video_role``, and the payload's `refer_type` of each."""
+_LATER = "{{ later }}"
+"""Stands for what is known only when the task runs."""
+
+
+class KlingOmniOperator(GenerationOperator):
+    """Submit a prompt or shots with pictures, elements or a video to ``kling-v3-omni``.
+
+    Returns the request id, or waits for the clip. A prompt names by its number what is given:
+    ``<<<image_1>>>`` (the frames first, then ``references``), ``<<<element_1>>>``, ``<<<video_1>>>``. All
+    rules of the vendor's page are checked before anything is sent.
+
+    Each clip costs money: $0.112 a second in mode ``pro``, $0.084 in ``std``; with sound $0.14 and $0.112,
+    with a video $0.168 and $0.126. A retry or a clear of this task returns the request that was paid for, as
+    for :class:`KlingImageToVideoOperator`; every picture that is uploaded carries the order's id.
+
+    What is not described here is described at :class:`GenerationOperator`.
+
+    :param prompt: what happens in the clip, up to 2500 characters; needed without ``shots``; templated, as
+        are all parameters here.
+    :param image: the start frame, as for :class:`KlingImageToVideoOperator`.
+    :param image_tail: the end frame; only with a start frame.
+    :param references: pictures of what is to be seen, in a list. Frames, references and elements are at most
+        7 together, 4 with a video.
+    :param elements: element ids, or what ``KlingCreateElementOperator`` returned, in a list.
+    :param shots: up to 6 dicts of ``prompt`` (up to 512 characters) and ``duration`` (whole seconds); they
+        take the place of ``prompt``.
+    :param video: an MP4 of 3 to 10 s and at most 200 MB, as ``image`` is given; only without sound.
+    :param video_role: ``reference`` follows the video, ``edit`` changes it. An edited clip lasts as long as
+        its video, whatever ``duration`` says.
+    :param mode: ``pro`` (1080p) or ``std`` (720p).
+    :param duration: seconds, 3 to 15; None for what the shots last together, or 5.
+    :param sound: whether the clip gets an audio track.
+    :param aspect_ratio: ``16:9``, ``9:16`` or ``1:1``; needed without a start frame or a video to edit.
+    :param max_cost_usd: refuse, before anything is sent, a clip that costs more, by the higher of the table
+        of models and the queue's catalog; None for no limit. Per clip: a mapped task multiplies it.
+    :param image_delivery: how pictures and the video get to the queue: ``auto``, ``upload``, ``base64`` (no
+        video) or ``url``.
+    :param image_conn_id: the connection of their store; None for the store's default.
+    """
+
+    template_fields: Sequence[str] = (
+        "prompt",
+        "image",
+        "image_tail",
+        "references",
+        "elements",
+        "shots",
+        "video",
+        "video_role",
+        "mode",
+        "duration",
+        "sound",
+        "aspect_ratio",
+        "max_cost_usd",
+        "image_delivery",
+        "image_conn_id",
+        *GenerationOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        prompt: str | None = None,
+        image: Any = None,
+        image_tail: Any = None,
+        references: Any = None,
+        elements: Any = None,
+        shots: Any = None,
+        video: Any = None,
+        video_role: str = "reference",
+        mode: str = "pro",
+        duration: int | str | None = None,
+        sound: bool | str | None = None,
+        aspect_ratio: str | None = None,
+        max_cost_usd: float | str | None = None,
+        image_delivery: str = "auto",
+        image_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.prompt = prompt
+        self.image = image
+        self.image_tail = image_tail
+        self.references = references
+        self.elements = elements
+        self.shots = shots
+        self.video = video
+        self.video_role = video_role
+        self.mode = mode
+        self.duration = duration
+        self.sound = sound
+        self.aspect_ratio = aspect_ratio
+        self.max_cost_usd = max_cost_usd
+        self.image_delivery = image_delivery
+        self.image_conn_id = image_conn_id
+        self._written = {"prompt": prompt, "shots": shots}
+        self.written_places = WrittenPlaces(
+            self, image=image, image_tail=image_tail, references=references, video=video
+        )
+        self.check_own_literals()
+        if not is_mapped_index(self):
+            with airflow_errors():
+                self._check_literals()
+
+    def _check_literals(self) -> None:
+        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
+        from kling_airflow.payloads import ClipOptions
+
+        if is_literal(self.max_cost_usd):
+            limit_usd(self.max_cost_usd)
+        if all(is_written(getattr(self, name)) for name in self.template_fields[:12]):
+            options = self._clip_options()
+            if is_literal(self.max_cost_usd):
+                refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
+            return
+        shots = shots_of(self.shots) if is_written(self.shots) else []
+        if not shots:
+            ClipOptions.of_literals(models.OMNI, **self._scalars(), image_list=_LATER)
+        elif is_literal(self.duration):
+            problems = omni.shot_problems(shots, self._seconds(shots))
+            if problems:
+                raise InvalidArgument(f"{'; '.join(problems)}.")
+
+    def _scalars(self) -> dict[str, Any]:
+        return {
+            "prompt": self.prompt or None,
+            "mode": self.mode,
+            "duration": self.duration,
+            "sound": self.sound,
+            "aspect_ratio": self.aspect_ratio or None,
+        }
+
+    def _seconds(self, shots: list[dict[str, Any]]) -> Any:
+        """Return the duration that is asked for: what the user says, else what the shots last together."""
+        if self.duration is not None or not shots:
+            return self.duration
+        return sum(int(shot["duration"]) for shot in shots)
+
+    def _sources(self) -> list[tuple[str, str, str | None]]:
+        """Return argument, address and type of each picture, in the order of the payload's list."""
+        frames = (("image", omni.FIRST_FRAME), ("image_tail", omni.END_FRAME))
+        found: list[tuple[str, str, str | None]] = []
+        for argument, kind in frames:
+            if (address := frame_or_none(argument, getattr(self, argument))) is not None:
+                found.append((argument, address, kind))
+        for number, entry in enumerate(entries("references", self.references)):
+            argument = f"references.{number}"
+            if (address := frame_or_none(argument, entry)) is not None:
+                found.append((argument, address, None))
+        return found
+
+    def _clip_options(self) -> ClipOptions:
+        from kling_airflow.payloads import ClipOptions
+
+        refuse_empty_template("prompt", self.prompt, self._written["prompt"])
+        refuse_empty_templates("shots", self.shots, self._written["shots"])
+        shots = shots_of(self.shots)
+        given = self._scalars() | {"duration": self._seconds(shots)}
+        if shots:
+            given |= {"multi_shot": True, "shot_type": "customize", "multi_prompt": shots}
+        pictures = [{} if kind is None else {"type": kind} for _, _, kind in self._sources()]
+        video = {"refer_type": self._refer_type()} if frame_or_none("video", self.video) else None
+        return ClipOptions.of(
+            models.OMNI,
+            image_list=pictures or None,
+            element_list=[{"element_id": each} for each in element_ids(self.elements)] or None,
+            video_list=[video] if video else None,
+            **given,
+        )
+
+    def _refer_type(self) -> str:
+        role = VIDEO_ROLES.get(str(self.video_role).strip().lower())
+        if role is None:
+            raise InvalidArgument(f"`video_role` is {self.video_role!r}; it must be `reference` or `edit`.")
+        return role
+
+    def _model(self) -> str:
+        return models.OMNI
+
+    def _asked(self) -> dict[str, Any]:
+        options = self._clip_options()
+        return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
+
+    def _frames_used(self) -> list[str | None]:
+        return [address for _, address, _ in self._sources()] + [frame_or_none("video", self.video)]
+
+    def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
+        from kling_airflow.task.frame_order import FrameReader, frames_order
+
+        options = self._clip_options()
+        take = whole_number("take", self.take, least=1)
+        how = delivery(self.image_delivery)
+        reader = FrameReader(
+            self.written_places, name_or_none("image_conn_id", self.image_conn_id), how, self.log
+        )
+        return frames_order(
+            client,
+            options,
+            self._read_frames(reader),
+            how,
+            take=take,
+            max_cost_usd=self.max_cost_usd,
+            words=str(options),
+            log=self.log,
+            generation=generation,
+        )
+
+    def _read_frames(self, reader: FrameReader) -> dict[str, SourceFrame]:
+        """Return pictures and video by their place in the payload."""
+        frames = {
+            f"image_list.{number}.image_url": reader.frame(argument, address)
+            for number, (argument, address, _) in enumerate(self._sources())
+        }
+        if (address := frame_or_none("video", self.video)) is not None:
+            frames["video_list.0.video_url"] = reader.video(
+                "video", address, seconds=omni.VIDEO_SECONDS, max_bytes=omni.VIDEO_BYTES
+            )
+        return frames

@@ -1,0 +1,82 @@
+"""Readers of what users give an Omni clip: elements, shots, lists of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kling_airflow.arguments import is_literal, read_structure, text_or_none, whole_number
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.redaction import shown_value
+from kling_airflow.task.shot_failure import raise_if_failed
+
+
+def is_written(value: object) -> bool:
+    """Return whether a value is final when the DAG is parsed, all that is in it included."""
+    if isinstance(value, Mapping):
+        return all(is_written(inner) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_written(inner) for inner in value)
+    return is_literal(value)
+
+
+def entries(field: str, value: object) -> list[Any]:
+    """Return the entries of a list; one value alone is a list of it, and lists in it are flattened.
+
+    :param value: a list, what a mapped task returned, the text of a list, one entry, or None.
+    :raises InvalidArgument: for what is no entry and no list.
+    """
+    value = read_structure(value)
+    if value is None:
+        return []
+    if isinstance(value, str | int | Mapping) or not isinstance(value, Iterable):
+        return [value]
+    if hasattr(value, "protocol") and hasattr(value, "path"):
+        return [value]
+    return [entry for inner in value for entry in entries(field, inner)]
+
+
+def element_ids(value: object) -> list[str]:
+    """Return the ids of elements, in order.
+
+    :param value: ids, or what ``KlingCreateElementOperator`` or the sensor returned for one.
+    :raises InvalidArgument: naming the entry that is no element.
+    :raises GenerationFailed: with the words of the task that could not make the element.
+    """
+    return [_element_id(number, entry) for number, entry in enumerate(entries("elements", value))]
+
+
+def _element_id(number: int, entry: object) -> str:
+    found = entry
+    if isinstance(entry, Mapping):
+        raise_if_failed(entry)
+        outcome = entry.get("outcome")
+        found = entry.get("element_id") or (
+            outcome.get("element_id") if isinstance(outcome, Mapping) else None
+        )
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    if not isinstance(found, str) or text_or_none(found) is None:
+        raise InvalidArgument(
+            f"`elements.{number}` is {shown_value(entry)}; it must be an element id, or what"
+            " KlingCreateElementOperator returns."
+        )
+    return found.strip()
+
+
+def shots_of(value: object) -> list[dict[str, Any]]:
+    """Return the shots as the queue spells them, numbered from 1.
+
+    :param value: dicts with ``prompt`` and ``duration`` (whole seconds), or the text of their list.
+    :raises InvalidArgument: naming the shot that is none.
+    """
+    shots = []
+    for number, entry in enumerate(entries("shots", value)):
+        if not isinstance(entry, Mapping) or not entry.keys() <= {"index", "prompt", "duration"}:
+            raise InvalidArgument(
+                f"`shots.{number}` is {shown_value(entry)}; it must be a dict of `prompt` and `duration`."
+            )
+        seconds = whole_number(f"shots.{number}.duration", entry.get("duration"), least=1)
+        prompt = text_or_none(entry.get("prompt")) or ""
+        shots.append({"index": number + 1, "prompt": prompt, "duration": str(seconds)})
+    return shots
