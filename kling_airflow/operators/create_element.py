@@ -154,11 +154,7 @@ class KlingCreateElementOperator(GenerationOperator):
         return frames_order(
             client,
             options,
-            self._read_frames(
-                FrameReader(
-                    self.written_places, name_or_none("image_conn_id", self.image_conn_id), how, self.log
-                )
-            ),
+            self._read_frames(FrameReader(self.written_places, conn_id, how, self.log)),
             how,
             take=take,
             max_cost_usd=self.max_cost_usd,

@@ -61,7 +61,7 @@ class GMICloudRequestOperator(GenerationOperator):
         self.max_cost_usd: Any = max_cost_usd
         self._written = payload
         with airflow_errors():
-            self.check_payload = switch("check_payload", check_payload)
+            self.check_payload = None if check_payload is None else switch("check_payload", check_payload)
         self.check_own_literals()
 
     @classmethod

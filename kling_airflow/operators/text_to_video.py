@@ -93,8 +93,9 @@ class KlingTextToVideoOperator(GenerationOperator):
         asked = {name: given.get(name, ...) for name in OPTIONS}
         asked |= {name: None for name in ("negative_prompt", "resolution") if asked[name] == ""}
         options = ClipOptions.of_literals(_model_id(given.get("model")), **asked)
-        if options is not None and given.get("max_cost_usd") is not None:
-            refuse_above_limit(given["max_cost_usd"], options.price_usd, str(options))
+        price = None if options is None else options.price_usd
+        if price is not None and given.get("max_cost_usd") is not None:
+            refuse_above_limit(given["max_cost_usd"], price, str(options))
 
     def _given(self) -> dict[str, Any]:
         """Return the options as the user gave them; None for one that was not given."""
