@@ -16,7 +16,6 @@ from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import check_literal_options, switch
 from kling_airflow.task.shot_failure import keeping_place
 from kling_airflow.task.stop_flag import StopFlag
-from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context, Templated
@@ -163,6 +162,7 @@ class GenerationOperator(GenerationTask):
         """
         from kling_airflow.task.stop import raise_if_ended
         from kling_airflow.task.submission import begin
+        from kling_airflow.task.tries import Tries
 
         with airflow_errors(), keeping_place(context, label=self._label):
             self._prepare(context)

@@ -14,7 +14,6 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.options import GenerationOptions
 from kling_airflow.task.stop_flag import StopFlag, Stopped
-from kling_airflow.task.tries import Tries
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -90,6 +89,7 @@ class GenerationTask(KlingTask):
     ) -> Submitted:
         from kling_airflow.task.stop import TaskStopped
         from kling_airflow.task.submission import generation_of, open_submitter, submit
+        from kling_airflow.task.tries import Tries
 
         options, tries = self._options, Tries.of(context, retries=self.retries or 0)
         submitter = open_submitter(context, client, self.log, options, tries, until=until, stop=self._stop)

@@ -16,11 +16,11 @@ from kling_airflow.arguments import (
     text_or_none,
     whole_number,
 )
-from kling_airflow.clip import Clip
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.media.limits import ON_MISMATCH
 
 if TYPE_CHECKING:
+    from kling_airflow.clip import Clip
     from kling_airflow.task.literals import Literals
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}")
@@ -34,6 +34,8 @@ def read_clip(value: object, ask: Callable[[str], Clip]) -> Clip:
     :param ask: asks the queue for the clip of a request id.
     :raises InvalidArgument: for anything else.
     """
+    from kling_airflow.clip import Clip
+
     value = read_structure(value)
     if isinstance(value, list | tuple) and len(value) == 1:
         value = read_structure(value[0])
@@ -130,6 +132,8 @@ def check_literal_landing(given: Literals) -> None:
 
 def _asked_for_later(request_id: str) -> Clip:
     """Stand for the clip of a request id that is asked for when the task runs."""
+    from kling_airflow.clip import Clip
+
     return Clip(request_id=request_id)
 
 
