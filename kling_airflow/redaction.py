@@ -9,22 +9,23 @@ _NAMES = (
     "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig",
     "access_?token|auth|token|api_?key|key|password|secret",
 )
+# Patterns are compiled at their first use: a DAG's parse needs none of them.
 # Also as another address carries it: percent-encoded.
-_SECRET = re.compile(rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&\s\"'<>`])+")
+_SECRET = rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&\s\"'<>`])+"
 
-_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
-_DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
+_ADDRESS = r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)"
+_DATA = r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*"
 _SHOWN_CHARACTERS = 100
-_LONG_DATA = re.compile(r"[A-Za-z0-9+/_\-]{200,}={0,2}")
+_LONG_DATA = r"[A-Za-z0-9+/_\-]{200,}={0,2}"
 _ENDS = (".", "!", "?")
-_DOUBLED = re.compile(r"(?<!\.)\.\.(?=\s|$)")
-_ELLIPSIS = re.compile(r"\.{4,}(?=\s|$)")
-_AFTER_MARK = re.compile(r"(?<=[!?])\.(?=\s|$)")
+_DOUBLED = r"(?<!\.)\.\.(?=\s|$)"
+_ELLIPSIS = r"\.{4,}(?=\s|$)"
+_AFTER_MARK = r"(?<=[!?])\.(?=\s|$)"
 
 
 def without_signatures(text: str) -> str:
     """Return a text in which the value of every parameter that signs, or carries a key, is left out."""
-    return _SECRET.sub(r"\1\2\3...", text)
+    return re.sub(_SECRET, r"\1\2\3...", text)
 
 
 def redacted(text: str) -> str:
@@ -32,9 +33,9 @@ def redacted(text: str) -> str:
 
     The queue quotes the addresses of frames in its errors, and those may be signed. Base64 is cut as well.
     """
-    text = _DATA.sub("data:...", text)
-    text = _ADDRESS.sub(_without_query, text)
-    return _LONG_DATA.sub("...", without_signatures(text))
+    text = re.sub(_DATA, "data:...", text)
+    text = re.sub(_ADDRESS, _without_query, text)
+    return re.sub(_LONG_DATA, "...", without_signatures(text))
 
 
 def shown_value(value: object) -> str:
@@ -62,5 +63,5 @@ def sentences(text: str) -> str:
     text = text.strip()
     if text and not text.endswith(_ENDS):
         text += "."
-    text = _ELLIPSIS.sub("...", _DOUBLED.sub(".", text))
-    return _AFTER_MARK.sub("", text)
+    text = re.sub(_ELLIPSIS, "...", re.sub(_DOUBLED, ".", text))
+    return re.sub(_AFTER_MARK, "", text)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 _NAMES = tuple(sorted(set(_FORMATS.values())))
-_HEX_COLOR = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+_HEX_COLOR = r"(?i)#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})"
 
 
 class PrepareFrameOperator(KlingTask):
@@ -209,7 +209,7 @@ class PrepareFrameOperator(KlingTask):
 
 def _check_background(background: object) -> None:
     """Refuse what can't be a color; whether a name is one, only the image library knows."""
-    if isinstance(background, str) and (background[:1] != "#" or _HEX_COLOR.fullmatch(background)):
+    if isinstance(background, str) and (background[:1] != "#" or re.fullmatch(_HEX_COLOR, background)):
         return
     hint = "" if isinstance(background, str) else yaml_hint(background)
     raise InvalidArgument(

@@ -40,9 +40,9 @@ _SAME_FOR_ALL = frozenset(
         "var",
     }
 )
-_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
-_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
+_EXPRESSION = r"(?s)\{\{(.*?)\}\}"
+_NAME = r"(?<![\w.])[A-Za-z_]\w*"
+_TEXT = r"'[^']*'|\"[^\"]*\""
 
 
 def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
@@ -64,7 +64,8 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     text = str(value)
     if "map_index" in text or "{%" in text:
         return
-    names = {name for found in _EXPRESSION.findall(text) for name in _NAME.findall(_TEXT.sub("", found))}
+    expressions = [re.sub(_TEXT, "", found) for found in re.findall(_EXPRESSION, text)]
+    names = {name for expression in expressions for name in re.findall(_NAME, expression)}
     if not names <= _SAME_FOR_ALL:
         return
     raise _one_for_all(argument, text)

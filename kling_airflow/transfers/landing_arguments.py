@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kling_airflow.clip import Clip
     from kling_airflow.task.literals import Literals
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}")
+_REQUEST_ID = r"[A-Za-z0-9][\w.:-]{0,127}"
 
 
 def read_clip(value: object, ask: Callable[[str], Clip]) -> Clip:
@@ -39,7 +39,7 @@ def read_clip(value: object, ask: Callable[[str], Clip]) -> Clip:
     value = read_structure(value)
     if isinstance(value, list | tuple) and len(value) == 1:
         value = read_structure(value[0])
-    if isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_REQUEST_ID, value):
         return ask(value)
     if isinstance(value, str | list | tuple):
         raise InvalidArgument(
