@@ -66,7 +66,7 @@ def _clip(shot: Shot, start: int, length: int, available: int, rate: Fraction) -
         "cost_usd": shot.cost_usd,
         "model": shot.model,
         "prompt": shot.prompt,
-        "sha256": shot.sha256,
+        "sha256": shot.sha256 or None,
     }
     media = {
         "OTIO_SCHEMA": "ExternalReference.1",
