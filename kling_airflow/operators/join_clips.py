@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.arguments import is_literal, switch_or_none, text_or_none
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
+from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
@@ -69,6 +70,8 @@ class JoinClipsOperator(KlingTask):
     :param preset: x264's preset, "ultrafast" to "slower".
     :param max_bytes: a larger clip is refused.
     :param max_pixels: a clip with larger pictures is refused.
+    :param signing_conn_id: connection with the key that the film is signed with (C2PA, extra ``c2pa``): the
+        private key as password, ``certificates`` (PEM), ``algorithm`` and ``timestamp_url`` as extra.
     :param source_conn_id: connection of the clips' and the music's store.
     :param destination_conn_id: connection of the destination's store.
     :param overwrite: whether to replace files at the destination that no landing wrote.
@@ -81,6 +84,7 @@ class JoinClipsOperator(KlingTask):
         *FILM_FIELDS,
         "max_bytes",
         "max_pixels",
+        "signing_conn_id",
         "source_conn_id",
         "destination_conn_id",
         "overwrite",
@@ -114,6 +118,7 @@ class JoinClipsOperator(KlingTask):
         preset: str | None = "medium",
         max_bytes: int | str | None = MAX_CLIP_BYTES,
         max_pixels: int | str | None = MAX_CLIP_PIXELS,
+        signing_conn_id: str | None = None,
         source_conn_id: str | None = None,
         destination_conn_id: str | None = None,
         overwrite: bool | str | None = False,
@@ -142,6 +147,7 @@ class JoinClipsOperator(KlingTask):
         self.preset = preset
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
+        self.signing_conn_id = signing_conn_id
         self.source_conn_id = source_conn_id
         self.destination_conn_id = destination_conn_id
         self.overwrite = overwrite
@@ -186,7 +192,8 @@ class JoinClipsOperator(KlingTask):
         from kling_airflow.task.film_clips import FilmSource, fetch_clips, read_clips
 
         arguments = FilmArguments(self)
-        extras = arguments.extras(self._caption_file(folder))
+        signing = read_signing_key(text_or_none(self.signing_conn_id))
+        extras = arguments.extras(self._caption_file(folder), signing)
         places = FilmPlaces.beside(place, list(extras.suffixes()))
         clips = read_clips(self.clips)
         max_bytes = number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES)

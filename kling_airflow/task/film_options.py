@@ -14,6 +14,7 @@ from kling_airflow.errors import InvalidArgument
 if TYPE_CHECKING:
     from kling_airflow.media.film.plan import FilmOptions
     from kling_airflow.media.film.production import Extras
+    from kling_airflow.media.film.signing import SigningKey
 
 FILM_FIELDS = (
     "shape",
@@ -85,10 +86,11 @@ class FilmArguments:
         made.check()
         return made
 
-    def extras(self, captions: str | bytes | None) -> Extras:
+    def extras(self, captions: str | bytes | None, signing: SigningKey | None) -> Extras:
         """Return what is made beside the film.
 
         :param captions: "prompts", a file's content, or None.
+        :param signing: the key that the film is signed with; None for none.
         :raises InvalidArgument: an unknown shape or format.
         """
         from kling_airflow.media.film.production import Extras
@@ -99,6 +101,7 @@ class FilmArguments:
             poster=self._switch("poster"),
             preview=text_or_none(self._operator.preview),
             timeline=self._switch("timeline"),
+            signing=signing,
         )
         made.suffixes()
         return made
@@ -117,6 +120,9 @@ class FilmArguments:
             "poster": extras.poster,
             "preview": extras.preview,
             "timeline": extras.timeline,
+            "signed_with": None
+            if extras.signing is None
+            else f"sha256:{hashlib.sha256(extras.signing.certificates.encode()).hexdigest()}",
         }
         return {**found, "titles": list(options.titles), **beside}
 

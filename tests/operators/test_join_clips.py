@@ -22,11 +22,13 @@ from kling_airflow.exceptions import (
     StorageFailed,
 )
 from kling_airflow.media.clip_check import check_clip
+from kling_airflow.media.credentials import C2PA
 from kling_airflow.operators.join_clips import JoinClipsOperator
 from tests.airflow_context import context
 from tests.dag_runs import run_dag
 from tests.media.credentials import with_credentials
 from tests.media.film.clips import clap
+from tests.media.film.test_signing import make_key
 from tests.media.test_schemas import FILM
 from tests.s3 import S3
 
@@ -206,6 +208,22 @@ def test_credentials_of_clips_are_named_and_never_dropped_in_silence(
     assert "Content credentials (C2PA) are in 1 of the clips: signed" in caplog.text
 
 
+def test_a_signed_film_says_of_what_it_is_made(s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("c2pa", reason="install kling_airflow[c2pa]")
+    key = make_key()
+    extra = {"certificates": key.certificates, "algorithm": "es256"}
+    connection = {"conn_type": "generic", "password": key.private_key, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_STUDIO", json.dumps(connection))
+    made = film(bucket, "one", "two", variants=["1:1"], signing_conn_id="studio")
+    said = sidecar(s3, bucket)
+    jsonschema.validate(said, FILM)
+    assert said["credentials"]["kind"] == "c2pa"
+    assert said["asked"]["signed_with"].startswith("sha256:")
+    assert key.private_key not in json.dumps(said)
+    assert C2PA in s3.get(bucket, "film/x.1x1.mp4")
+    assert film(bucket, "one", "two", variants=["1:1"], signing_conn_id="studio") == made
+
+
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "no list": ({"clips": "none"}, InvalidArgument, "`clips` is 'None'; it must be a list"),
     "an empty list": ({"clips": []}, InvalidArgument, "`clips` is empty"),
@@ -232,6 +250,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         "`captions` is 'prompts', and no clip's prompt is known",
     ),
     "captions": ({"captions": "{page}"}, InvalidArgument, "`captions` holds no captions"),
+    "a signing connection": (
+        {"signing_conn_id": "nowhere"},
+        InvalidArgument,
+        "`signing_conn_id`: the connection `nowhere` is not defined",
+    ),
     "a loudness": ({"loudness": "loud"}, InvalidArgument, "`loudness` is 'loud'; it must be a number"),
 }
 

@@ -17,6 +17,7 @@ from kling_airflow.media.film.landing import MadeFilm
 from kling_airflow.media.film.plan import SHAPES, FilmOptions, Progress
 from kling_airflow.media.film.preview import FORMATS, preview
 from kling_airflow.media.film.shot import Shot
+from kling_airflow.media.film.signing import SigningKey, sign
 from kling_airflow.media.film.timeline import timeline
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Extras:
     :param poster: whether to make a JPEG of an early picture.
     :param preview: "gif", "webp" or None.
     :param timeline: whether to write an .otio file.
+    :param signing: the key that the film and its other shapes are signed with, last; None for none.
     """
 
     variants: Sequence[str] = ()
@@ -38,6 +40,7 @@ class Extras:
     poster: bool = True
     preview: str | None = None
     timeline: bool = True
+    signing: SigningKey | None = None
 
     def suffixes(self) -> dict[str, str]:
         """Return the suffix of each file, and what it is.
@@ -83,7 +86,7 @@ def produce(
     """
     captions = _given_captions(extras, shots)
     called = [f"Clip {number} ({shot.title})" for number, shot in enumerate(shots, 1)]
-    _warn_of_credentials(shots)
+    _warn_of_credentials(shots, is_signed=extras.signing is not None)
     film = join(paths, folder / "film.mp4", options, names=called, progress=progress)
     others: dict[str, Path] = {}
     for suffix, data in _texts(film, shots, extras, captions, name, options):
@@ -95,7 +98,7 @@ def produce(
         others[suffix] = join(
             paths, folder / f"film{suffix}", replace(options, shape=shape), names=called, progress=progress
         ).path
-    return MadeFilm(
+    made = MadeFilm(
         film=film,
         info=check_clip(film.path, duration=film.seconds, max_pixels=options.max_pixels),
         shots=shots,
@@ -104,6 +107,11 @@ def produce(
         kinds=extras.suffixes(),
         asked=asked,
     )
+    if extras.signing is not None:
+        clips = [(path, shot.title) for path, shot in zip(paths, shots, strict=True)]
+        for path in (film.path, *(others[suffix] for suffix in others if suffix.endswith(".mp4"))):
+            sign(path, extras.signing, title=name, clips=clips)
+    return made
 
 
 def _texts(
@@ -141,13 +149,14 @@ def _given_captions(extras: Extras, shots: Sequence[Shot]) -> Sequence[Caption] 
     return None
 
 
-def _warn_of_credentials(shots: Sequence[Shot]) -> None:
+def _warn_of_credentials(shots: Sequence[Shot], *, is_signed: bool) -> None:
     """Say that a film can't carry its clips' credentials: they are bound to the clips' own bytes."""
     found = [shot.title for shot in shots if shot.credentials is not None]
     if found:
         log.warning(
             "Content credentials (C2PA) are in %d of the clips: %s. They stay in the clips' own files. The"
-            " film is another file and does not carry them; its sidecar names them.",
+            " film is another file%s; its sidecar names them.",
             len(found),
             ", ".join(found[:10]),
+            ", whose own credentials name them as ingredients" if is_signed else " and does not carry them",
         )
