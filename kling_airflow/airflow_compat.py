@@ -14,7 +14,7 @@ A name is looked up when it is first used, because most of Airflow is too heavy 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -104,6 +104,35 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found
         return found
     raise ImportError(f"This Airflow has no {name}: {failure}") from failure
+
+
+def approval_operator() -> type[BaseOperator]:
+    """Return Airflow's operator that asks a person (Airflow 3.1, standard provider 1.3).
+
+    Where Airflow has none, the class that is returned says so when a DAG makes a task of it.
+    """
+    try:
+        found: type[BaseOperator] = import_module(
+            "airflow.providers.standard.operators.hitl"
+        ).ApprovalOperator
+    except (ImportError, RuntimeError, _attribute("AirflowException")):
+        return cast("type[BaseOperator]", _NoApproval)
+    return found
+
+
+class _NoApproval:
+    """Stands where Airflow has no human in the loop."""
+
+    APPROVE = "Approve"
+
+    def __init__(self, **kwargs: Any) -> None:
+        from kling_airflow.errors import InvalidArgument
+
+        raise InvalidArgument(
+            "ApproveTakesOperator asks a person with Airflow's human in the loop, which came with Airflow 3.1"
+            " and apache-airflow-providers-standard 1.3.",
+            todo="Update Airflow, or leave the task out.",
+        )
 
 
 def connection_of(path: ObjectStoragePath) -> str | None:

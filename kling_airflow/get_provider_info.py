@@ -33,6 +33,10 @@ def get_provider_info() -> dict[str, Any]:
                     "kling_airflow.operators.create_element",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
+                    "kling_airflow.operators.extract_frame",
+                    "kling_airflow.operators.join_clips",
+                    "kling_airflow.operators.check_takes",
+                    "kling_airflow.operators.approve_takes",
                 ],
             }
         ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -166,13 +166,22 @@ def pictures(container: InputContainer, video: VideoStream) -> Iterator[VideoFra
     """Yield the pictures from where the file stands, without those that can't be decoded."""
     import av
 
-    for packet in container.demux(video):
+    packets = container.demux(video)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            break  # a file that was cut short: the decoder still holds pictures
         try:
             yield from packet.decode()
         except av.EOFError:
             return
         except av.FFmpegError:
             continue
+    with suppress(av.FFmpegError):
+        yield from video.decode(None)
 
 
 def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:
@@ -183,9 +192,7 @@ def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:
     """
     from PIL import Image
 
-    matrix = int(picture.colorspace)
-    if matrix not in _KNOWN_MATRICES:
-        matrix = _BT709 if picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT else _BT601
+    matrix = matrix_of(picture)
     converted = picture.reformat(
         format="rgb24",
         src_colorspace=_BT601 if matrix == 6 else matrix,
@@ -193,11 +200,19 @@ def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:
         dst_color_range=_FULL_RANGE,
     )
     image = cast("Image.Image", converted.to_image())  # type: ignore[no-untyped-call]
-    turn = _turn(picture)
+    turn = turn_of(picture)
     if turn:
         image = image.transpose(Image.Transpose[turn])
     size = shown_size(picture, video)
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def matrix_of(picture: VideoFrame) -> int:
+    """Return the number, in H.273, of the matrix that made the colors: its tag's, or convention's."""
+    matrix = int(picture.colorspace)
+    if matrix in _KNOWN_MATRICES:
+        return matrix
+    return _BT709 if picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT else _BT601
 
 
 def shown_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
@@ -206,10 +221,10 @@ def shown_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
     aspect = video.sample_aspect_ratio
     if aspect and aspect > 0:
         width = max(1, round(width * aspect))
-    return (height, width) if _turn(picture) in _SIDEWAYS else (width, height)
+    return (height, width) if turn_of(picture) in _SIDEWAYS else (width, height)
 
 
-def _turn(picture: VideoFrame) -> str | None:
+def turn_of(picture: VideoFrame) -> str | None:
     """Return what Pillow calls the turn that the file's display matrix asks for; None for none."""
     side_data: Any = picture.side_data
     for at in range(len(side_data)):

@@ -123,6 +123,23 @@ def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: 
     raise DestinationTaken(f"{what}; this is request {request_id}.", todo=_OVERWRITE)
 
 
+def refuse_other_task(places: Places, found: Found, landed_by: Mapping[str, Any]) -> None:
+    """Refuse to replace what another task has landed. What a task made itself, it makes anew at no cost.
+
+    :param landed_by: the task that lands now; empty if that is not known.
+    :raises DestinationTaken: the sidecar there is another task's, or that of another map index.
+    """
+    if found.sidecar is None or _is_same_task(found.sidecar.landed_by, landed_by):
+        return
+    by = found.sidecar.landed_by
+    whose = f"{by.get('dag_id')}.{by.get('task_id')}[{by.get('map_index')}]" if by else "another program"
+    raise DestinationTaken(
+        f"`destination`: {shown(places.clip.uri)} holds what {whose} has landed (request"
+        f" {found.sidecar.request_id}).",
+        todo=_OVERWRITE,
+    )
+
+
 def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> None:
     """Claim the destination, right before the first write.
 
@@ -173,10 +190,12 @@ def _busy(places: Places, claim: Mapping[str, Any]) -> DestinationTaken:
 
 
 def _is_next_run(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> bool:
-    same_task = bool(landed_by) and all(
-        before.get(name) == landed_by.get(name) for name in ("dag_id", "task_id", "map_index")
-    )
-    return same_task and before.get("run_id") != landed_by.get("run_id")
+    return _is_same_task(before, landed_by) and before.get("run_id") != landed_by.get("run_id")
+
+
+def _is_same_task(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> bool:
+    names = ("dag_id", "task_id", "map_index")
+    return bool(landed_by) and all(before.get(name) == landed_by.get(name) for name in names)
 
 
 def _other(sidecar: Sidecar | None, request_id: str) -> bool:
@@ -188,7 +207,8 @@ def _names(sidecar: Sidecar | None) -> set[str]:
     if sidecar is None:
         return set()
     poster = sidecar.poster or {}
-    return {_name(uri) for uri in (sidecar.uri, str(poster.get("uri") or "")) if uri}
+    others = [str(file.get("uri") or "") for file in sidecar.files]
+    return {_name(uri) for uri in (sidecar.uri, str(poster.get("uri") or ""), *others) if uri}
 
 
 def _claimed(claim: Mapping[str, Any] | None) -> set[str]:
