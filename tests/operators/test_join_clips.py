@@ -145,6 +145,20 @@ def test_no_file_of_another_is_overwritten(s3: S3, bucket: str, name: str) -> No
     assert s3.get(bucket, f"film/{name}") != b"mine"
 
 
+def test_what_another_task_has_landed_is_replaced_on_demand_only(s3: S3, bucket: str) -> None:
+    """The address of a film that is that of a landed clip, which was paid for."""
+    film(bucket, "one")
+    landed = sidecar(s3, bucket)
+    landed["landed_by"] = landed["landed_by"] | {"task_id": "land"}
+    s3.put(bucket, "film/x.json", json.dumps(landed).encode())
+    before = s3.get(bucket, "film/x.mp4")
+    with pytest.raises(DestinationTaken, match=r"holds what dag\.land\[-1\] has landed"):
+        film(bucket, "one", "two")
+    assert s3.get(bucket, "film/x.mp4") == before
+    film(bucket, "one", "two", overwrite=True)
+    assert s3.get(bucket, "film/x.mp4") != before
+
+
 def test_a_film_never_replaces_one_of_its_clips(s3: S3, bucket: str, movies: dict[str, bytes]) -> None:
     with pytest.raises(DestinationTaken, match="is one of `frames`|is one of"):
         film(bucket, "one", "two", destination=f"s3://{bucket}/clips/one.mp4", overwrite=True)
