@@ -9,7 +9,18 @@ import pytest
 
 from tests.structure.imports import ROOT, circles, module_graph, modules, room_graph, room_of
 
-WITHOUT_AIRFLOW = {"arguments", "clip", "errors", "gmi", "media", "models", "payloads", "polling", "prices"}
+WITHOUT_AIRFLOW = {
+    "arguments",
+    "clip",
+    "errors",
+    "gmi",
+    "media",
+    "models",
+    "payloads",
+    "polling",
+    "prices",
+    "storyboard",
+}
 KNOWS_AIRFLOW = {"kling_airflow.submission.task_state"}
 """The one module of ``submission/`` that speaks to Airflow: the ledger in its task state store."""
 
