@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
@@ -12,13 +12,13 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.frame_argument import frame_or_none
-from kling_airflow.task.price_limit import check_price, limit_usd, refuse_above_limit
+from kling_airflow.task.price_limit import limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.models import ModelSpec
     from kling_airflow.payloads import ClipOptions
-    from kling_airflow.submission.order import DeliveredFrames, Order
+    from kling_airflow.submission.order import Order
     from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
 
 
@@ -138,30 +138,21 @@ class KlingImageToVideoOperator(GenerationOperator):
         return ClipOptions.of(self._model(), **self._given())
 
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
-        from kling_airflow.submission.order import Order
-        from kling_airflow.submission.record import fingerprint
         from kling_airflow.submission.source_frame import ImageDelivery
+        from kling_airflow.task.clip_order import frame_order
 
         options = self._clip_options()
         take = whole_number("take", self.take, least=1)
         how = ImageDelivery.read(self.image_delivery)
-        frames = self._read_frames(options, how)
-        order_fingerprint = fingerprint(
-            options.spec.id,
-            options.values,
-            {name: frame.identity for name, frame in frames.items()},
-            base_url=client.protocol.base_url,
-            organization_id=client.protocol.organization_id,
+        return frame_order(
+            client,
+            options,
+            self._read_frames(options, how),
+            how,
+            take=take,
+            max_cost_usd=self.max_cost_usd,
+            log=self.log,
             generation=generation,
-        )
-
-        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
-            return self._deliver(
-                options, frames, how, client, order_id=order_id, marker=marker, addresses=addresses
-            )
-
-        return Order(
-            options.spec.id, order_fingerprint, take, deliver, options.payload, options.to_json(), frames
         )
 
     def _read_frames(self, options: ClipOptions, how: ImageDelivery) -> dict[str, SourceFrame]:
@@ -180,34 +171,6 @@ class KlingImageToVideoOperator(GenerationOperator):
     def _check_end_frame(self, spec: ModelSpec) -> None:
         if "image_tail" not in spec.frame_arguments:
             raise InvalidArgument(f"{spec.refusal('image_tail')}.")
-
-    def _deliver(
-        self,
-        options: ClipOptions,
-        frames: Mapping[str, SourceFrame],
-        how: ImageDelivery,
-        client: GMIClient,
-        *,
-        order_id: str,
-        marker: str | None,
-        addresses: Mapping[str, str],
-    ) -> DeliveredFrames:
-        from kling_airflow.submission.frame_delivery import deliver
-
-        check_price(
-            client,
-            options.spec.id,
-            options.to_json(),
-            max_cost_usd=self.max_cost_usd,
-            words=str(options),
-            log=self.log,
-        )
-        delivered = deliver(
-            frames, how, client, self.log, order_id=order_id, marker=marker, addresses=addresses
-        )
-        if not delivered.addresses:
-            client.check()  # nothing has spoken to the queue yet: find a wrong key or address for free
-        return delivered
 
     def _read_frame(self, source: str, field: str) -> bytes:
         from kling_airflow.hooks.frame_source import read_allowed_frame

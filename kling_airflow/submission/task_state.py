@@ -65,8 +65,10 @@ class TaskStateLedger:
         self.key = key
         self.shares_siblings = False
         self._store = store
-        # All iterations of a loop (Airflow 3.4) share the store of one task instance.
-        self._prefix = _ROOT if key.loop is None else f"{_ROOT}.loop.{key.loop}"
+        # All iterations of a loop (Airflow 3.4), and all shots, share the store of one task instance.
+        loop = "" if key.loop is None else f".loop.{key.loop}"
+        shot = "" if key.shot is None else f".shot.{key.shot}"
+        self._prefix = f"{_ROOT}{loop}{shot}"
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record; None if there surely is no record."""

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from kling_airflow.task.tries import Tries
 
 
-def begin(context: Mapping[str, Any], options: GenerationOptions, tries: Tries) -> None:
+def begin(
+    context: Mapping[str, Any], options: GenerationOptions, tries: Tries, shot: str | None = None
+) -> None:
     """Note in the ledger that the task has begun, before anything that can fail.
 
     A later try, of a run that a user has cleared, then knows whether the ledger was discarded.
+
+    :param shot: name and take of a shot; None in a task that buys one clip.
     """
-    key = task_key(context["ti"], context.get("loop"))
+    key = task_key(context["ti"], context.get("loop"), shot)
     ledger = ledger_of(context, key, durable=options.durable, ledger=options.ledger or None)
     ledger.begin(complete=not tries.may_have_lost_memory)
 
@@ -41,14 +45,16 @@ def open_submitter(
     *,
     until: float,
     stop: StopFlag,
+    shot: str | None = None,
 ) -> Submitter:
     """Return a submitter over the ledger of the task.
 
     :param tries: which try this is; a try after the first searches the queue if its ledger was discarded.
     :param until: until when to keep trying while the queue says "not now", in Unix seconds.
     :param stop: ends the submission when the task is told to end.
+    :param shot: name and take of a shot; None in a task that buys one clip.
     """
-    key = task_key(context["ti"], context.get("loop"))
+    key = task_key(context["ti"], context.get("loop"), shot)
     return Submitter(
         client,
         ledger_of(context, key, durable=options.durable, ledger=options.ledger or None),
