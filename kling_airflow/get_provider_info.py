@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                     "kling_airflow.operators.text_to_video",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
+                    "kling_airflow.operators.extract_frame",
                 ],
             }
         ],

@@ -127,12 +127,17 @@ class StoredObject:
             raise too_large
         return data
 
+    def blocks(self) -> Iterator[bytes]:
+        """Yield what is stored, one block of it in memory at a time."""
+        with self._errors("read"), self._open() as file:
+            while block := file.read(BLOCK):
+                yield block
+
     def sha256(self) -> str:
         """Return the hash of what is stored, in hex."""
         digest = hashlib.sha256()
-        with self._errors("read"), self._open() as file:
-            while chunk := file.read(BLOCK):
-                digest.update(chunk)
+        for block in self.blocks():
+            digest.update(block)
         return digest.hexdigest()
 
     def create(self, data: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -155,13 +155,22 @@ def pictures(container: InputContainer, video: VideoStream) -> Iterator[VideoFra
     """Yield the pictures from where the file stands, without those that can't be decoded."""
     import av
 
-    for packet in container.demux(video):
+    packets = container.demux(video)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            break  # a file that was cut short: the decoder still holds pictures
         try:
             yield from packet.decode()
         except av.EOFError:
             return
         except av.FFmpegError:
             continue
+    with suppress(av.FFmpegError):
+        yield from video.decode(None)
 
 
 def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.clip import Clip
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
-from kling_airflow.hooks.clip_source import clip_guard, fresh_url
+from kling_airflow.hooks.queue_clip import clip_guard, fresh_url
 from kling_airflow.hooks.storage import StoredObject
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from kling_airflow.arguments import (
 from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
-from kling_airflow.hooks.clip_source import clip_guard, fresh_url
 from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.hooks.queue_clip import clip_guard, fresh_url
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
