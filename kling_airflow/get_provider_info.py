@@ -31,12 +31,18 @@ def get_provider_info() -> dict[str, Any]:
                     "kling_airflow.operators.text_to_video",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
+                    "kling_airflow.operators.storyboard",
                     "kling_airflow.operators.extract_frame",
                 ],
             }
         ],
         "sensors": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.sensors.request"]}],
-        "triggers": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.triggers.request"]}],
+        "triggers": [
+            {
+                "integration-name": "GMI Cloud",
+                "python-modules": ["kling_airflow.triggers.request", "kling_airflow.triggers.storyboard"],
+            }
+        ],
         "transfers": [
             {
                 "source-integration-name": "GMI Cloud",

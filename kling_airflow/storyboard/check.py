@@ -19,8 +19,10 @@ from kling_airflow.storyboard.problems import Problem
 from kling_airflow.storyboard.scalars import text_of
 from kling_airflow.storyboard.shot import FIELDS, FRAMES, OPTIONS, Shot
 
-NAME: Final = re.compile(r"[^\W_][\w-]{0,59}")
-"""A shot's name: letters, digits, ``_`` and ``-``, up to 60, beginning with a letter or a digit."""
+NAME: Final = re.compile(r"[^\W_][\w-]{0,39}")
+"""A shot's name: letters, digits, ``_`` and ``-``, up to 40, beginning with a letter or a digit."""
+RESERVED: Final = frozenset({"report"})
+"""Names of other files beside the clips: ``report.json``."""
 MAX_TAKES: Final = 20
 MAX_CLIPS: Final = 400
 """Clips of one storyboard, takes counted: what one task carries through its deferrals."""
@@ -124,9 +126,12 @@ class _Checker:
         if not NAME.fullmatch(name):
             what = (
                 f"is {name[:80]!r}; it must be of letters, digits, `_` and `-`, begin with a letter or a"
-                " digit, and have 60 characters at most"
+                " digit, and have 40 characters at most"
             )
             self._add(what, "name", label, cell.line)
+            return None, label
+        if name.casefold() in RESERVED:
+            self._add(f"is {name!r}; a file beside the clips has that name", "name", label, cell.line)
             return None, label
         if name.casefold() in self.names:
             first = self.names[name.casefold()]

@@ -69,6 +69,7 @@ class TaskStateLedger:
         loop = "" if key.loop is None else f".loop.{key.loop}"
         shot = "" if key.shot is None else f".shot.{key.shot}"
         self._prefix = f"{_ROOT}{loop}{shot}"
+        self._begun = f"{_ROOT}{loop}.begun"  # of all shots: the store is discarded as a whole
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record; None if there surely is no record."""
@@ -113,10 +114,6 @@ class TaskStateLedger:
     @property
     def _index(self) -> str:
         return f"{self._prefix}.submissions"
-
-    @property
-    def _begun(self) -> str:
-        return f"{self._prefix}.begun"
 
     def _record_key(self, fingerprint: str, take: int) -> str:
         return f"{self._prefix}.submission.{fingerprint[:32]}.{take}"

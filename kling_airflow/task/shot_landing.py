@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.clip import Clip
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
 
-_KEPT: Final = ("uri", "sha256", "bytes", "duration_seconds", "width", "height", "poster_uri", "sidecar_uri")
+_KEPT: Final = ("uri", "sha256", "bytes", "duration_seconds", "width", "height")
+"""What a report says of a landed clip, besides where its poster and sidecar are."""
+_SIGNED_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -85,4 +89,39 @@ class ClipStore:
                     landed_by=self.landed_by,
                 ),
             )
-        return {name: landed[name] for name in _KEPT}
+        return {name: landed[name] for name in (*_KEPT, "poster_uri", "sidecar_uri", "request_id")}
+
+    def record_last_frame(self, name: str, landed: Mapping[str, Any]) -> str:
+        """Store the last frame of a landed clip as PNG, once, and return its address.
+
+        The frame is stored before a shot begins on it, so that each later try begins on the same one. Its
+        name tells of which file it is: another clip of the same name gets another frame.
+
+        :param name: the take's name.
+        :param landed: what :meth:`land` returned.
+        :raises KlingError: if the clip can't be read or decoded, or the frame can't be stored.
+        """
+        from kling_airflow.media.film.frames import last_frame
+        from kling_airflow.media.landing import paid_for
+
+        with paid_for(str(landed["request_id"])):
+            place = self.object(f"{name}.last-{landed['sha256'][:12]}.png")
+            if place.size():
+                return place.uri
+            with tempfile.TemporaryDirectory(prefix="kling-last-frame-") as folder:
+                path = Path(folder) / "clip.mp4"
+                with path.open("wb") as sink:
+                    for block in self.object(f"{name}.mp4").blocks():
+                        sink.write(block)
+                place.write(last_frame(path), "image/png")
+        return place.uri
+
+    def read_last_frame(self, address: str, _: str) -> bytes:
+        """Return the frame that :meth:`record_last_frame` has stored."""
+        from kling_airflow.media.limits import MAX_FRAME_BYTES
+
+        return self.object(address.rpartition("/")[2]).read_all(MAX_FRAME_BYTES)
+
+    def sign(self, address: str) -> str:
+        """Return an address of a stored frame that the queue can read for a day."""
+        return self.object(address.rpartition("/")[2]).sign(_SIGNED_SECONDS)

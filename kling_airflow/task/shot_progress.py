@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -117,7 +117,7 @@ class BoardProgress:
         return found
 
     @classmethod
-    def read(cls, data: list[Mapping[str, Any]]) -> Self:
+    def read(cls, data: Sequence[Mapping[str, Any]]) -> Self:
         """Return what another process wrote."""
         return cls({each.name: each for each in map(ShotProgress.read, data)})
 

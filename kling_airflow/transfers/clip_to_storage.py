@@ -9,6 +9,7 @@ from kling_airflow.arguments import (
     is_literal,
     number_or_none,
     one_of,
+    read_object_options,
     seconds,
     switch_or_none,
     text_or_none,
@@ -17,7 +18,6 @@ from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.hooks.queue_clip import clip_guard, fresh_url
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
@@ -30,7 +30,6 @@ from kling_airflow.transfers.landing_arguments import (
     number_or,
     read_clip,
     read_frames,
-    read_object_options,
     task_of,
 )
 
@@ -152,6 +151,7 @@ class ClipToObjectStorageOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
+        from kling_airflow.hooks.queue_clip import fresh_url
         from kling_airflow.media.download import DownloadLimits
         from kling_airflow.media.landing import land, paid_for
         from kling_airflow.media.places import Places
@@ -232,6 +232,8 @@ class ClipToObjectStorageOperator(KlingTask):
         return GMICloudHook(named or GMICloudHook.default_conn_name)
 
     def _guard(self) -> AddressGuard:
+        from kling_airflow.hooks.queue_clip import clip_guard
+
         return clip_guard(self._hook, self.written_places.of("clip"))
 
     def _ask_for_clip(self, request_id: str) -> Clip:

@@ -74,22 +74,6 @@ def check_destination(destination: object) -> str:
     return uri
 
 
-def read_object_options(value: object) -> dict[str, Any]:
-    """Return the parameters of S3's calls.
-
-    :raises InvalidArgument: for what is no dict with names for keys.
-    """
-    value = read_structure(value)
-    if value is None or value == "":
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise InvalidArgument(
-            f"`object_options` is {shown(value)!r}; it must be a dict of parameters of S3's calls, such as"
-            ' {"ServerSideEncryption": "aws:kms"}.'
-        )
-    return dict(value)
-
-
 def number_or(field: str, value: object, usual: int) -> int:
     """Return a whole number; the usual one for None and what templates make of it."""
     return usual if text_or_none(value) is None else whole_number(field, value)

@@ -1,0 +1,189 @@
+"""Buys the clips of a storyboard: one order, one record and one search for each take of each shot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
+
+if TYPE_CHECKING:
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.hooks.allowed_addresses import WrittenPlaces
+    from kling_airflow.hooks.gmi import GMICloudHook
+    from kling_airflow.storyboard.shot import Shot
+    from kling_airflow.submission.order import Log, Order, Submitted
+    from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
+    from kling_airflow.task.options import GenerationOptions
+    from kling_airflow.task.shot_landing import ClipStore
+    from kling_airflow.task.shot_progress import ShotProgress
+    from kling_airflow.task.stop import StopFlag
+    from kling_airflow.task.tries import Tries
+
+
+class ShotPaused(Exception):
+    """Nothing can be done now for a shot; it is submitted again later.
+
+    :param seconds: how long it waits.
+    :param in_doubt: fingerprint and take of the order, whose POST may have arrived.
+    """
+
+    def __init__(self, seconds: float, in_doubt: list[Any]) -> None:
+        self.seconds, self.in_doubt = seconds, in_doubt
+        super().__init__(f"It is submitted again in {seconds:.0f} s.")
+
+
+class ShotLog:
+    """A task's log whose lines begin with a shot's name; the shots of a task write at the same time.
+
+    :param log: the task's log.
+    :param name: the shot's name.
+    """
+
+    def __init__(self, log: Log, name: str) -> None:
+        self.log, self.name = log, name
+
+    def info(self, message: str, /, *args: Any) -> None:
+        """Log a step that went well."""
+        self.log.info("Shot %s: %s", self.name, message % args if args else message)
+
+    def warning(self, message: str, /, *args: Any) -> None:
+        """Log a fault that was repaired."""
+        self.log.warning("Shot %s: %s", self.name, message % args if args else message)
+
+    def error(self, message: str, /, *args: Any) -> None:
+        """Log what a person should look at."""
+        self.log.error("Shot %s: %s", self.name, message % args if args else message)
+
+
+@dataclass(frozen=True)
+class ShotOrders:
+    """What all shots of a storyboard are ordered with.
+
+    :param context: the task's context.
+    :param hook: the queue's connection.
+    :param log: the task's log.
+    :param options: how the task submits and waits.
+    :param tries: which try this is.
+    :param stop: set when the task is told to end.
+    :param written: the places that the DAG's code names for frames.
+    :param store: where the last frames of shots are, on which others begin.
+    :param image_delivery: how the frames get to the queue.
+    :param image_conn_id: the connection of the frames' store; None for the store's default.
+    :param max_cost_usd: the limit of one clip; None for none.
+    :param adopt: request ids to adopt, by the name of the take.
+    """
+
+    context: Mapping[str, Any]
+    hook: GMICloudHook
+    log: Log
+    options: GenerationOptions
+    tries: Tries
+    stop: StopFlag
+    written: WrittenPlaces
+    store: ClipStore
+    image_delivery: ImageDelivery
+    image_conn_id: str | None = None
+    max_cost_usd: float | str | None = None
+    adopt: Mapping[str, str] = field(default_factory=dict)
+
+    def submit(self, progress: ShotProgress, shot: Shot) -> Submitted:
+        """Return the take's request: the one that it has already, the one to adopt, or a new one.
+
+        It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
+
+        :param shot: what is asked; its start frame is there.
+        :raises ShotPaused: if nothing can be done now.
+        :raises Stopped: if the task was told to end.
+        :raises KlingError: as :meth:`kling_airflow.submission.submit.Submitter.submit` does.
+        """
+        log = ShotLog(self.log, progress.name)
+        options = replace(self.options, adopt_request_id=self.adopt.get(progress.name))
+        self.stop.check()
+        begin(self.context, options, self.tries, progress.key)
+        client = self.hook.get_conn()
+        submitter = open_submitter(
+            self.context,
+            client,
+            log,
+            options,
+            self.tries,
+            until=progress.until or 0.0,
+            stop=self.stop,
+            shot=progress.key,
+        )
+        return submit(
+            submitter,
+            lambda: self._order(client, log, progress, shot),
+            options,
+            self.tries,
+            log,
+            stop=self.stop,
+            earlier=progress.earlier,
+            in_doubt=progress.in_doubt,
+            pause=_paused,
+        )
+
+    def _order(self, client: GMIClient, log: Log, progress: ShotProgress, shot: Shot) -> Order:
+        from kling_airflow.task.clip_order import frame_order
+        from kling_airflow.task.payload_order import payload_order
+
+        generation = generation_of(self.options, self.tries)
+        if shot.options.spec.start_frame is None:
+            return payload_order(
+                client,
+                shot.model,
+                shot.options.to_json(),
+                take=progress.take,
+                max_cost_usd=self.max_cost_usd,
+                check_payload=False,
+                words=str(shot.options),
+                log=log,
+                generation=generation,
+            )
+        return frame_order(
+            client,
+            shot.options,
+            self._frames(shot, log),
+            self.image_delivery,
+            take=progress.take,
+            max_cost_usd=self.max_cost_usd,
+            log=log,
+            generation=generation,
+        )
+
+    def _frames(self, shot: Shot, log: Log) -> dict[str, SourceFrame]:
+        """Return the frames by the payload's field; each is read and checked."""
+        from kling_airflow.storyboard.shot import FRAMES
+        from kling_airflow.submission.source_frame import read_source
+
+        frames = {}
+        for name, argument in FRAMES.items():
+            source = getattr(shot, name)
+            if source is None:
+                continue
+            read: Callable[[str, str], bytes] = self._read
+            presign: Callable[[str], str] = self._presign
+            if name == "frame" and shot.continues is not None:
+                read, presign = self.store.read_last_frame, self.store.sign
+            payload_field = shot.options.spec.frame_arguments[argument]
+            frames[payload_field] = read_source(name, source, self.image_delivery, read, presign, log)
+        return frames
+
+    def _read(self, source: str, name: str) -> bytes:
+        from kling_airflow.hooks.frame_source import read_allowed_frame
+        from kling_airflow.media.limits import MAX_FRAME_BYTES
+
+        return read_allowed_frame(
+            source, name, self.written, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES
+        )
+
+    def _presign(self, source: str) -> str:
+        from kling_airflow.hooks.frame_source import presign_allowed
+
+        return presign_allowed(source, self.written, conn_id=self.image_conn_id)
+
+
+def _paused(seconds: float, in_doubt: list[Any]) -> None:
+    raise ShotPaused(seconds, in_doubt)
