@@ -103,6 +103,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "prod",
                         "default": None,
                     },
+                    "budgets": {
+                        "description": (
+                            "What may be spent, as a JSON list: each entry has `usd`, `per` (day, month or"
+                            " ever; UTC), and `dag`, `tag` or `connection` (a name, or `*` for each). A task"
+                            " claims the price of each clip before it is bought. Needs `ledger` and"
+                            " `deployment`."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": '[{"usd": 100, "per": "day"}, {"usd": 20, "dag": "*"}]',
+                        "default": None,
+                    },
                     "min_poll_interval": {
                         "description": (
                             "Seconds between two polls of one request, at least: a task that asks for less is"

@@ -43,6 +43,8 @@ class KlingStoryboardOperator(StoryboardArguments):
         nothing more is submitted, and the task fails at once, while requests in the queue go on;
         ``continue``: the task succeeds, and the report names what failed.
     :param max_cost_usd: refuse a clip that costs more. For each clip.
+    :param budget_usd: refuse, before anything is bought, a storyboard that costs more; what was bought for
+        its shots under other prompts counts, too. None for no limit; ``[kling] budgets`` hold besides.
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``.
     :param storyboard_conn_id: the connection of the storyboard's store; None for the store's default.
     :param image_conn_id: the same, of the frames' store.
@@ -62,6 +64,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         "max_in_flight",
         "on_shot_failure",
         "max_cost_usd",
+        "budget_usd",
         "image_delivery",
         "storyboard_conn_id",
         "image_conn_id",
@@ -72,6 +75,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         "ledger",
     )
     operator_extra_links = (ConsoleLink(),)
+    limit_fields = ("max_cost_usd", "budget_usd")
     stores_at = "destination"
     ui_color = "#dcfce7"
 
@@ -83,6 +87,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         max_in_flight: int | str | None = None,
         on_shot_failure: str = "fail_at_end",
         max_cost_usd: float | str | None = None,
+        budget_usd: float | str | None = None,
         image_delivery: str = "auto",
         storyboard_conn_id: str | None = None,
         image_conn_id: str | None = None,
@@ -119,6 +124,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         self.max_in_flight = max_in_flight
         self.on_shot_failure = on_shot_failure
         self.max_cost_usd = max_cost_usd
+        self.budget_usd = budget_usd
         self.image_delivery = image_delivery
         self.storyboard_conn_id = storyboard_conn_id
         self.image_conn_id = image_conn_id
@@ -170,17 +176,19 @@ class KlingStoryboardOperator(StoryboardArguments):
         event: dict[str, Any] | None = None,
         *,
         progress: list[dict[str, Any]],
+        claims: dict[str, int] | None = None,
         **tolerated: Any,
     ) -> dict[str, Any]:
         """Go on after a wait in the triggerer.
 
         :param progress: how far each take had come.
+        :param claims: what was claimed in ``budget_usd``, in millionths of a US dollar.
         :param tolerated: arguments of another version of this package.
         """
         from kling_airflow.task.storyboard_task import StoryboardTask
 
         with airflow_errors():
-            return self._ended(StoryboardTask.resume(self, context, event, progress))
+            return self._ended(StoryboardTask.resume(self, context, event, progress, claims or {}))
 
     def _ended(self, task: Any) -> dict[str, Any]:
         try:

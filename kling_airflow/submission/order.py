@@ -106,6 +106,8 @@ class Order:
     :param payload: makes the payload that is sent, given the values of the delivered frames.
     :param fields: what the payload asks, without the frames.
     :param frames: the frames, by the payload's field, the start frame first.
+    :param price_usd: what the clip costs by the table of models, in US dollars; None if it has no price.
+    :param ask_price: asks the queue's catalog what it costs; None if that is not known, too.
     """
 
     model: str
@@ -115,6 +117,8 @@ class Order:
     payload: Callable[[Mapping[str, str]], Mapping[str, Any]]
     fields: Mapping[str, Any]
     frames: Mapping[str, Frame] = field(default_factory=dict)
+    price_usd: float | None = None
+    ask_price: Callable[[], float | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kling_airflow.task.price_limit import check_price
+from kling_airflow.task.price_limit import catalog_price_usd, check_price
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -60,4 +60,6 @@ def frame_order(
         options.payload,
         options.to_json(),
         frames,
+        price_usd=options.price_usd,
+        ask_price=lambda: catalog_price_usd(client, options.spec.id, options.to_json(), log),
     )

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
 
 if TYPE_CHECKING:
+    from kling_airflow.errors import KlingError
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.hooks.allowed_addresses import WrittenPlaces
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
+    from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
     from kling_airflow.task.options import GenerationOptions
@@ -73,6 +75,7 @@ class ShotOrders:
     :param image_conn_id: the connection of the frames' store; None for the store's default.
     :param max_cost_usd: the limit of one clip; None for none.
     :param adopt: request ids to adopt, by the name of the take.
+    :param own_budget: the limit of the whole storyboard; None for none.
     """
 
     context: Mapping[str, Any]
@@ -87,6 +90,7 @@ class ShotOrders:
     image_conn_id: str | None = None
     max_cost_usd: float | str | None = None
     adopt: Mapping[str, str] = field(default_factory=dict)
+    own_budget: Budget | None = None
 
     def submit(self, progress: ShotProgress, shot: Shot) -> Submitted:
         """Return the take's request: the one that it has already, the one to adopt, or a new one.
@@ -112,6 +116,7 @@ class ShotOrders:
             until=progress.until or 0.0,
             stop=self.stop,
             shot=progress.key,
+            own_budget=self.own_budget,
         )
         return submit(
             submitter,
@@ -124,6 +129,30 @@ class ShotOrders:
             in_doubt=progress.in_doubt,
             pause=_paused,
         )
+
+    def release_unbilled(self, progress: ShotProgress, error: KlingError) -> None:
+        """Give back what was claimed in budgets for a take's request that has failed."""
+        from kling_airflow.task.unbilled import release_unbilled
+
+        log = ShotLog(self.log, progress.name)
+        release_unbilled(
+            self.context, self.options, error, log, shot=progress.key, own_budget=self.own_budget
+        )
+
+    def claims(self, progress: ShotProgress) -> dict[str, int]:
+        """Return what the take has claimed in earlier tries: its requests that may be paid for, by claim.
+
+        :raises KlingError: if its records can't be read.
+        """
+        from kling_airflow.hooks.ledger import ledger_of
+        from kling_airflow.submission.budget import claim_name, microusd
+        from kling_airflow.task_instance.key import task_key
+
+        key = task_key(self.context["ti"], self.context.get("loop"), progress.key)
+        options = self.options
+        ledger = ledger_of(self.context, key, durable=options.durable, ledger=options.ledger or None)
+        records = [record for record in ledger.records() if record.may_have_bought]
+        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
 
     def _order(self, client: GMIClient, log: Log, progress: ShotProgress, shot: Shot) -> Order:
         from kling_airflow.task.clip_order import frame_order

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.addresses import check_location, is_http, read_address, shown
-from kling_airflow.arguments import is_literal, one_of, read_structure, text_or_none, whole_number
+from kling_airflow.arguments import amount, is_literal, one_of, read_structure, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -37,6 +37,7 @@ class StoryboardArguments(KlingTask):
     max_in_flight: int | str | None
     on_shot_failure: str
     max_cost_usd: float | str | None
+    budget_usd: float | str | None
     image_delivery: str
     storyboard_conn_id: str | None
     image_conn_id: str | None
@@ -73,6 +74,8 @@ def check_arguments(task: StoryboardArguments) -> None:
         in_flight_of(task)
     if is_literal(task.max_cost_usd):
         limit_usd(task.max_cost_usd)
+    if is_literal(task.budget_usd):
+        budget_of(task)
     if isinstance(task.destination, str) and is_literal(task.destination):
         folder_of(task.destination)
     if isinstance(task.storyboard, list | tuple) and _all_literal(task.storyboard):
@@ -98,6 +101,19 @@ def in_flight_of(task: StoryboardArguments) -> int:
     if text_or_none(task.max_in_flight) is not None:
         return whole_number("max_in_flight", task.max_in_flight, least=1)
     return int(task.pool_slots) if task.pool not in (None, _DEFAULT_POOL) else IN_FLIGHT
+
+
+def budget_of(task: StoryboardArguments) -> float | None:
+    """Return the limit of the whole storyboard in US dollars; None, and only None, is no limit.
+
+    :raises InvalidArgument: for anything that is no amount, and for 0.
+    """
+    if task.budget_usd is None:
+        return None
+    budget = amount("budget_usd", task.budget_usd)
+    if budget == 0:
+        raise InvalidArgument("`budget_usd` is 0: nothing could be bought. Leave it out, or name an amount.")
+    return budget
 
 
 def folder_of(destination: object) -> str:

@@ -255,6 +255,7 @@ class StoryboardRun:
         try:
             raise_unless_resubmitted(error, each.earlier, self.options, self.orders.hook.get_conn, log)
         except KlingError as final:
+            self.orders.release_unbilled(each, final)
             self._warn(each, final)
             each.fail(final)
             return

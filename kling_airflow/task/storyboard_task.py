@@ -6,13 +6,12 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import one_of, read_object_options, seconds, text_or_none
-from kling_airflow.errors import DestinationTaken, KlingError, Money, Unreachable
+from kling_airflow.arguments import one_of, seconds
+from kling_airflow.errors import BudgetExceeded, DestinationTaken, KlingError, Money, Unreachable
 from kling_airflow.links import ConsoleLink
+from kling_airflow.submission.budget import MemoryClaims
 from kling_airflow.task.clip_result import add_to_asset_events
 from kling_airflow.task.pause import DEFER_FROM
-from kling_airflow.task.shot_landing import ClipStore
-from kling_airflow.task.shot_orders import ShotOrders
 from kling_airflow.task.shot_progress import BoardProgress, Phase
 from kling_airflow.task.shot_report import (
     MAX_REPORT_BYTES,
@@ -27,16 +26,14 @@ from kling_airflow.task.stop import Stopped, TaskStopped
 from kling_airflow.task.storyboard_arguments import (
     ON_SHOT_FAILURE,
     StoryboardArguments,
-    adopted,
-    folder_of,
+    budget_of,
     in_flight_of,
     load_board,
     options_of,
 )
+from kling_airflow.task.storyboard_parts import make_orders, make_store
 from kling_airflow.task.storyboard_run import StoryboardRun
-from kling_airflow.task.tries import Tries
 from kling_airflow.task.wait import DEFERRAL_SLACK
-from kling_airflow.task_instance.key import task_key
 from kling_airflow.task_instance.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
@@ -53,6 +50,7 @@ class StoryboardTask:
     :param context: the task's context.
     :param board: the storyboard; None if it can't be read any more, and all of it is bought.
     :param progress: how far each take has come.
+    :param claims: what is claimed in ``budget_usd``, in millionths of a US dollar.
     """
 
     def __init__(
@@ -61,17 +59,19 @@ class StoryboardTask:
         context: Context,
         board: Storyboard | None,
         progress: BoardProgress,
+        claims: Mapping[str, int] | None = None,
     ) -> None:
         self.task = task
         self.context = context
         self.board = board
         one_of("on_shot_failure", task.on_shot_failure, ON_SHOT_FAILURE)
         self.options = options_of(task)
-        self.store = self._store()
+        self.store = make_store(task, context)
+        self.claims = MemoryClaims(dict(claims or {}))
         self.running = StoryboardRun(
             shots={} if board is None else {shot.name: shot for shot in board},
             progress=progress,
-            orders=self._orders(),
+            orders=make_orders(task, context, self.options, self.store, self.claims),
             store=self.store,
             max_in_flight=in_flight_of(task),
             fail_fast=task.on_shot_failure == "fail_fast",
@@ -82,13 +82,19 @@ class StoryboardTask:
         """Return the work of a try that has just begun."""
         board = load_board(task)
         begun = cls(task, context, board, BoardProgress.of(board))
+        begun.check_budget(board)
         begun.prove_destination()
         task.log.info("The storyboard %s: %d shots, %d clips.", board.file, len(board.shots), board.clips)
         return begun
 
     @classmethod
     def resume(
-        cls, task: StoryboardArguments, context: Context, event: Any, progress: list[dict[str, Any]]
+        cls,
+        task: StoryboardArguments,
+        context: Context,
+        event: Any,
+        progress: list[dict[str, Any]],
+        claims: Mapping[str, int],
     ) -> StoryboardTask:
         """Return the work of a try that comes back from the triggerer."""
         known = BoardProgress.read(progress)
@@ -99,11 +105,35 @@ class StoryboardTask:
                 raise error.with_money(Money.IN_LEDGER) from error.__cause__
             task.log.warning("The storyboard can't be read any more, and is not needed: %s", error.what)
             board = None
-        resumed = cls(task, context, board, known)
+        resumed = cls(task, context, board, known, claims)
         if not isinstance(event, dict) or not isinstance(event.get("ended"), dict):
             raise Unreachable(f"The trigger ended with an event that can't be read: {str(event)[:200]}.")
         resumed.running.take_in(event["ended"])
         return resumed
+
+    def check_budget(self, board: Storyboard) -> None:
+        """Refuse a storyboard that costs more than ``budget_usd``, and note what earlier tries have claimed.
+
+        :raises BudgetExceeded: if it costs more, or a price is not known.
+        """
+        budget = budget_of(self.task)
+        if budget is None:
+            return
+        price = board.price()
+        if price.unknown:
+            price = board.price(self.task.hook.get_conn().model)
+        total = price.total_usd
+        if total is None or total > budget:
+            unknown = ", ".join(price.unknown[:10])
+            costs = f"the price of {unknown} is not known" if total is None else f"it costs ${total:,.2f}"
+            raise BudgetExceeded(
+                f"`budget_usd` of the storyboard {board.file} is ${budget:,.2f}, and {costs}.",
+                money=Money.UNSPENT if self.running.orders.tries.is_first else Money.IN_LEDGER,
+                todo="Take shots or takes out, or raise `budget_usd`.",
+            )
+        if not self.running.orders.tries.is_first:
+            for each in self.running.progress.takes.values():
+                self.claims.held |= self.running.orders.claims(each)
 
     def prove_destination(self) -> None:
         """Store a report without results, so that a folder that can't be written to is found for free.
@@ -184,7 +214,7 @@ class StoryboardTask:
                 cancel_on_kill=self.options.cancel_on_kill,
             ),
             method_name="execute_complete",
-            kwargs={"progress": self.running.progress.to_json()},
+            kwargs={"progress": self.running.progress.to_json(), "claims": self.claims.held},
             timeout=timedelta(seconds=latest - now) + DEFERRAL_SLACK,
         )
 
@@ -234,36 +264,3 @@ class StoryboardTask:
         ti: Any = self.context.get("ti")
         if ti is not None:
             ti.xcom_push(key=key, value=value)
-
-    def _store(self) -> ClipStore:
-        ti: Any = self.context.get("ti")
-        return ClipStore(
-            folder_of(self.task.destination),
-            text_or_none(self.task.destination_conn_id),
-            self.task.hook,
-            self.task.written_places,
-            object_options=read_object_options(self.task.object_options),
-            on_mismatch=self.task.on_mismatch,
-            overwrite=self.task.overwrite,
-            poster=self.task.poster,
-            landed_by=None if ti is None else task_key(ti, self.context.get("loop")).to_json(),
-        )
-
-    def _orders(self) -> ShotOrders:
-        from kling_airflow.submission.source_frame import ImageDelivery
-
-        task = self.task
-        return ShotOrders(
-            context=self.context,
-            hook=task.hook,
-            log=task.log,
-            options=self.options,
-            tries=Tries.of(self.context, retries=task.retries or 0),
-            stop=task.stop,
-            written=task.written_places,
-            store=self.store,
-            image_delivery=ImageDelivery.read(task.image_delivery),
-            image_conn_id=text_or_none(task.image_conn_id),
-            max_cost_usd=task.max_cost_usd,
-            adopt=adopted(task.adopt_request_ids),
-        )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, MediaError, Money, UnresolvedSubmission
+from kling_airflow.hooks.budgets import budgets_of
 from kling_airflow.hooks.ledger import configured_late_arrival_margin, ledger_of
 from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
@@ -16,6 +17,7 @@ from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.stop import StopFlag
@@ -46,6 +48,7 @@ def open_submitter(
     until: float,
     stop: StopFlag,
     shot: str | None = None,
+    own_budget: Budget | None = None,
 ) -> Submitter:
     """Return a submitter over the ledger of the task.
 
@@ -53,6 +56,7 @@ def open_submitter(
     :param until: until when to keep trying while the queue says "not now", in Unix seconds.
     :param stop: ends the submission when the task is told to end.
     :param shot: name and take of a shot; None in a task that buys one clip.
+    :param own_budget: the task's own budget, besides those of ``[kling] budgets``; None if it has none.
     """
     key = task_key(context["ti"], context.get("loop"), shot)
     return Submitter(
@@ -65,6 +69,7 @@ def open_submitter(
         late_arrival_margin=configured_late_arrival_margin(),
         lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
         sleep=stop.sleep,
+        budgets=budgets_of(context, options.gmi_conn_id, options.ledger, own=own_budget),
     )
 
 
