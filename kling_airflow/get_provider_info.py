@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                     "kling_airflow.operators.frames",
                     "kling_airflow.operators.storyboard",
                     "kling_airflow.operators.extract_frame",
+                    "kling_airflow.operators.join_clips",
                 ],
             }
         ],

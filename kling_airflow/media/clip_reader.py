@@ -181,9 +181,7 @@ def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:
     """
     from PIL import Image
 
-    matrix = int(picture.colorspace)
-    if matrix not in _KNOWN_MATRICES:
-        matrix = _BT709 if picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT else _BT601
+    matrix = matrix_of(picture)
     converted = picture.reformat(
         format="rgb24",
         src_colorspace=_BT601 if matrix == 6 else matrix,
@@ -191,11 +189,19 @@ def to_image(picture: VideoFrame, video: VideoStream) -> Image.Image:
         dst_color_range=_FULL_RANGE,
     )
     image = cast("Image.Image", converted.to_image())  # type: ignore[no-untyped-call]
-    turn = _turn(picture)
+    turn = turn_of(picture)
     if turn:
         image = image.transpose(Image.Transpose[turn])
     size = shown_size(picture, video)
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def matrix_of(picture: VideoFrame) -> int:
+    """Return the number, in H.273, of the matrix that made the colors: its tag's, or convention's."""
+    matrix = int(picture.colorspace)
+    if matrix in _KNOWN_MATRICES:
+        return matrix
+    return _BT709 if picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT else _BT601
 
 
 def shown_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
@@ -204,10 +210,10 @@ def shown_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
     aspect = video.sample_aspect_ratio
     if aspect and aspect > 0:
         width = max(1, round(width * aspect))
-    return (height, width) if _turn(picture) in _SIDEWAYS else (width, height)
+    return (height, width) if turn_of(picture) in _SIDEWAYS else (width, height)
 
 
-def _turn(picture: VideoFrame) -> str | None:
+def turn_of(picture: VideoFrame) -> str | None:
     """Return what Pillow calls the turn that the file's display matrix asks for; None for none."""
     side_data: Any = picture.side_data
     for at in range(len(side_data)):

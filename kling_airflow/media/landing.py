@@ -21,6 +21,7 @@ from kling_airflow.errors import KlingError, Money, StorageFailed
 from kling_airflow.media.clip_check import ClipInfo, check_clip
 from kling_airflow.media.clip_download import fetch
 from kling_airflow.media.clip_picture import poster
+from kling_airflow.media.credentials import find_credentials
 from kling_airflow.media.download import Downloaded, DownloadLimits
 from kling_airflow.media.landing_claim import (
     Found,
@@ -179,6 +180,7 @@ class _Landing:
             poster=_described(places.poster, picture),
             landed_at=datetime.now(UTC),
             landed_by=self.options.landed_by,
+            credentials=find_credentials(path),
         )
         places.sidecar.write(made.to_json(), "application/json")
         return made

@@ -162,7 +162,8 @@ def _names(sidecar: Sidecar | None) -> set[str]:
     if sidecar is None:
         return set()
     poster = sidecar.poster or {}
-    return {_name(uri) for uri in (sidecar.uri, str(poster.get("uri") or "")) if uri}
+    others = [str(file.get("uri") or "") for file in sidecar.files]
+    return {_name(uri) for uri in (sidecar.uri, str(poster.get("uri") or ""), *others) if uri}
 
 
 def _claimed(claim: Mapping[str, Any] | None) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from kling_airflow import __version__
 from kling_airflow.clip import Clip
 from kling_airflow.media.clip_check import ClipInfo
+from kling_airflow.media.credentials import Credentials
 from kling_airflow.media.http_address import plain_url
 
 _MEASURES = ("duration_seconds", "width", "height", "fps", "has_audio")
@@ -54,6 +55,7 @@ class Sidecar:
         poster: Mapping[str, Any] | None,
         landed_at: datetime,
         landed_by: Mapping[str, Any] | None = None,
+        credentials: Credentials | None = None,
     ) -> Self:
         """Describe a landing.
 
@@ -62,6 +64,7 @@ class Sidecar:
         :param uri: where the clip is.
         :param poster: its ``uri``, ``sha256`` and ``bytes``; None if there is none.
         :param landed_by: the task: ``dag_id, run_id, task_id, map_index``; None if no task has landed it.
+        :param credentials: the vendor's, as they were found in the clip; None if there are none.
         """
         return cls(
             {
@@ -83,6 +86,7 @@ class Sidecar:
                 },
                 "checks": _checks(info),
                 "poster": None if poster is None else dict(poster),
+                "credentials": None if credentials is None else credentials.to_json(),
                 "cost_usd": clip.cost_usd,
                 "submitted_at": clip.submitted_at,
                 "finished_at": clip.finished_at,
@@ -127,6 +131,11 @@ class Sidecar:
     def uri(self) -> str:
         """Where the clip was stored."""
         return str(self.content["clip"].get("uri") or "")
+
+    @property
+    def files(self) -> list[Mapping[str, Any]]:
+        """What else was stored, each with its ``uri``: a film's variants, captions and timeline."""
+        return [file for file in self.content.get("files") or () if isinstance(file, Mapping)]
 
     @property
     def landed_by(self) -> Mapping[str, Any]:

@@ -12,7 +12,6 @@ from kling_airflow.airflow_compat import AirflowFailException
 from kling_airflow.exceptions import InvalidArgument, InvalidClip
 from kling_airflow.media.film.frames import first_frame, frame_png, last_frame
 from kling_airflow.operators.extract_frame import ExtractFrameOperator
-from tests.dag_runs import run_dag
 from tests.media.file_server import FileServer
 from tests.media.movies import write_clip
 from tests.s3 import S3
@@ -120,38 +119,6 @@ def test_an_address_out_of_data_is_confined(bucket: str, tmp_path: Path) -> None
     operator.clip = (tmp_path / "secret.mp4").as_uri()
     with pytest.raises(InvalidArgument, match=r"`clip` is file://.* is not written in the DAG's code"):
         operator.execute({})
-
-
-DAG_CODE = """
-from airflow import DAG
-from kling_airflow.operators.extract_frame import ExtractFrameOperator
-from kling_airflow.operators.frames import PrepareFrameOperator
-
-with DAG("extract", schedule=None):
-    conns = dict(source_conn_id="{conn}", destination_conn_id="{conn}")
-    last = ExtractFrameOperator.partial(task_id="last", **conns).expand_kwargs(
-        [
-            dict(clip="s3://{bucket}/clip.mp4", destination="s3://{bucket}/" + at + ".png", at=at)
-            for at in ("first", "last")
-        ]
-    )
-    one = ExtractFrameOperator(
-        task_id="one", clip="s3://{bucket}/clip.mp4", destination="s3://{bucket}/one.png", **conns
-    )
-    two = PrepareFrameOperator(
-        task_id="two", source=one.output["uri"], destination="s3://{bucket}/two.png", fit="stretch", **conns
-    )
-"""
-
-
-def test_it_maps_and_its_result_is_a_frame(dags_folder: Path, s3: S3, movie: Path) -> None:
-    bucket = s3.bucket()
-    s3.put(bucket, "clip.mp4", write_clip(movie.with_name("large.mp4"), frames=3).read_bytes())
-    run = run_dag(dags_folder, "extract", DAG_CODE.format(bucket=bucket, conn=S3.conn_id))
-    assert set(run.states.values()) == {"success"}
-    assert run.result("two")["uri"] == f"s3://{bucket}/two.png"
-    assert run.result("last[1]")["uri"] == f"s3://{bucket}/last.png"
-    assert s3.get(bucket, "one.png") == s3.get(bucket, "last.png") != s3.get(bucket, "first.png")
 
 
 def test_lineage(bucket: str) -> None:
