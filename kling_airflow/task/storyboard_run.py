@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kling_airflow.airflow_compat import threads_may_call_airflow
 from kling_airflow.errors import InvalidArgument, KlingError, Money
 from kling_airflow.task.shot_orders import ShotLog, ShotPaused
 from kling_airflow.task.shot_progress import BoardProgress, Phase, ShotProgress
@@ -168,6 +169,10 @@ class StoryboardRun:
 
         :raises Stopped: if the task was told to end.
         """
+        if not threads_may_call_airflow():
+            for each, step in work:
+                step(each)
+            return
         with ThreadPoolExecutor(min(THREADS, len(work)), thread_name_prefix="kling-shot") as pool:
             futures: list[Future[None]] = [
                 pool.submit(contextvars.copy_context().run, step, each) for each, step in work

@@ -103,6 +103,17 @@ class TestOneTask:
         assert simulator.api_key not in json.dumps([trigger.serialize()[1], kwargs])
         assert resume(made, given, deferred)["landed"] == 6
 
+    def test_a_deferral_that_was_dropped_begins_anew(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        """``dag.test()`` hands on the event alone (Airflow 3.3.2)."""
+        made, store = operator([shot(rocket, "a"), shot(rocket, "b")], tmp_path), TaskStateStore()
+        deferral(lambda: made.execute(context(store)))
+        while not all(entry.outcome == "success" for entry in simulator.ledger()):
+            pass
+        report = made.resume_execution("execute_complete", {"event": {"ended": {}}}, context(store))
+        assert report["landed"] == posts(simulator) == 2
+
     def test_no_more_requests_at_a_time_than_allowed(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
