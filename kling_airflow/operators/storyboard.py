@@ -45,6 +45,10 @@ class KlingStoryboardOperator(StoryboardArguments):
     :param max_cost_usd: refuse a clip that costs more. For each clip.
     :param budget_usd: refuse, before anything is bought, a storyboard that costs more; what was bought for
         its shots under other prompts counts, too. None for no limit; ``[kling] budgets`` hold besides.
+    :param aspect_ratio: the shape that each picture is made, so that any image in any format is a frame, as
+        ``PrepareFrameOperator`` makes it: "16:9", "9:16", "1:1" or "source". None takes pictures as they are,
+        as does ``image_delivery="url"``.
+    :param fit: how: "cover", "contain" or "stretch".
     :param image_delivery: how the frames get to the queue: ``auto``, ``upload``, ``base64`` or ``url``.
     :param storyboard_conn_id: the connection of the storyboard's store; None for the store's default.
     :param image_conn_id: the same, of the frames' store.
@@ -65,6 +69,8 @@ class KlingStoryboardOperator(StoryboardArguments):
         "on_shot_failure",
         "max_cost_usd",
         "budget_usd",
+        "aspect_ratio",
+        "fit",
         "image_delivery",
         "storyboard_conn_id",
         "image_conn_id",
@@ -88,6 +94,8 @@ class KlingStoryboardOperator(StoryboardArguments):
         on_shot_failure: str = "fail_at_end",
         max_cost_usd: float | str | None = None,
         budget_usd: float | str | None = None,
+        aspect_ratio: str | None = "16:9",
+        fit: str = "cover",
         image_delivery: str = "auto",
         storyboard_conn_id: str | None = None,
         image_conn_id: str | None = None,
@@ -125,6 +133,8 @@ class KlingStoryboardOperator(StoryboardArguments):
         self.on_shot_failure = on_shot_failure
         self.max_cost_usd = max_cost_usd
         self.budget_usd = budget_usd
+        self.aspect_ratio = aspect_ratio
+        self.fit = fit
         self.image_delivery = image_delivery
         self.storyboard_conn_id = storyboard_conn_id
         self.image_conn_id = image_conn_id

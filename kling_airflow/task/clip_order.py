@@ -24,6 +24,7 @@ def frame_order(
     max_cost_usd: float | str | None,
     log: Log,
     generation: int = 0,
+    identities: Mapping[str, str] | None = None,
 ) -> Order:
     """Return the order of a clip that begins on a frame.
 
@@ -31,6 +32,7 @@ def frame_order(
     :param frames: by the payload's field, the start frame first; each was read and checked.
     :param how: how the frames get to the queue.
     :param max_cost_usd: refuses, before anything is sent, a clip that costs more; None for no limit.
+    :param identities: what identifies each frame in the order; None for what it shows.
     :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
     """
     from kling_airflow.submission.frame_delivery import deliver
@@ -50,7 +52,7 @@ def frame_order(
         fingerprint(
             options.spec.id,
             options.values,
-            {name: frame.identity for name, frame in frames.items()},
+            identities or {name: frame.identity for name, frame in frames.items()},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
             generation=generation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,12 @@ from kling_airflow.task.submission import begin, generation_of, open_submitter, 
 if TYPE_CHECKING:
     from kling_airflow.errors import KlingError
     from kling_airflow.gmi.client import GMIClient
-    from kling_airflow.hooks.allowed_addresses import WrittenPlaces
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
     from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
-    from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame
     from kling_airflow.task.options import GenerationOptions
+    from kling_airflow.task.shot_frames import ShotFrames
     from kling_airflow.task.shot_landing import ClipStore
     from kling_airflow.task.shot_progress import ShotProgress
     from kling_airflow.task.stop import StopFlag
@@ -69,10 +68,8 @@ class ShotOrders:
     :param options: how the task submits and waits.
     :param tries: which try this is.
     :param stop: set when the task is told to end.
-    :param written: the places that the DAG's code names for frames.
+    :param frames: reads the frames and makes them fit.
     :param store: where the last frames of shots are, on which others begin.
-    :param image_delivery: how the frames get to the queue.
-    :param image_conn_id: the connection of the frames' store; None for the store's default.
     :param max_cost_usd: the limit of one clip; None for none.
     :param adopt: request ids to adopt, by the name of the take.
     :param own_budget: the limit of the whole storyboard; None for none.
@@ -84,10 +81,8 @@ class ShotOrders:
     options: GenerationOptions
     tries: Tries
     stop: StopFlag
-    written: WrittenPlaces
+    frames: ShotFrames
     store: ClipStore
-    image_delivery: ImageDelivery
-    image_conn_id: str | None = None
     max_cost_usd: float | str | None = None
     adopt: Mapping[str, str] = field(default_factory=dict)
     own_budget: Budget | None = None
@@ -171,47 +166,18 @@ class ShotOrders:
                 log=log,
                 generation=generation,
             )
+        frames, identities = self.frames.read(shot, log, self.store)
         return frame_order(
             client,
             shot.options,
-            self._frames(shot, log),
-            self.image_delivery,
+            frames,
+            self.frames.delivery,
+            identities=identities,
             take=progress.take,
             max_cost_usd=self.max_cost_usd,
             log=log,
             generation=generation,
         )
-
-    def _frames(self, shot: Shot, log: Log) -> dict[str, SourceFrame]:
-        """Return the frames by the payload's field; each is read and checked."""
-        from kling_airflow.storyboard.shot import FRAMES
-        from kling_airflow.submission.source_frame import read_source
-
-        frames = {}
-        for name, argument in FRAMES.items():
-            source = getattr(shot, name)
-            if source is None:
-                continue
-            read: Callable[[str, str], bytes] = self._read
-            presign: Callable[[str], str] = self._presign
-            if name == "frame" and shot.continues is not None:
-                read, presign = self.store.read_last_frame, self.store.sign
-            payload_field = shot.options.spec.frame_arguments[argument]
-            frames[payload_field] = read_source(name, source, self.image_delivery, read, presign, log)
-        return frames
-
-    def _read(self, source: str, name: str) -> bytes:
-        from kling_airflow.hooks.frame_source import read_allowed_frame
-        from kling_airflow.media.limits import MAX_FRAME_BYTES
-
-        return read_allowed_frame(
-            source, name, self.written, conn_id=self.image_conn_id, max_bytes=MAX_FRAME_BYTES
-        )
-
-    def _presign(self, source: str) -> str:
-        from kling_airflow.hooks.frame_source import presign_allowed
-
-        return presign_allowed(source, self.written, conn_id=self.image_conn_id)
 
 
 def _paused(seconds: float, in_doubt: list[Any]) -> None:

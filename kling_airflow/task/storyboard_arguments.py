@@ -13,6 +13,7 @@ from kling_airflow.arguments import amount, is_literal, one_of, read_structure, 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import ON_MISMATCH
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.options import GenerationOptions
@@ -20,6 +21,7 @@ from kling_airflow.task.price_limit import limit_usd
 from kling_airflow.task.stop import StopFlag
 
 if TYPE_CHECKING:
+    from kling_airflow.media.frame import FrameOptions
     from kling_airflow.storyboard.board import Storyboard
 
 ON_SHOT_FAILURE: Final = ("fail_at_end", "fail_fast", "continue")
@@ -38,6 +40,8 @@ class StoryboardArguments(KlingTask):
     on_shot_failure: str
     max_cost_usd: float | str | None
     budget_usd: float | str | None
+    aspect_ratio: str | None
+    fit: str
     image_delivery: str
     storyboard_conn_id: str | None
     image_conn_id: str | None
@@ -76,6 +80,8 @@ def check_arguments(task: StoryboardArguments) -> None:
         limit_usd(task.max_cost_usd)
     if is_literal(task.budget_usd):
         budget_of(task)
+    if is_literal(task.aspect_ratio) and is_literal(task.fit) and text_or_none(task.aspect_ratio):
+        check_options(str(task.aspect_ratio), text_or_none(task.fit) or "cover", "center", SHORT_SIDE)
     if isinstance(task.destination, str) and is_literal(task.destination):
         folder_of(task.destination)
     if isinstance(task.storyboard, list | tuple) and _all_literal(task.storyboard):
@@ -114,6 +120,17 @@ def budget_of(task: StoryboardArguments) -> float | None:
     if budget == 0:
         raise InvalidArgument("`budget_usd` is 0: nothing could be bought. Leave it out, or name an amount.")
     return budget
+
+
+def frame_options_of(task: StoryboardArguments) -> FrameOptions | None:
+    """Return how pictures are made frames; None if they are used as they are.
+
+    :raises InvalidArgument: for a shape or a way that there is not.
+    """
+    from kling_airflow.media.frame import FrameOptions
+
+    shape = text_or_none(task.aspect_ratio)
+    return None if shape is None else FrameOptions(aspect_ratio=shape, fit=text_or_none(task.fit) or "cover")
 
 
 def folder_of(destination: object) -> str:

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import read_object_options, text_or_none
 from kling_airflow.submission.budget import Budget
+from kling_airflow.task.shot_frames import ShotFrames
 from kling_airflow.task.shot_landing import ClipStore
 from kling_airflow.task.shot_orders import ShotOrders
-from kling_airflow.task.storyboard_arguments import StoryboardArguments, adopted, budget_of, folder_of
+from kling_airflow.task.storyboard_arguments import (
+    StoryboardArguments,
+    adopted,
+    budget_of,
+    folder_of,
+    frame_options_of,
+)
 from kling_airflow.task.tries import Tries
 from kling_airflow.task_instance.key import task_key
 
@@ -59,10 +66,13 @@ def make_orders(
         options=options,
         tries=Tries.of(context, retries=task.retries or 0),
         stop=task.stop,
-        written=task.written_places,
+        frames=ShotFrames(
+            task.written_places,
+            ImageDelivery.read(task.image_delivery),
+            frame_options_of(task),
+            text_or_none(task.image_conn_id),
+        ),
         store=store,
-        image_delivery=ImageDelivery.read(task.image_delivery),
-        image_conn_id=text_or_none(task.image_conn_id),
         max_cost_usd=task.max_cost_usd,
         adopt=adopted(task.adopt_request_ids),
         own_budget=None if budget is None else Budget(f"`budget_usd` ${budget:,.2f}", budget, claims),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from collections import Counter
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from kling_airflow import exceptions
 from kling_airflow.media.film.frames import last_frame
+from kling_airflow.media.jpeg_quality import encode_jpeg
 from kling_airflow.media.picture_identity import picture_identity
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 from kling_airflow.simulator import Simulator
@@ -154,6 +157,52 @@ class TestOneTask:
         shots = [shot(rocket, name, prompt="Rise.") for name in ("a", "b")]
         assert finish(operator(shots, tmp_path), context())["landed"] == 2
         assert billed(simulator) == 2
+
+
+class TestFrames:
+    def test_any_picture_is_made_a_frame(self, simulator: Simulator, tmp_path: Path) -> None:
+        wide = tmp_path / "wide.tif"
+        Image.radial_gradient("L").resize((2000, 500)).save(wide)
+        report = finish(operator([shot(wide.as_uri(), "a")], tmp_path / "clips"), context())
+        payload = ask(simulator, rows(report)["a"]["request_id"]).payload
+        frame = Image.open(io.BytesIO(read_public_frame(payload["image"])))
+        assert (frame.format, frame.size) == ("JPEG", (864, 486))
+
+    def test_pictures_are_taken_as_they_are_if_asked_to(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        made = operator([shot(rocket, "a")], tmp_path, aspect_ratio=None)
+        payload = ask(simulator, rows(finish(made, context()))["a"]["request_id"]).payload
+        given = picture_identity(Path(urlsplit(rocket).path).read_bytes())
+        assert picture_identity(read_public_frame(payload["image"])) == given
+
+    def test_other_bytes_of_the_same_picture_are_the_same_order(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As another release of Pillow makes them."""
+        store = TaskStateStore()
+        finish(operator([shot(rocket, "a")], tmp_path), context(store))
+        monkeypatch.setattr(
+            "kling_airflow.media.frame._encoded",
+            lambda image, options: encode_jpeg(image, quality=60, max_bytes=options.max_frame_bytes),
+        )
+        cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+        finish(operator([shot(rocket, "a")], tmp_path), cleared)
+        assert posts(simulator) == 1
+
+    def test_another_shape_is_another_order(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        store = TaskStateStore()
+        finish(operator([shot(rocket, "a")], tmp_path), context(store))
+        cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+        finish(operator([shot(rocket, "a")], tmp_path, aspect_ratio="9:16"), cleared)
+        assert posts(simulator) == 2
+
+    def test_a_picture_that_can_be_no_frame(self, simulator: Simulator, tmp_path: Path) -> None:
+        tiny = tmp_path / "tiny.png"
+        Image.new("RGB", (20, 20)).save(tiny)
+        with pytest.raises(exceptions.GenerationFailed, match=r"`frame` .*tiny\.png.* can't be made a frame"):
+            finish(operator([shot(tiny.as_uri(), "a")], tmp_path / "clips"), context())
+        assert posts(simulator) == 0
 
 
 class TestOnce:
@@ -425,6 +474,8 @@ class TestWhenTheDagIsParsed:
             ({"max_cost_usd": "cheap"}, ["max_cost_usd"]),
             ({"storyboard": [{"name": "a", "prompt": "x", "duration": 50}]}, ["shot 'a'", "3 to 15"]),
             ({"storyboard": []}, ["no shots"]),
+            ({"aspect_ratio": "4:5"}, ["aspect_ratio", "4:5"]),
+            ({"fit": "shrink"}, ["fit", "shrink"]),
         ],
     )
     def test_a_literal_mistake(self, tmp_path: Path, fields: dict[str, Any], words: list[str]) -> None:
