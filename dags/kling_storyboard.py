@@ -53,9 +53,9 @@ with DAG(
     def price(**context: Any) -> str:
         """Check the storyboard, and say shot by shot what it costs; nothing is bought."""
         from kling_airflow.hooks.gmi import GMICloudHook
-        from kling_airflow.storyboard import Storyboard
+        from kling_airflow.hooks.storyboard_file import read_storyboard
 
-        board = Storyboard.load(ObjectStoragePath(context["params"]["storyboard"]))
+        board = read_storyboard(context["params"]["storyboard"])
         costs = board.price(GMICloudHook().get_conn().model)
         budget = context["params"]["budget_usd"]
         if costs.total_usd is None or costs.total_usd > budget:

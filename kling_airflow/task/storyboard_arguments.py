@@ -167,29 +167,15 @@ def load_board(task: StoryboardArguments) -> Storyboard:
     :param task: the operator, its templates rendered.
     :raises InvalidArgument: if it can't be read, or something is wrong with it.
     """
-    from kling_airflow.hooks.frame_source import read_allowed_frame
+    from kling_airflow.hooks.storyboard_file import read_storyboard
     from kling_airflow.storyboard.board import Storyboard
-    from kling_airflow.storyboard.formats import MAX_BYTES
 
     source = read_structure(task.storyboard)
     if source is None:
         raise InvalidArgument("`storyboard` is empty; it must be a file or a list of shots.")
     if not _is_file(source):
         return Storyboard.load(source)
-    address = read_address("storyboard", source)
-    if address.startswith("/"):
-        from kling_airflow.addresses import file_address
-
-        address = file_address(address)
-    check_location(address, "storyboard")
-    data = read_allowed_frame(
-        address,
-        "storyboard",
-        task.written_places,
-        conn_id=text_or_none(task.storyboard_conn_id),
-        max_bytes=MAX_BYTES,
-    )
-    return Storyboard.parse(data, address)
+    return read_storyboard(source, conn_id=text_or_none(task.storyboard_conn_id), written=task.written_places)
 
 
 def written_frames(storyboard: object) -> list[Any]:
