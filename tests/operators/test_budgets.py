@@ -105,7 +105,7 @@ class TestConfigured:
 def test_a_hundred_tasks_against_ten_dollars_under_kills(
     quick_queue: Simulator, rocket: str, ledger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every tenth try or so is killed, wherever it is; at the end eleven clips of $0.84 are billed."""
+    """Every fifth try or so is killed, wherever it is; at the end eleven clips of $0.84 are billed."""
     first = {"task_id": "submit", "image": rocket, "prompt": "Rise.", "ledger": ledger}
     import_before_forks(KlingImageToVideoOperator, first, context())
     quick_queue.reset()
@@ -123,7 +123,7 @@ def test_a_hundred_tasks_against_ten_dollars_under_kills(
                 tries[index] += 1
                 asked = {**fields, "prompt": f"Rise {index}."}
                 live[begin_try(KlingImageToVideoOperator, asked, mapped(index, tries[index]))] = index
-            if kills < 25 and chance.random() < 0.2:
+            if kills < 20 and sum(tries.values()) > 4 * (kills + 1) and live:
                 os.kill(chance.choice(list(live)), signal.SIGKILL)
                 kills += 1
             for child in list(live):
@@ -137,7 +137,7 @@ def test_a_hundred_tasks_against_ten_dollars_under_kills(
             assert sum(entry.amount_microusd for entry in ours) <= 10_000_000
             pause.wait(0.02)
     assert (bought, refused) == (11, 89)
-    assert kills == 25
+    assert kills == 20
     ours = [entry for entry in simulator.ledger() if entry.request_id not in others]
     assert len(ours) == 11
 
