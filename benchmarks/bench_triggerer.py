@@ -188,6 +188,14 @@ class Database:
         )
         return {int(row[0]): float(row[1]) for row in self._rows(query, dag_id)}
 
+    def rows(self) -> int:
+        """Return how many rows all tables have together."""
+        query = "select table_name from information_schema.tables where table_schema = 'public' and :d = :d"
+        tables = [str(row[0]) for row in self._rows(query, "")]
+        return sum(
+            int(self._rows(f'select count(*) from "{each}" where :d = :d', "")[0][0]) for each in tables
+        )
+
     def _rows(self, query: str, dag_id: str, state: str = "") -> list[Any]:
         from sqlalchemy import text
 

@@ -17,6 +17,8 @@ COMMANDS = {
     "simulator": ("kling_airflow.cli.simulator", "run GMI Cloud's request queue on this machine"),
     "demo": ("kling_airflow.cli.demo", "watch a real Airflow make a clip of two photographs"),
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
+    "spend": ("kling_airflow.cli.spend", "sum what was spent, by day, DAG, model and state"),
+    "storyboard": ("kling_airflow.cli.storyboard", "check, price and show a storyboard"),
 }
 
 EXTRAS = {"simulator": "simulator", "demo": "demo", "ledger": "s3"}

@@ -13,6 +13,7 @@ A name is looked up when it is first used, because most of Airflow is too heavy 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -168,6 +169,18 @@ async def get_async_extra_dejson(connection: Connection) -> dict[str, Any]:
         extra: dict[str, Any] = await connection.aextra_dejson()
         return extra
     return await sync_to_async(lambda: connection.extra_dejson)()
+
+
+def threads_may_call_airflow() -> bool:
+    """Return whether several threads of this task may call Airflow at the same time.
+
+    A worker's calls go over a connection that a lock guards. ``dag.test()`` answers them in the task's own
+    process, and takes the connection away from all threads meanwhile (``execution_time/supervisor.py``,
+    ``InProcessSupervisorComms.send``, Airflow 3.0 to 3.4).
+    """
+    task_runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    return "InProcess" not in type(comms).__name__
 
 
 def _attribute(name: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from kling_airflow.addresses import shown
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.redaction import shown_value
 from kling_airflow.yaml_habits import yaml_hint
@@ -222,6 +223,22 @@ def read_structure(value: object) -> object:
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
     return text
+
+
+def read_object_options(value: object) -> dict[str, Any]:
+    """Return the parameters of S3's calls.
+
+    :raises InvalidArgument: for what is no dict with names for keys.
+    """
+    value = read_structure(value)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InvalidArgument(
+            f"`object_options` is {shown(value)!r}; it must be a dict of parameters of S3's calls, such as"
+            ' {"ServerSideEncryption": "aws:kms"}.'
+        )
+    return dict(value)
 
 
 def _is_nothing(value: object) -> bool:

@@ -17,6 +17,7 @@
     │   ├── GenerationFailed
     │   ├── GenerationCancelled
     │   └── GenerationTimeout    the wait ended, the request did not
+    ├── BudgetExceeded           a budget has no room for the clip: nothing was sent
     ├── UnresolvedSubmission     a lost submission was neither found nor ruled out
     ├── LedgerError              nothing may be sent
     │   ├── UnreadableRecord
@@ -213,6 +214,10 @@ class GenerationTimeout(GMIError):
     """The wait ended before the request did; the request is alive."""
 
     default_money = Money.HELD
+
+
+class BudgetExceeded(KlingError):
+    """A budget has no room for the clip; nothing was sent."""
 
 
 class UnresolvedSubmission(KlingError):

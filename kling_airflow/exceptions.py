@@ -81,6 +81,10 @@ class RequestSensorTimeout(errors.GenerationTimeout, AirflowSensorTimeout):
     """The sensor's wait ended before the request did."""
 
 
+class BudgetExceeded(errors.BudgetExceeded, AirflowFailException):
+    """A budget has no room for the clip."""
+
+
 class UnresolvedSubmission(errors.UnresolvedSubmission, AirflowFailException):
     """A lost submission was neither found nor ruled out; a person decides."""
 
@@ -151,6 +155,7 @@ _TWINS: dict[type[errors.KlingError], type[errors.KlingError]] = {
         GenerationFailed,
         GenerationCancelled,
         GenerationTimeout,
+        BudgetExceeded,
         UnresolvedSubmission,
         LedgerError,
         UnreadableRecord,

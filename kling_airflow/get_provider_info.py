@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                     "kling_airflow.operators.create_element",
                     "kling_airflow.operators.request",
                     "kling_airflow.operators.frames",
+                    "kling_airflow.operators.storyboard",
                     "kling_airflow.operators.extract_frame",
                     "kling_airflow.operators.join_clips",
                     "kling_airflow.operators.check_takes",
@@ -41,7 +42,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.sensors.request"]}],
-        "triggers": [{"integration-name": "GMI Cloud", "python-modules": ["kling_airflow.triggers.request"]}],
+        "triggers": [
+            {
+                "integration-name": "GMI Cloud",
+                "python-modules": ["kling_airflow.triggers.request", "kling_airflow.triggers.storyboard"],
+            }
+        ],
         "transfers": [
             {
                 "source-integration-name": "GMI Cloud",
@@ -100,6 +106,18 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "prod",
+                        "default": None,
+                    },
+                    "budgets": {
+                        "description": (
+                            "What may be spent, as a JSON list: each entry has `usd`, `per` (day, month or"
+                            " ever; UTC), and `dag`, `tag` or `connection` (a name, or `*` for each). A task"
+                            " claims the price of each clip before it is bought. Needs `ledger` and"
+                            " `deployment`."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": '[{"usd": 100, "per": "day"}, {"usd": 20, "dag": "*"}]',
                         "default": None,
                     },
                     "min_poll_interval": {

@@ -76,6 +76,15 @@ class ClipOptions:
         values = _checked(spec, {name: given[name] for name in given if name not in later}, later=later)
         return None if later else cls(spec, values)
 
+    @classmethod
+    def read(cls, spec: ModelSpec, given: Mapping[str, Any]) -> tuple[Self, dict[str, str]]:
+        """Return the options that can be used, and by name what is wrong with the others.
+
+        :param given: as :meth:`of` takes it.
+        """
+        values, problems = _read(spec, given)
+        return cls(spec, values), problems
+
     def to_json(self) -> dict[str, Any]:
         """Return the options as the queue wants them: strings (documented), and the lists of some models.
 
@@ -135,19 +144,24 @@ def _checked(
     :param later: options whose values are not known yet, so that nothing can be missing for them.
     :raises InvalidArgument: naming everything that is wrong.
     """
+    values, problems = _read(spec, given)
+    found = [problem for name, problem in problems.items() if name not in later]
+    if not problems and not later:
+        found = spec.rules(with_values(ClipOptions(spec, values).to_json(), dict.fromkeys(frames, _FRAME)))
+    if found:
+        raise InvalidArgument("; ".join(found) + ".")
+    return values
+
+
+def _read(spec: ModelSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return all options of a model in their Python types, and by name what is wrong."""
     named = {name: value for name, value in given.items() if value is not None}
-    problems = [spec.refusal(name) for name in named if name not in spec.options]
-    values: dict[str, Any] = {}
+    problems = {name: spec.refusal(name) for name in named if name not in spec.options}
     try:
         options = {name: value for name, value in named.items() if name in spec.options}
-        values = _checker(spec.id)(**options).model_dump()
+        return _checker(spec.id)(**options).model_dump(), problems
     except ValidationError as error:
-        problems += [_sentence(spec, each) for each in error.errors() if each["loc"][0] not in later]
-    if not problems and not later:
-        problems = spec.rules(with_values(ClipOptions(spec, values).to_json(), dict.fromkeys(frames, _FRAME)))
-    if problems:
-        raise InvalidArgument("; ".join(problems) + ".")
-    return values
+        return {}, problems | {str(each["loc"][0]): _sentence(spec, each) for each in error.errors()}
 
 
 @cache

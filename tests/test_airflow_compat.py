@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,3 +119,12 @@ def test_every_name_that_is_imported_from_it_is_in_it() -> None:
     assert len(asked) > 20
     known = {*airflow_compat._PLACES, *vars(airflow_compat), "NoSuchThing"}
     assert {(file, name) for file, name in asked if name not in known} == set()
+
+
+@pytest.mark.parametrize(("comms", "may"), [("CommsDecoder", True), ("InProcessSupervisorComms", False)])
+def test_threads_may_call_airflow_but_for_dag_test(
+    monkeypatch: pytest.MonkeyPatch, comms: str, may: bool
+) -> None:
+    runner = SimpleNamespace(SUPERVISOR_COMMS=type(comms, (), {})())
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", runner)
+    assert airflow_compat.threads_may_call_airflow() is may

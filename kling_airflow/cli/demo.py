@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-sound", dest="sound", action="store_false", help="a silent clip, a third cheaper"
     )
+    parser.add_argument(
+        "--story",
+        action="store_true",
+        help="make a film of a storyboard with three shots (the DAG kling_storyboard), instead of one clip",
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything up afterwards, until Ctrl-C")
     parser.add_argument(
         "--output", type=Path, default=Path("demo-output"), metavar="FOLDER", help="default: %(default)s"
@@ -70,11 +75,13 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from kling_airflow.demo.film import FilmDemo
     from kling_airflow.demo.story import Demo, report
 
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     try:
-        Demo(checked(args), console).run()
+        options = checked(args)
+        (FilmDemo if options.story else Demo)(options, console).run()
     except DemoError as error:
         report(console, error)
         return 1
@@ -106,4 +113,5 @@ def checked(args: argparse.Namespace) -> demo_options.Options:
         home=args.home,
         port=args.port,
         speed=args.speed,
+        story=args.story,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Final
 
+from kling_airflow.cli.connections import connections_of_the_database
 from kling_airflow.cli.ledger_tables import as_json, digits, entry_row, order_row, print_table
 from kling_airflow.errors import KlingError, UnreadableRecord
 from kling_airflow.submission.record import State, SubmissionRecord
@@ -106,26 +106,12 @@ def _ledger(args: argparse.Namespace) -> LedgerAdmin | None:
     if not uri or not deployment:
         return None
     by = f"kling-airflow ledger {args.action} ({_user()})"
-    with _connections_of_the_database():
+    with connections_of_the_database():
         try:
             folder = open_ledger_path(uri)
         except InvalidArgument as error:
             raise _Misused(error.what) from error
     return LedgerAdmin(folder, deployment, by=by)
-
-
-@contextmanager
-def _connections_of_the_database() -> Iterator[None]:
-    """Let Airflow look for connections in its database too, as it does for its own commands."""
-    name = "_AIRFLOW_PROCESS_CONTEXT"
-    was = os.environ.get(name)
-    os.environ[name] = "server"
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if was is not None:
-            os.environ[name] = was
 
 
 def _list(ledger: LedgerAdmin, args: argparse.Namespace) -> int:

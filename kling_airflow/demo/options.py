@@ -44,6 +44,7 @@ class Options:
     :param home: the folder of everything that runs.
     :param port: of Airflow's UI; None for a free one.
     :param speed: how many times faster than the real service the simulator works.
+    :param story: whether a storyboard becomes a film, instead of two photographs a clip.
     """
 
     start: Path
@@ -56,6 +57,7 @@ class Options:
     home: Path
     port: int | None
     speed: float
+    story: bool = False
 
 
 def checked_frame(text: str, *, option: str) -> Path:

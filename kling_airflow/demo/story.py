@@ -42,6 +42,9 @@ class Demo:
     :param board: what shows the progress there.
     """
 
+    dag_id = DAG_ID
+    doing = "Airflow makes the clip"
+
     def __init__(self, options: Options, console: Console, *, board: type[Board] = Board) -> None:
         self._options = options
         self._console = console
@@ -74,7 +77,7 @@ class Demo:
 
     def _run_in(self, stack: Stack) -> None:
         try:
-            show(self._console, self._generate(stack))
+            self._show(self._generate(stack))
         except DemoError as error:
             if not self._options.keep:
                 raise
@@ -84,7 +87,7 @@ class Demo:
         if self._options.keep:
             self._wait_for_the_end(stack)
 
-    def _generate(self, stack: Stack) -> Result:
+    def _generate(self, stack: Stack) -> Any:
         """Start the servers, run the DAG and copy the clip."""
         try:
             with self._board(self._console) as board:
@@ -97,6 +100,14 @@ class Demo:
             raise DemoError(
                 f"A call that should work failed: {error}", log_tail=service.tail(), log_name=str(service.log)
             ) from error
+
+    def _parameters(self, stack: Stack) -> dict[str, Any]:
+        """Return the values of the DAG's params, after what they name was stored."""
+        return run_parameters(self._options, stack)
+
+    def _show(self, result: Any) -> None:
+        """Print the summary of what :meth:`_collect` returned."""
+        show(self._console, result)
 
     def _start(self, stack: Stack, board: Board) -> str:
         """Start the servers and trigger the run; return the run's id."""
@@ -112,26 +123,26 @@ class Demo:
         board.step("Starting S3, the request queue and Airflow: scheduler, worker, triggerer, API server")
         stack.wait_until_ready(ready)
         board.step("Waiting for the DAG to be parsed")
-        stack.airflow.wait_for_dag(DAG_ID)
-        conf = run_parameters(self._options, stack)
-        stack.airflow.api.unpause(DAG_ID)
-        return stack.airflow.api.trigger(DAG_ID, conf)
+        stack.airflow.wait_for_dag(self.dag_id)
+        conf = self._parameters(stack)
+        stack.airflow.api.unpause(self.dag_id)
+        return stack.airflow.api.trigger(self.dag_id, conf)
 
     def _watch(self, stack: Stack, board: Board, run_id: str) -> None:
         """Show the run until it ends."""
         api = stack.airflow.api
-        board.step("Airflow makes the clip")
+        board.step(self.doing)
         request = ""
         deadline = time.monotonic() + RUN_SECONDS
         heard = time.monotonic()
         while time.monotonic() < deadline:
             stack.require_running()
             try:
-                state = api.run_state(DAG_ID, run_id)
-                instances = api.task_instances(DAG_ID, run_id)
+                state = api.run_state(self.dag_id, run_id)
+                instances = api.task_instances(self.dag_id, run_id)
                 deferred = any(instance["state"] == "deferred" for instance in instances)
                 if deferred and not request:
-                    request = str(api.xcom(DAG_ID, run_id, "submit") or "")
+                    request = str(api.xcom(self.dag_id, run_id, "submit") or "")
                 status = stack.queue.status(request) if deferred and request else None
                 heard = time.monotonic()
             except requests.RequestException as error:
@@ -145,7 +156,7 @@ class Demo:
             if state == "success":
                 return
             if state == "failed":
-                raise _failure(stack, run_id, instances)
+                raise _failure(stack, self.dag_id, run_id, instances)
             time.sleep(POLL_SECONDS)
         raise DemoError(
             f"The run was not over after {RUN_SECONDS} s.",
@@ -153,12 +164,12 @@ class Demo:
             log_name=str(stack.airflow.service.log),
         )
 
-    def _collect(self, stack: Stack, board: Board, run_id: str) -> Result:
+    def _collect(self, stack: Stack, board: Board, run_id: str) -> Any:
         """Copy the landed files to this machine and compare the clip with the hash that the DAG returned."""
         board.step("Copying the clip out of the bucket")
         api = stack.airflow.api
-        clip = api.xcom(DAG_ID, run_id, "wait")
-        landed = api.xcom(DAG_ID, run_id, "land")
+        clip = api.xcom(self.dag_id, run_id, "wait")
+        landed = api.xcom(self.dag_id, run_id, "land")
         uris = {"Clip": landed["uri"], "Poster": landed["poster_uri"], "Sidecar": landed["sidecar_uri"]}
         output = self._options.output.resolve()
         files = {label: stack.store.download(uri, output) for label, uri in uris.items() if uri}
@@ -170,7 +181,7 @@ class Demo:
     def _wait_for_the_end(self, stack: Stack) -> None:
         """Keep the servers running until a stopping signal arrives."""
         self._console.print(
-            f"\n  Airflow   {stack.airflow.api.base_url}/dags/{DAG_ID}"
+            f"\n  Airflow   {stack.airflow.api.base_url}/dags/{self.dag_id}"
             f"\n  Login     {USERNAME}   password {stack.airflow.password}"
             f"\n  Queue     {stack.queue.url}"
             f"\n  S3        {stack.store.url}"
@@ -208,13 +219,13 @@ def report(console: Console, error: DemoError) -> None:
     console.print(f"\n✘ {error.reason}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
-def _failure(stack: Stack, run_id: str, instances: list[dict[str, Any]]) -> DemoError:
+def _failure(stack: Stack, dag_id: str, run_id: str, instances: list[dict[str, Any]]) -> DemoError:
     """Return an error that names the failed task and the reason, with the end of its log."""
     failed = [instance for instance in instances if instance["state"] == "failed"]
     if not failed:
         return DemoError("The run failed though no task did.", log_tail=stack.airflow.service.tail())
     task = failed[0]["task_id"]
-    entries = stack.airflow.api.log_entries(DAG_ID, run_id, task, failed[0]["try_number"])
+    entries = stack.airflow.api.log_entries(dag_id, run_id, task, failed[0]["try_number"])
     return DemoError(
         f"Task `{task}` failed. {cause(entries) or ''}".rstrip(),
         log_tail="\n".join(list(as_lines(entries))[-LOG_LINES:]),

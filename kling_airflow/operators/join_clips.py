@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import is_literal, switch_or_none, text_or_none
+from kling_airflow.arguments import is_literal, read_object_options, switch_or_none, text_or_none
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.signing_key import read_signing_key
@@ -21,7 +21,6 @@ from kling_airflow.task.operator import KlingTask
 from kling_airflow.transfers.landing_arguments import (
     check_destination,
     number_or,
-    read_object_options,
     task_of,
 )
 

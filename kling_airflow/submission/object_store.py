@@ -23,7 +23,7 @@ from kling_airflow.submission.task_key import TaskKey
 PROVEN: Final[set[tuple[object, str]]] = set()
 """The stores and places that this process has seen to create exclusively."""
 _proving: Final = threading.Lock()
-_MAP_INDEX: Final = re.compile(r"\.(\d{1,9})(?:\.loop-[A-Za-z0-9_-]*)?$")
+_MAP_INDEX: Final = re.compile(r"\.(\d{1,9})(?:\.(?:loop|shot)-[A-Za-z0-9_-]*){0,2}$")
 
 
 class ObjectStoreLedger:

@@ -107,6 +107,8 @@ class Order:
     :param fields: what the payload asks, without the frames.
     :param frames: the frames, by their place in the payload (``image``, ``image_list.0.image_url``), the
         start frame first.
+    :param price_usd: what the clip costs by the table of models, in US dollars; None if it has no price.
+    :param ask_price: asks the queue's catalog what it costs; None if that is not known, too.
     """
 
     model: str
@@ -116,6 +118,8 @@ class Order:
     payload: Callable[[Mapping[str, str]], Mapping[str, Any]]
     fields: Mapping[str, Any]
     frames: Mapping[str, Frame] = field(default_factory=dict)
+    price_usd: float | None = None
+    ask_price: Callable[[], float | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

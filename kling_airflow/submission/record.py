@@ -56,6 +56,7 @@ class SubmissionRecord:
         record is lost; None if there is no such search.
     :param queue_searched_since: the queue's time when that search began.
     :param reason: why the state is ``not_sent``.
+    :param price_usd: what the clip costs, in US dollars; None if that was not known.
     """
 
     fingerprint: str
@@ -77,6 +78,7 @@ class SubmissionRecord:
     searched_since: float | None = None
     queue_searched_since: float | None = None
     reason: str | None = None
+    price_usd: float | None = None
 
     @property
     def in_doubt(self) -> bool:

@@ -33,6 +33,7 @@ class Recovery:
         last arrive.
     :param now: the clock, in Unix seconds.
     :param sleep: waits; may raise to end everything.
+    :param on_unbilled: called with the record of a request that has failed, so that it isn't billed.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Recovery:
         late_arrival_margin: float,
         now: Callable[[], float],
         sleep: Callable[[float], None],
+        on_unbilled: Callable[[SubmissionRecord], None] = lambda _: None,
     ) -> None:
+        self.on_unbilled = on_unbilled
         self.queue = queue
         self.ledger_access = ledger_access
         self.log = log
@@ -70,6 +73,8 @@ class Recovery:
                 "Re-attached to request %s. Its status could not be checked: %s", request_id, error.what
             )
             return known(record)
+        if request is not None and request.status is Status.FAILED:
+            self.on_unbilled(record)
         if request is not None and request.status in {Status.FAILED, Status.CANCELLED}:
             self.log.info(
                 "Request %s of an earlier try is %s (%s): submitting anew.",

@@ -22,6 +22,7 @@ from kling_airflow.errors import (
     UnresolvedSubmission,
 )
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
+from kling_airflow.submission.budget import Budgets
 from kling_airflow.submission.changed_order import ChangedOrder, refuse_while_in_doubt
 from kling_airflow.submission.echo import differing_fields
 from kling_airflow.submission.ledger import Ledger
@@ -58,6 +59,7 @@ class Submitter:
     :param sleep: waits; may raise to end everything.
     :param store_sleep: waits while the id of an accepted submission can't be stored; never cut short.
     :param first_backoff: seconds of the first pause after "not now".
+    :param budgets: what may be spent; the price is claimed before each POST.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Submitter:
         sleep: Callable[[float], None] = time.sleep,
         store_sleep: Callable[[float], None] = time.sleep,
         first_backoff: float | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
+        self.budgets = budgets or Budgets()
         self.queue = queue
         self.log = log
         self.until = until
@@ -93,6 +97,7 @@ class Submitter:
             late_arrival_margin=late_arrival_margin,
             now=now,
             sleep=sleep,
+            on_unbilled=lambda record: self.budgets.release(ledger.key, record),
         )
 
     def begin(self) -> bool:
@@ -235,6 +240,8 @@ class Submitter:
                 frames=frames.addresses,
                 queue_now=self._queue_time(order),
             )
+            record = replace(record, price_usd=order.price_usd)
+            self.budgets.claim(self.ledger_access.ledger.key, record, order.ask_price)
             self.ledger_access.write(record)
             if self.now() - (record.sent_at or 0.0) > STALE_AFTER:
                 continue  # this worker stood still: another try may have begun, and the next write tells
@@ -244,14 +251,21 @@ class Submitter:
                 self.ledger_access.write(record.attempt_ended(now=self.now()))
                 raise
             except NotAccepted as error:
-                record = record.not_sent(error.what)
-                self.ledger_access.write(record)
+                record = self._not_sent(record, error)
                 self._pause(error, record.posts)
             except KlingError as error:
-                self.ledger_access.write(record.not_sent(error.what))
+                self._not_sent(record, error)
                 raise
             else:
                 return self._accepted(order, record, request.request_id)
+
+    def _not_sent(self, record: SubmissionRecord, error: KlingError) -> SubmissionRecord:
+        """Store a definite refusal, and give back what was claimed for it."""
+        record = record.not_sent(error.what)
+        self.ledger_access.write(record)
+        if not record.in_doubt:
+            self.budgets.release(self.ledger_access.ledger.key, record)
+        return record
 
     def _queue_time(self, order: Order) -> float | None:
         """Return the queue's time; the queue is asked if no response of this process has told it."""

@@ -65,8 +65,11 @@ class TaskStateLedger:
         self.key = key
         self.shares_siblings = False
         self._store = store
-        # All iterations of a loop (Airflow 3.4) share the store of one task instance.
-        self._prefix = _ROOT if key.loop is None else f"{_ROOT}.loop.{key.loop}"
+        # All iterations of a loop (Airflow 3.4), and all shots, share the store of one task instance.
+        loop = "" if key.loop is None else f".loop.{key.loop}"
+        shot = "" if key.shot is None else f".shot.{key.shot}"
+        self._prefix = f"{_ROOT}{loop}{shot}"
+        self._begun = f"{_ROOT}{loop}.begun"  # of all shots: the store is discarded as a whole
 
     def read(self, fingerprint: str, take: int) -> SubmissionRecord | None:
         """Return the record; None if there surely is no record."""
@@ -111,10 +114,6 @@ class TaskStateLedger:
     @property
     def _index(self) -> str:
         return f"{self._prefix}.submissions"
-
-    @property
-    def _begun(self) -> str:
-        return f"{self._prefix}.begun"
 
     def _record_key(self, fingerprint: str, take: int) -> str:
         return f"{self._prefix}.submission.{fingerprint[:32]}.{take}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_airflow.task.price_limit import check_price
+from kling_airflow.task.price_limit import catalog_price_usd, check_price
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -90,6 +90,7 @@ def frames_order(
     words: str,
     log: Log,
     generation: int = 0,
+    identities: Mapping[str, str] | None = None,
 ) -> Order:
     """Return the order of options and frames.
 
@@ -99,6 +100,7 @@ def frames_order(
     :param frames: by their place in the payload, the start frame first.
     :param words: what is bought, for errors.
     :param generation: what makes the order of a cleared task another order; 0 if a clear keeps it.
+    :param identities: what identifies each frame in the order; None for what it shows.
     """
     from kling_airflow.submission.frame_delivery import deliver as deliver_frames
     from kling_airflow.submission.order import Order
@@ -120,7 +122,7 @@ def frames_order(
         fingerprint(
             model,
             options.values,
-            {place: frame.identity for place, frame in frames.items()},
+            identities or {place: frame.identity for place, frame in frames.items()},
             base_url=client.protocol.base_url,
             organization_id=client.protocol.organization_id,
             generation=generation,
@@ -130,4 +132,6 @@ def frames_order(
         options.payload,
         asked,
         frames,
+        price_usd=options.price_usd,
+        ask_price=lambda: catalog_price_usd(client, model, asked, log),
     )

@@ -197,9 +197,14 @@ class GenerationTask(KlingTask):
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted
         from kling_airflow.task.stop import TaskStopped
+        from kling_airflow.task.unbilled import release_unbilled
 
         options = self._options
-        raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)
+        try:
+            raise_unless_resubmitted(error, earlier, options, self._hook.get_conn, self.log)
+        except KlingError as final:
+            release_unbilled(context, options, final, self.log)
+            raise
         until = time.time() + options.resubmit_delay + options.submit_timeout
         try:
             self._pause(options.resubmit_delay, until, earlier + 1)

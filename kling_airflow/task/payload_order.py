@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.task.price_limit import check_price
+from kling_airflow.prices import price_usd
+from kling_airflow.task.price_limit import catalog_price_usd, check_price
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -71,4 +72,6 @@ def payload_order(
         deliver,
         lambda _: payload,
         asked,
+        price_usd=price_usd(model, payload),
+        ask_price=lambda: catalog_price_usd(client, model, payload, log),
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, MediaError, Money, UnresolvedSubmission
+from kling_airflow.hooks.budgets import budgets_of
 from kling_airflow.hooks.ledger import configured_late_arrival_margin, ledger_of
 from kling_airflow.submission.order import OnChanged, OnUnresolved, SubmitLater
 from kling_airflow.submission.submit import Submitter
@@ -16,18 +17,23 @@ from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.stop_flag import StopFlag
     from kling_airflow.task.tries import Tries
 
 
-def begin(context: Mapping[str, Any], options: GenerationOptions, tries: Tries) -> None:
+def begin(
+    context: Mapping[str, Any], options: GenerationOptions, tries: Tries, shot: str | None = None
+) -> None:
     """Note in the ledger that the task has begun, before anything that can fail.
 
     A later try, of a run that a user has cleared, then knows whether the ledger was discarded.
+
+    :param shot: name and take of a shot; None in a task that buys one clip.
     """
-    key = task_key(context["ti"], context.get("loop"))
+    key = task_key(context["ti"], context.get("loop"), shot)
     ledger = ledger_of(context, key, durable=options.durable, ledger=options.ledger or None)
     ledger.begin(complete=not tries.may_have_lost_memory)
 
@@ -41,14 +47,18 @@ def open_submitter(
     *,
     until: float,
     stop: StopFlag,
+    shot: str | None = None,
+    own_budget: Budget | None = None,
 ) -> Submitter:
     """Return a submitter over the ledger of the task.
 
     :param tries: which try this is; a try after the first searches the queue if its ledger was discarded.
     :param until: until when to keep trying while the queue says "not now", in Unix seconds.
     :param stop: ends the submission when the task is told to end.
+    :param shot: name and take of a shot; None in a task that buys one clip.
+    :param own_budget: the task's own budget, besides those of ``[kling] budgets``; None if it has none.
     """
-    key = task_key(context["ti"], context.get("loop"))
+    key = task_key(context["ti"], context.get("loop"), shot)
     return Submitter(
         client,
         ledger_of(context, key, durable=options.durable, ledger=options.ledger or None),
@@ -59,6 +69,7 @@ def open_submitter(
         late_arrival_margin=configured_late_arrival_margin(),
         lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
         sleep=stop.sleep,
+        budgets=budgets_of(context, options.gmi_conn_id, options.ledger, own=own_budget),
     )
 
 

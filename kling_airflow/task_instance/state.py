@@ -7,7 +7,7 @@ heartbeats, redistributions and clears. Only the state does, and only some of it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,29 +105,39 @@ async def cancel_if_ended(ti: Any, gmi_conn_id: str, request_id: str, log: Any) 
 
     :param ti: the trigger's task instance.
     """
-    work = asyncio.create_task(_cancel_if_ended(ti, gmi_conn_id, request_id, log))
+    await cancel_all_if_ended(ti, gmi_conn_id, [request_id], log)
+
+
+async def cancel_all_if_ended(ti: Any, gmi_conn_id: str, request_ids: Sequence[str], log: Any) -> None:
+    """Cancel several requests of one task, as :func:`cancel_if_ended` cancels one.
+
+    :param ti: the trigger's task instance.
+    """
+    work = asyncio.create_task(_cancel_if_ended(ti, gmi_conn_id, request_ids, log))
     _running.add(work)
     work.add_done_callback(_running.discard)
     await asyncio.shield(work)
 
 
-async def _cancel_if_ended(ti: Any, gmi_conn_id: str, request_id: str, log: Any) -> None:
+async def _cancel_if_ended(ti: Any, gmi_conn_id: str, request_ids: Sequence[str], log: Any) -> None:
     from asgiref.sync import sync_to_async
 
     from kling_airflow.hooks.gmi import GMICloudHook
 
+    remaining = list(request_ids)
     try:
         end = await sync_to_async(task_end)(ti)
         if end is not TaskEnd.BY_USER:
-            log.info("Request %s stays alive: %s.%s", request_id, end.value, _ADVICE[end])
+            for request_id in remaining:
+                log.info("Request %s stays alive: %s.%s", request_id, end.value, _ADVICE[end])
             return
         async with await GMICloudHook(gmi_conn_id).get_async_conn() as client:
-            cancelled = await client.cancel(request_id)
+            while remaining:
+                cancelled = await client.cancel(remaining[0])
+                result = "was cancelled" if cancelled else "could not be cancelled"
+                log.info("Request %s %s: its task was ended.", remaining.pop(0), result)
     except Exception:
-        log.exception("Request %s could not be cancelled.", request_id)
-        return
-    result = "was cancelled" if cancelled else "could not be cancelled"
-    log.info("Request %s %s: its task was ended.", request_id, result)
+        log.exception("Request %s could not be cancelled.", ", ".join(remaining))
 
 
 _ADVICE: Final = {

@@ -10,12 +10,13 @@ from kling_airflow.arguments import (
     name_or_none,
     number_or_none,
     one_of,
+    read_object_options,
     switch_or_none,
     text_or_none,
 )
 from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
-from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine, http_guard
+from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
@@ -30,7 +31,6 @@ from kling_airflow.transfers.landing_arguments import (
     number_or,
     read_clip,
     read_frames,
-    read_object_options,
     task_of,
 )
 
@@ -156,6 +156,7 @@ class ClipToObjectStorageOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
+        from kling_airflow.hooks.queue_clip import fresh_url
         from kling_airflow.media.download import DownloadLimits
         from kling_airflow.media.landing import land, paid_for
         from kling_airflow.media.places import Places
@@ -175,7 +176,7 @@ class ClipToObjectStorageOperator(KlingTask):
                         max_bytes=number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
                         deadline=asked_seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
                     ),
-                    renew=lambda: self._fresh_url(clip.request_id),
+                    renew=lambda: fresh_url(self._hook(), clip.request_id),
                     guard=self._guard(),
                     options=self._options(context),
                 )
@@ -236,22 +237,9 @@ class ClipToObjectStorageOperator(KlingTask):
         return GMICloudHook(named or GMICloudHook.default_conn_name)
 
     def _guard(self) -> AddressGuard:
-        """Confine the download: a clip lies on a public host, on the queue's own, or where a setting says."""
+        from kling_airflow.hooks.queue_clip import clip_guard
 
-        def is_the_queues(url: str) -> bool:
-            from urllib.parse import urlsplit
-
-            from kling_airflow.errors import GMIError
-
-            try:
-                queue = urlsplit(self._hook().get_conn().protocol.base_url)
-            except GMIError:
-                return False
-            return (queue.hostname, queue.port) == (urlsplit(url).hostname, urlsplit(url).port)
-
-        return http_guard(
-            "clip['video_url']", self.written_places.of("clip"), confined=False, trusts=is_the_queues
-        )
+        return clip_guard(self._hook, self.written_places.of("clip"))
 
     def _ask_for_clip(self, request_id: str) -> Clip:
         request = self._hook().get_conn().get(request_id)
@@ -265,14 +253,6 @@ class ClipToObjectStorageOperator(KlingTask):
                 request_id=request_id,
             )
         return request.clip()
-
-    def _fresh_url(self, request_id: str) -> str:
-        request = self._hook().get_conn().get(request_id)
-        if not request.outcome.video_url:
-            raise DownloadFailed(
-                f"The queue has no clip of request {request_id} any more ({request.status})."
-            )
-        return request.outcome.video_url
 
     def _hand_on(self, context: Context, clip: Clip, landed: Mapping[str, Any], link: str | None) -> None:
         """Leave the URI and the link as XComs, and what the clip is in the asset events of the outlets."""

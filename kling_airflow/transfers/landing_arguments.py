@@ -10,6 +10,7 @@ from kling_airflow.addresses import check_location, is_http, shown
 from kling_airflow.arguments import (
     name_or_none,
     one_of,
+    read_object_options,
     read_structure,
     seconds,
     switch_or_none,
@@ -86,22 +87,6 @@ def check_destination(destination: object) -> str:
             f"`destination` is {shown(uri)!r}; it must end in .mp4, which is what clips are."
         )
     return uri
-
-
-def read_object_options(value: object) -> dict[str, Any]:
-    """Return the parameters of S3's calls.
-
-    :raises InvalidArgument: for what is no dict with names for keys.
-    """
-    value = read_structure(value)
-    if value is None or value == "":
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise InvalidArgument(
-            f"`object_options` is {shown(value)!r}; it must be a dict of parameters of S3's calls, such as"
-            ' {"ServerSideEncryption": "aws:kms"}.'
-        )
-    return dict(value)
 
 
 def asked_seconds(field: str, value: object) -> float | None:

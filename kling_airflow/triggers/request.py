@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from kling_airflow.arguments import switch_or_none
-from kling_airflow.errors import InvalidArgument, KlingError, PollerCrashed, Unauthorized
+from kling_airflow.errors import InvalidArgument, KlingError
 from kling_airflow.gmi.json_values import plain_text
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.polling.decision import Wait, checked_interval, to_event
 from kling_airflow.redaction import shown_value
+from kling_airflow.triggers.request_wait import summary
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
-    from kling_airflow.polling.poller import Poller
-    from kling_airflow.polling.waiter import Waiter
 
 LOG_EVERY: Final = 60.0
 """Seconds between two progress lines in the task's log."""
 MAX_ID_CHARACTERS: Final = 250
 """Length of an id in Airflow's database."""
-POLLER_STARTS: Final = 3
-"""How many pollers may break down before the trigger fails."""
 
 
 class GMICloudRequestTrigger(BaseTrigger):
@@ -102,7 +96,7 @@ class GMICloudRequestTrigger(BaseTrigger):
         else:
             log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
             end = await self._end()
-        log.info("The wait for request %s is over: %s", plain_text(self.wait.request_id), _summary(end))
+        log.info("The wait for request %s is over: %s", plain_text(self.wait.request_id), summary(end))
         self._fired = True
         yield TriggerEvent(to_event(end))
 
@@ -144,78 +138,13 @@ class GMICloudRequestTrigger(BaseTrigger):
             raise InvalidArgument(what) from None
 
     async def _end(self) -> Request | KlingError:
-        from kling_airflow.triggers.poller_connection import connect
+        from kling_airflow.triggers.request_wait import RequestWait
 
-        starts = 0
-        while True:
-            poller = await connect(self.gmi_conn_id, self.wait, self.poll_interval, self.logger())
-            if isinstance(poller, KlingError):
-                return poller
-            try:
-                end = await self._wait_with(poller)
-            except PollerCrashed:
-                starts += 1
-                if starts == POLLER_STARTS:
-                    raise
-                self.logger().exception("The trigger goes on waiting with a new poller.")
-                await asyncio.sleep(self.poll_interval)
-                continue
-            if end is not None:
-                return end
-            self.logger().info("The connection `%s` has changed; the wait goes on with it.", self.gmi_conn_id)
-
-    async def _wait_with(self, poller: Poller) -> Request | KlingError | None:
-        """Return what ended the wait, or None if the connection has another key than this poller."""
-        loop, refusal_logged_at = asyncio.get_running_loop(), -math.inf
-        with poller.add_waiter(self.wait, model=self.model, interval=self.poll_interval) as waiter:
-            while True:
-                end = await waiter.result(within=LOG_EVERY)
-                refused = isinstance(waiter.last_seen, Unauthorized)
-                if refused and not await self._key_is_current(poller, waiter, end):
-                    return None
-                if end is not None:
-                    return self._refused(end, waiter.refused_since) if refused else end
-                if refused and loop.time() - refusal_logged_at < LOG_EVERY:
-                    continue
-                refusal_logged_at = loop.time() if refused else -math.inf
-                next_look = max(0.0, (waiter.next_look_at or 0.0) - loop.time())
-                self.logger().info(
-                    "%s: %s; next look in %.0f s", self.wait.request_id, _summary(waiter.last_seen), next_look
-                )
-
-    async def _key_is_current(self, poller: Poller, waiter: Waiter, end: Request | KlingError | None) -> bool:
-        """Return whether the connection, read again, has the key that the queue refuses."""
-        from kling_airflow.triggers.poller_connection import read_again
-
-        try:
-            current = await read_again(self.gmi_conn_id)
-        except KlingError:
-            return True  # a missing connection has no other key
-        if current is None:
-            # The current key is not known, so its refusal is not either.
-            waiter.refused_since = None
-            return end is None
-        return current is poller
-
-    def _refused(self, end: Request | KlingError, since: float | None) -> Request | KlingError:
-        if not isinstance(end, Unauthorized):
-            return end
-        return Unauthorized(
-            f"The queue has refused the API key of the connection `{self.gmi_conn_id}` since {_utc(since)}."
-            f" The last response: {end.what}",
-            todo="Correct the API key or the organization id in the connection, then run this task again: it"
-            " waits for the same request and buys nothing.",
-        ).about(self.wait.request_id)
-
-
-def _utc(seconds: float | None) -> str:
-    return datetime.fromtimestamp(seconds or time.time(), tz=UTC).isoformat(timespec="seconds")
-
-
-def _summary(seen: Request | KlingError | None) -> str:
-    if seen is None:
-        return "not looked at yet"
-    if isinstance(seen, KlingError):
-        return seen.what
-    age = "" if seen.created_at is None else f", {time.time() - seen.created_at:.0f} s old"
-    return f"{seen.status_text or seen.status}{age}"
+        return await RequestWait(
+            self.gmi_conn_id,
+            self.wait,
+            model=self.model,
+            poll_interval=self.poll_interval,
+            log=self.logger(),
+            log_every=LOG_EVERY,
+        ).end()

@@ -16,6 +16,8 @@ from kling_airflow.__main__ import COMMANDS
 from kling_airflow.cli import demo as demo_cli
 from kling_airflow.cli import ledger as ledger_command
 from kling_airflow.cli import simulator as simulator_cli
+from kling_airflow.cli import spend as spend_cli
+from kling_airflow.cli import storyboard as storyboard_cli
 from kling_airflow.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,8 @@ PARSERS = {
     "demo": demo_cli.add_arguments,
     "ledger": ledger_command.add_arguments,
     "simulator": simulator_cli.add_arguments,
+    "spend": spend_cli.add_arguments,
+    "storyboard": storyboard_cli.add_arguments,
 }
 
 

@@ -11,6 +11,7 @@ from tests.structure.imports import ROOT, circles, module_graph, modules, room_g
 
 WITHOUT_AIRFLOW = {
     *("arguments", "clip", "errors", "gmi", "media", "models", "nested", "payloads", "polling", "prices"),
+    "storyboard",
 }
 KNOWS_AIRFLOW = {"kling_airflow.submission.task_state"}
 """The one module of ``submission/`` that speaks to Airflow: the ledger in its task state store."""

@@ -12,7 +12,10 @@ from kling_airflow.submission.task_key import TaskKey, slug
 
 anything = st.text(max_size=300)
 keys = st.builds(TaskKey, anything, anything, anything, st.integers(-1, 9999), st.none() | anything)
-orders = st.tuples(keys, anything, st.integers(1, 99))
+shots = st.builds(
+    TaskKey, anything, anything, anything, st.integers(-1, 9999), st.none() | anything, st.none() | anything
+)
+orders = st.tuples(keys | shots, anything, st.integers(1, 99))
 
 
 @given(orders, orders)
@@ -42,6 +45,25 @@ def test_the_folder_is_safe_in_every_store(key: TaskKey) -> None:
         assert not part.startswith(".")
 
 
+@given(shots)
+def test_the_folder_of_a_shot_is_safe_in_every_store(key: TaskKey) -> None:
+    for part in key.folder().split("/"):
+        assert re.fullmatch(r"[A-Za-z0-9_.-]{1,130}", part)
+        assert not part.startswith(".")
+
+
+def test_each_shot_of_a_task_is_a_task_of_its_own() -> None:
+    whole = TaskKey("d", "r", "film", 7, "1")
+    first, second = (TaskKey("d", "r", "film", 7, "1", f"launch.{take}") for take in (1, 2))
+    assert len({key.order("f", 1) for key in (whole, first, second)}) == 3
+    assert len({key.folder() for key in (whole, first, second)}) == 3
+    assert first.task == "film[7] (loop 1) shot launch.1"
+    assert first.folder() == "d/r/film.7.loop-1.shot-launch_1"
+    assert TaskKey("d", "r", "film", -1, "launch").order("f", 1) != TaskKey(
+        "d", "r", "film", -1, None, "launch"
+    ).order("f", 1)
+
+
 def test_people_recognize_their_task() -> None:
     key = TaskKey("kling_image_to_video", "manual__2026-11-23T05:00:00+00:00", "clips.submit", 7)
     assert key.folder() == "kling_image_to_video/manual__2026-11-23T05_00_00_00_00/clips_submit.7"
@@ -68,7 +90,7 @@ def test_the_id_of_an_order_outside_loops_never_changes() -> None:
     assert "loop" not in TaskKey("d", "r", "submit").to_json()
 
 
-@given(keys)
+@given(keys | shots)
 def test_a_task_key_is_read_as_it_was_written(key: TaskKey) -> None:
     assert TaskKey.read(json.loads(json.dumps(key.to_json()))) == key
 

@@ -1,0 +1,1 @@
+"""The DAGs of ``benchmarks/bench_storyboard.py``."""

@@ -1,0 +1,185 @@
+"""Buys the clips of a storyboard: one order, one record and one search for each take of each shot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
+
+if TYPE_CHECKING:
+    from kling_airflow.errors import KlingError
+    from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.hooks.gmi import GMICloudHook
+    from kling_airflow.storyboard.shot import Shot
+    from kling_airflow.submission.budget import Budget
+    from kling_airflow.submission.order import Log, Order, Submitted
+    from kling_airflow.task.options import GenerationOptions
+    from kling_airflow.task.shot_frames import ShotFrames
+    from kling_airflow.task.shot_landing import ClipStore
+    from kling_airflow.task.shot_progress import ShotProgress
+    from kling_airflow.task.stop_flag import StopFlag
+    from kling_airflow.task.tries import Tries
+
+
+class ShotPaused(Exception):
+    """Nothing can be done now for a shot; it is submitted again later.
+
+    :param seconds: how long it waits.
+    :param in_doubt: fingerprint and take of the order, whose POST may have arrived.
+    """
+
+    def __init__(self, seconds: float, in_doubt: list[Any]) -> None:
+        self.seconds, self.in_doubt = seconds, in_doubt
+        super().__init__(f"It is submitted again in {seconds:.0f} s.")
+
+
+class ShotLog:
+    """A task's log whose lines begin with a shot's name; the shots of a task write at the same time.
+
+    :param log: the task's log.
+    :param name: the shot's name.
+    """
+
+    def __init__(self, log: Log, name: str) -> None:
+        self.log, self.name = log, name
+
+    def info(self, message: str, /, *args: Any) -> None:
+        """Log a step that went well."""
+        self.log.info("Shot %s: %s", self.name, message % args if args else message)
+
+    def warning(self, message: str, /, *args: Any) -> None:
+        """Log a fault that was repaired."""
+        self.log.warning("Shot %s: %s", self.name, message % args if args else message)
+
+    def error(self, message: str, /, *args: Any) -> None:
+        """Log what a person should look at."""
+        self.log.error("Shot %s: %s", self.name, message % args if args else message)
+
+
+@dataclass(frozen=True)
+class ShotOrders:
+    """What all shots of a storyboard are ordered with.
+
+    :param context: the task's context.
+    :param hook: the queue's connection.
+    :param log: the task's log.
+    :param options: how the task submits and waits.
+    :param tries: which try this is.
+    :param stop: set when the task is told to end.
+    :param frames: reads the frames and makes them fit.
+    :param store: where the last frames of shots are, on which others begin.
+    :param max_cost_usd: the limit of one clip; None for none.
+    :param adopt: request ids to adopt, by the name of the take.
+    :param own_budget: the limit of the whole storyboard; None for none.
+    """
+
+    context: Mapping[str, Any]
+    hook: GMICloudHook
+    log: Log
+    options: GenerationOptions
+    tries: Tries
+    stop: StopFlag
+    frames: ShotFrames
+    store: ClipStore
+    max_cost_usd: float | str | None = None
+    adopt: Mapping[str, str] = field(default_factory=dict)
+    own_budget: Budget | None = None
+
+    def submit(self, progress: ShotProgress, shot: Shot) -> Submitted:
+        """Return the take's request: the one that it has already, the one to adopt, or a new one.
+
+        It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
+
+        :param shot: what is asked; its start frame is there.
+        :raises ShotPaused: if nothing can be done now.
+        :raises Stopped: if the task was told to end.
+        :raises KlingError: as :meth:`kling_airflow.submission.submit.Submitter.submit` does.
+        """
+        log = ShotLog(self.log, progress.name)
+        options = replace(self.options, adopt_request_id=self.adopt.get(progress.name))
+        self.stop.check()
+        begin(self.context, options, self.tries, progress.key)
+        client = self.hook.get_conn()
+        submitter = open_submitter(
+            self.context,
+            client,
+            log,
+            options,
+            self.tries,
+            until=progress.until or 0.0,
+            stop=self.stop,
+            shot=progress.key,
+            own_budget=self.own_budget,
+        )
+        return submit(
+            submitter,
+            lambda: self._order(client, log, progress, shot),
+            options,
+            self.tries,
+            log,
+            stop=self.stop,
+            earlier=progress.earlier,
+            in_doubt=progress.in_doubt,
+            pause=_paused,
+        )
+
+    def release_unbilled(self, progress: ShotProgress, error: KlingError) -> None:
+        """Give back what was claimed in budgets for a take's request that has failed."""
+        from kling_airflow.task.unbilled import release_unbilled
+
+        log = ShotLog(self.log, progress.name)
+        release_unbilled(
+            self.context, self.options, error, log, shot=progress.key, own_budget=self.own_budget
+        )
+
+    def claims(self, progress: ShotProgress) -> dict[str, int]:
+        """Return what the take has claimed in earlier tries: its requests that may be paid for, by claim.
+
+        :raises KlingError: if its records can't be read.
+        """
+        from kling_airflow.hooks.ledger import ledger_of
+        from kling_airflow.submission.budget import claim_name, microusd
+        from kling_airflow.task_instance.key import task_key
+
+        key = task_key(self.context["ti"], self.context.get("loop"), progress.key)
+        options = self.options
+        ledger = ledger_of(self.context, key, durable=options.durable, ledger=options.ledger or None)
+        records = [record for record in ledger.records() if record.may_have_bought]
+        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
+
+    def _order(self, client: GMIClient, log: Log, progress: ShotProgress, shot: Shot) -> Order:
+        from kling_airflow.task.frame_order import frames_order
+        from kling_airflow.task.payload_order import payload_order
+
+        generation = generation_of(self.options, self.tries)
+        if shot.options.spec.start_frame is None:
+            return payload_order(
+                client,
+                shot.model,
+                shot.options.to_json(),
+                take=progress.take,
+                max_cost_usd=self.max_cost_usd,
+                check_payload=False,
+                words=str(shot.options),
+                log=log,
+                generation=generation,
+            )
+        frames, identities = self.frames.read(shot, log, self.store)
+        return frames_order(
+            client,
+            shot.options,
+            frames,
+            self.frames.delivery,
+            identities=identities,
+            take=progress.take,
+            max_cost_usd=self.max_cost_usd,
+            words=str(shot.options),
+            log=log,
+            generation=generation,
+        )
+
+
+def _paused(seconds: float, in_doubt: list[Any]) -> None:
+    raise ShotPaused(seconds, in_doubt)
