@@ -32,7 +32,7 @@ class ClipStore:
     :param written: the places that the DAG's code names.
     :param object_options: parameters of S3's calls.
     :param on_mismatch: "fail" or "warn": what to do with a clip that is not what was asked for.
-    :param overwrite: whether to replace files that no landing wrote.
+    :param overwrite: whether to replace the clip of another order, and files that no landing wrote.
     :param poster: whether to write a poster.
     :param landed_by: the task, for the sidecars.
     """

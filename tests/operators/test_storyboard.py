@@ -194,7 +194,7 @@ class TestFrames:
         store = TaskStateStore()
         finish(operator([shot(rocket, "a")], tmp_path), context(store))
         cleared = context(store, try_number=2, max_tries=1, clear_number=1)
-        finish(operator([shot(rocket, "a")], tmp_path, aspect_ratio="9:16"), cleared)
+        finish(operator([shot(rocket, "a")], tmp_path, aspect_ratio="9:16", overwrite=True), cleared)
         assert posts(simulator) == 2
 
     def test_a_picture_that_can_be_no_frame(self, simulator: Simulator, tmp_path: Path) -> None:
