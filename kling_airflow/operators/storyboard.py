@@ -57,8 +57,8 @@ class KlingStoryboardOperator(StoryboardArguments):
     :param land_every: seconds, after a clip is there, in which others are waited for, so that they are landed
         together: each time the task needs a worker slot.
     :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" lands it.
-    :param overwrite: whether to replace files at the destination that no landing wrote, and the clip of an order
-        that this run has landed there before.
+    :param overwrite: whether to replace files at the destination that no landing wrote, and the clip of
+        another order that this run has landed there before.
     :param poster: whether to write a poster of each clip.
     :param object_options: parameters of S3's calls for the destination.
     """
