@@ -1,41 +1,46 @@
 """The models of the queue: what each one takes, what it costs, what it answers.
 
 The public face is small: the ids, :data:`MODELS`, :func:`spec_of`, :func:`payload_problems`; and beside this
-room ``kling_airflow.prices.price_usd`` and ``kling_airflow.payloads.ClipOptions``.
+room ``kling_airflow.prices.price_usd`` and ``kling_airflow.payloads.ClipOptions``. Only the ids are loaded
+with this package, so that a DAG that names a model stays cheap to parse.
 
 A new model is one entry in ``table.py``, one test, and one row in ``docs/models.md``.
 """
 
 from __future__ import annotations
 
-from kling_airflow.models.check import payload_problems, refuse_payload
-from kling_airflow.models.entry import (
-    Address,
-    Choice,
-    Items,
-    Json,
-    ModelSpec,
-    Number,
-    Option,
-    Seconds,
-    Switch,
-    Text,
-)
-from kling_airflow.models.lookup import spec_of
-from kling_airflow.models.price import Price
-from kling_airflow.models.table import (
+from typing import TYPE_CHECKING, Any
+
+from kling_airflow.models.ids import (
     CREATE_ELEMENT,
     CUSTOM_VOICE,
     IDENTIFY_FACE,
     IMAGE_TO_VIDEO,
     LIP_SYNC,
-    MODELS,
     MOTION_CONTROL,
     OMNI,
     TEXT_TO_VIDEO,
     TURBO_IMAGE_TO_VIDEO,
     TURBO_TEXT_TO_VIDEO,
 )
+
+if TYPE_CHECKING:
+    from kling_airflow.models.check import payload_problems, refuse_payload
+    from kling_airflow.models.entry import (
+        Address,
+        Choice,
+        Items,
+        Json,
+        ModelSpec,
+        Number,
+        Option,
+        Seconds,
+        Switch,
+        Text,
+    )
+    from kling_airflow.models.lookup import spec_of
+    from kling_airflow.models.price import Price
+    from kling_airflow.models.table import MODELS
 
 __all__ = [
     "CREATE_ELEMENT",
@@ -64,3 +69,22 @@ __all__ = [
     "refuse_payload",
     "spec_of",
 ]
+
+_ENTRY = ("Address", "Choice", "Items", "Json", "ModelSpec", "Number", "Option", "Seconds", "Switch", "Text")
+_MODULES = {
+    **dict.fromkeys(_ENTRY, "entry"),
+    "MODELS": "table",
+    "Price": "price",
+    "payload_problems": "check",
+    "refuse_payload": "check",
+    "spec_of": "lookup",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module of a public name when the name is first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

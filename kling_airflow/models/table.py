@@ -22,18 +22,19 @@ from kling_airflow.models.entry import (
     Switch,
     Text,
 )
+from kling_airflow.models.ids import (
+    CREATE_ELEMENT,
+    CUSTOM_VOICE,
+    IDENTIFY_FACE,
+    IMAGE_TO_VIDEO,
+    LIP_SYNC,
+    MOTION_CONTROL,
+    OMNI,
+    TEXT_TO_VIDEO,
+    TURBO_IMAGE_TO_VIDEO,
+    TURBO_TEXT_TO_VIDEO,
+)
 from kling_airflow.models.price import ABSENT, GIVEN, Longest, Price
-
-IMAGE_TO_VIDEO: Final = "kling-v3-image-to-video"
-TEXT_TO_VIDEO: Final = "kling-v3-text-to-video"
-TURBO_IMAGE_TO_VIDEO: Final = "kling-3.0-turbo-i2v"
-TURBO_TEXT_TO_VIDEO: Final = "kling-3.0-turbo-t2v"
-OMNI: Final = "kling-v3-omni"
-CREATE_ELEMENT: Final = "kling-create-element"
-MOTION_CONTROL: Final = "kling-3-motion-control"
-IDENTIFY_FACE: Final = "kling-identify-face"
-LIP_SYNC: Final = "kling-lip-sync"
-CUSTOM_VOICE: Final = "kling-custom-voice"
 
 _PROMPTS: Final[Mapping[str, Option]] = {"prompt": Text(required=True), "negative_prompt": Text()}
 _SHAPES: Final = ("16:9", "9:16", "1:1")
