@@ -1,4 +1,4 @@
-"""The ids of the models that have a name here; case matters (seen)."""
+"""The ids of the models that have an entry, as the queue spells them."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from kling_airflow.handed_on import HandedOn, find, unknown_request
 from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
+from kling_airflow.task.clip_result import log_result
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.rendering import tasks_of_dag
 from kling_airflow.task.shot_failure import keeping_place, raise_if_failed
@@ -237,8 +238,6 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
-        from kling_airflow.task.clip_result import log_result
-
         assert self._request is not None  # noqa: S101 -- execute() and execute_complete() set it
         clip = clip | {"gmi_conn_id": self._request.gmi_conn_id, "label": self._request.label}
         log_result(self.log, clip)

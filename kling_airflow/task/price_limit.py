@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import amount
 from kling_airflow.errors import GMIError, InvalidArgument, Money, NotFound
+from kling_airflow.prices import price_usd
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -66,8 +67,6 @@ def check_price(
     """
     if limit_usd(max_cost_usd) is None:
         return
-    from kling_airflow.prices import price_usd
-
     if description is None:
         description = _description(client, model, payload, log)
     refuse_above_limit(max_cost_usd, price_usd(model, payload, description=description), words)
@@ -77,8 +76,6 @@ def _description(
     client: GMIClient, model: str, payload: Mapping[str, Any], log: Log
 ) -> Mapping[str, Any] | None:
     """Ask the catalog; None if the catalog doesn't know the model, but the table of models has its price."""
-    from kling_airflow.prices import price_usd
-
     try:
         return client.model(model)
     except NotFound:
@@ -94,8 +91,6 @@ def _description(
 
 def catalog_price_usd(client: GMIClient, model: str, payload: Mapping[str, Any], log: Log) -> float | None:
     """Return what a payload costs, the queue's catalog asked; None if the price is not known now."""
-    from kling_airflow.prices import price_usd
-
     try:
         return price_usd(model, payload, description=client.model(model))
     except GMIError as error:
