@@ -13,7 +13,7 @@ from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.models import omni
 from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.task.frame_argument import frame_or_none
-from kling_airflow.task.omni_arguments import element_ids, entries, is_written, shots_of, video_or_none
+from kling_airflow.task.omni_arguments import element_ids, entries, is_written, shots_of
 from kling_airflow.task.price_limit import limit_usd, refuse_above_limit
 
 if TYPE_CHECKING:
@@ -175,6 +175,11 @@ class KlingOmniOperator(GenerationOperator):
                 found.append((argument, address, None))
         return found
 
+    def _video(self) -> str | None:
+        from kling_airflow.task.omni_arguments import video_or_none
+
+        return video_or_none(self.video)
+
     def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
 
@@ -185,7 +190,7 @@ class KlingOmniOperator(GenerationOperator):
         if shots:
             given |= {"multi_shot": True, "shot_type": "customize", "multi_prompt": shots}
         pictures = [{} if kind is None else {"type": kind} for _, _, kind in self._sources()]
-        video = {"refer_type": self._refer_type()} if video_or_none(self.video) else None
+        video = {"refer_type": self._refer_type()} if self._video() else None
         return ClipOptions.of(
             models.OMNI,
             image_list=pictures or None,
@@ -208,7 +213,7 @@ class KlingOmniOperator(GenerationOperator):
         return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
     def _frames_used(self) -> list[str | None]:
-        return [address for _, address, _ in self._sources()] + [video_or_none(self.video)]
+        return [address for _, address, _ in self._sources()] + [self._video()]
 
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         from kling_airflow.submission.source_frame import ImageDelivery
@@ -236,7 +241,7 @@ class KlingOmniOperator(GenerationOperator):
             f"image_list.{number}.image_url": reader.frame(argument, address)
             for number, (argument, address, _) in enumerate(self._sources())
         }
-        if (address := video_or_none(self.video)) is not None:
+        if (address := self._video()) is not None:
             frames["video_list.0.video_url"] = reader.video(
                 "video", address, seconds=omni.VIDEO_SECONDS, max_bytes=omni.VIDEO_BYTES
             )
