@@ -58,7 +58,8 @@ class KlingOmniOperator(GenerationOperator):
     :param elements: element ids, or what ``KlingCreateElementOperator`` returned, in a list.
     :param shots: up to 6 dicts of ``prompt`` (up to 512 characters) and ``duration`` (whole seconds); they
         take the place of ``prompt``.
-    :param video: an MP4 of 3 to 10 s and at most 200 MB, as ``image`` is given; only without sound.
+    :param video: an MP4 of 3 to 10 s and at most 200 MB, as ``image`` is given, or the dict of a clip; only
+        without sound.
     :param video_role: ``reference`` follows the video, ``edit`` changes it. An edited clip lasts as long as
         its video, whatever ``duration`` says.
     :param mode: ``pro`` (1080p) or ``std`` (720p).
@@ -183,6 +184,11 @@ class KlingOmniOperator(GenerationOperator):
                 found.append((argument, address, None))
         return found
 
+    def _video(self) -> str | None:
+        from kling_airflow.task.omni_arguments import video_or_none
+
+        return video_or_none(self.video)
+
     def _clip_options(self) -> ClipOptions:
         from kling_airflow.payloads import ClipOptions
 
@@ -193,7 +199,7 @@ class KlingOmniOperator(GenerationOperator):
         if shots:
             given |= {"multi_shot": True, "shot_type": "customize", "multi_prompt": shots}
         pictures = [{} if kind is None else {"type": kind} for _, _, kind in self._sources()]
-        video = {"refer_type": self._refer_type()} if frame_or_none("video", self.video) else None
+        video = {"refer_type": self._refer_type()} if self._video() else None
         return ClipOptions.of(
             models.OMNI,
             image_list=pictures or None,
@@ -216,7 +222,7 @@ class KlingOmniOperator(GenerationOperator):
         return {"duration": options.duration, "sound": options.sound, "cost_usd": options.price_usd}
 
     def _frames_used(self) -> list[str | None]:
-        return [address for _, address, _ in self._sources()] + [frame_or_none("video", self.video)]
+        return [address for _, address, _ in self._sources()] + [self._video()]
 
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
         from kling_airflow.task.frame_order import FrameReader, frames_order
@@ -245,7 +251,7 @@ class KlingOmniOperator(GenerationOperator):
             f"image_list.{number}.image_url": reader.frame(argument, address)
             for number, (argument, address, _) in enumerate(self._sources())
         }
-        if (address := frame_or_none("video", self.video)) is not None:
+        if (address := self._video()) is not None:
             frames["video_list.0.video_url"] = reader.video(
                 "video", address, seconds=omni.VIDEO_SECONDS, max_bytes=omni.VIDEO_BYTES
             )

@@ -56,13 +56,16 @@ class FrameReader:
         :param max_bytes: the largest file.
         :raises InvalidArgument: naming the argument, its value and the limit.
         """
+        from kling_airflow.hooks.video_source import read_allowed_video
         from kling_airflow.submission.source_frame import read_source_video
 
         return read_source_video(
             name,
             source,
             self.how,
-            lambda uri, field: self._read(uri, field, max_bytes),
+            lambda uri, field: read_allowed_video(
+                uri, field, self.written, conn_id=self.conn_id, max_bytes=max_bytes
+            ),
             lambda uri: self._presign(uri, name),
             self.log,
             seconds=seconds,

@@ -8,6 +8,7 @@ from typing import Any
 from kling_airflow.arguments import is_literal, read_structure, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.redaction import shown_value
+from kling_airflow.task.frame_argument import frame_or_none
 from kling_airflow.task.shot_failure import raise_if_failed
 
 
@@ -62,6 +63,24 @@ def _element_id(number: int, entry: object) -> str:
             " KlingCreateElementOperator returns."
         )
     return found.strip()
+
+
+def video_or_none(value: object) -> str | None:
+    """Return the address of an input video; None if no video is given.
+
+    :param value: what names a frame; or the dict of a clip, as an operator or the sensor returns it.
+    :raises InvalidArgument: for anything else.
+    :raises GenerationFailed: with the words of the task that could not make the clip.
+    """
+    value = read_structure(value)
+    if isinstance(value, Mapping) and "uri" not in value:
+        raise_if_failed(value)
+        if not isinstance(value.get("video_url"), str):
+            raise InvalidArgument(
+                "`video` is a dict without `uri` and `video_url`; it must be that of a clip."
+            )
+        value = value["video_url"]
+    return frame_or_none("video", value)
 
 
 def shots_of(value: object) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kling_airflow import models
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.models import (
     CREATE_ELEMENT,
@@ -98,6 +99,12 @@ def row(spec: ModelSpec) -> str:
     answers = ", ".join(f"`{name}`" for name in spec.answers)
     link = f"[{operator}](operators/{page}.md)"
     return f"| `{spec.id}` | {link} | {takes(spec)} | {price(spec)} | {answers} |"
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in models.__all__ if not hasattr(models, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        models.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("spec", MODELS.values(), ids=list(MODELS))

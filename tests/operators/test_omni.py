@@ -126,6 +126,33 @@ def test_a_video_is_uploaded(queue: Simulator, video: str, role: str, refer_type
     assert requests.get(sent["video_url"], timeout=5).content == movie(4)
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_clip_is_the_video_of_the_next_one(
+    queue: Simulator, monkeypatch: pytest.MonkeyPatch, as_text: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", queue.base_url)
+    first = finish(omni(aspect_ratio="1:1", wait_for_completion=True), context())
+    made = omni(video="{{ later }}", video_role="edit")
+    made.video = str(first) if as_text else first
+    second = finish(made, context())
+    assert ask(queue, second).payload["video_list"][0]["refer_type"] == "base"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"request_id": "a", "video_url": None}, "without `uri` and `video_url`"),
+        ({"error": "it failed.", "money": "UNSPENT"}, "it failed"),
+    ],
+)
+def test_what_is_no_clip_is_no_video(queue: Simulator, given: dict[str, Any], words: str) -> None:
+    made = omni(video="{{ later }}", aspect_ratio="1:1")
+    made.video = given
+    with pytest.raises((exceptions.InvalidArgument, exceptions.GenerationFailed), match=words):
+        made.execute(context())
+    assert queue.ledger() == []
+
+
 @pytest.mark.parametrize("mode", [{"deferrable": True}, {"deferrable": False}])
 def test_it_waits_for_the_clip(queue: Simulator, rocket: str, mode: dict[str, Any]) -> None:
     clip = finish(omni(image=rocket, sound=True, wait_for_completion=True, **mode), context())

@@ -12,12 +12,15 @@ from kling_airflow import exceptions
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
+from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import context
 from tests.simulator.client import FRAME
 from tests.simulator.movies import movie
 from tests.tasks import finish, posts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kling_airflow.simulator import Simulator
 
 SPEECH = "inworld-tts-1.5-max"
@@ -75,6 +78,29 @@ def test_nothing_is_lost(queue: Simulator, model: str, form: str) -> None:
     assert (result["video_url"], result["status"], result["left_out"]) == (None, "success", None)
     json.dumps(result)
     assert [entry.billed for entry in queue.ledger()] == [True]
+
+
+def test_what_is_no_clip_can_not_be_landed(queue: Simulator, tmp_path: Path) -> None:
+    speech = request(SPEECH, {"text": "Lift-off."}, wait_for_completion=True).execute(context())
+    land = ClipToObjectStorageOperator(
+        task_id="land", clip=speech, destination=(tmp_path / "clip.mp4").as_uri()
+    )
+    with pytest.raises(exceptions.DownloadFailed, match=r"no clip of request .*generated and paid for"):
+        land.execute(context())
+
+
+@pytest.mark.parametrize("check_payload", [None, True])
+def test_a_good_omni_payload_passes_table_and_catalog(queue: Simulator, check_payload: bool | None) -> None:
+    payload = {
+        "prompt": "rise",
+        "mode": "std",
+        "duration": "5",
+        "aspect_ratio": "16:9",
+        "image_list": [{"image_url": FRAME}],
+        "multi_shot": False,
+    }
+    request("kling-v3-omni", payload, check_payload=check_payload, max_cost_usd=0.42).execute(context())
+    assert queue.ledger()[0].amount_usd == 0.42
 
 
 def test_a_chain_of_face_and_lip_sync(queue: Simulator) -> None:

@@ -23,6 +23,7 @@ from kling_airflow.polling.schedule import Schedule
 
 NOW = 10_000
 CLIP = {"video_url": "https://m/a.mp4"}
+ELEMENT = {"element_id": "7"}
 
 
 def record(name: str, status: str = "processing", updated: int = NOW, **fields: Any) -> Request:
@@ -355,6 +356,9 @@ def test_each_due_request_is_looked_at_and_each_end_is_seen(queue: Queue) -> Non
         (record("a", "success", outcome=CLIP), True),
         (record("a", "success"), False),
         (record("a", "success", outcome=CLIP, payload={}), False),
+        (record("a", "success", outcome=ELEMENT, model="kling-v3-omni"), False),
+        (record("a", "success", outcome=ELEMENT, model="kling-create-element"), True),
+        (record("a", "success", model="kling-create-element"), False),
         (record("a", "failed", outcome={"error": "content"}), True),
         (record("a", "failed"), False),
         (record("a", "cancelled", payload={}), True),
