@@ -9,6 +9,7 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PINS: Final = HERE / "pins"
+BESIDE: Final = HERE / "beside"
 RESULTS: Final = HERE / "results"
 
 
@@ -38,6 +39,11 @@ class Cell:
     def pins(self) -> Path:
         """The file of this Airflow's dependencies, for every Python."""
         return PINS / f"{self.airflow}.txt"
+
+    @property
+    def beside(self) -> Path:
+        """The file of what is installed besides: the package's other dependencies, and the suite's tools."""
+        return BESIDE / f"{self.airflow}{'-lowest' if self.lowest else ''}.txt"
 
 
 RELEASED: Final = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,7 +33,10 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(archives: Path) -> Message:
-    (wheel,) = archives.glob("*.whl")
+    return page_of(next(archives.glob("*.whl")))
+
+
+def page_of(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
         return message_from_bytes(archive.read(name))
@@ -68,23 +72,63 @@ def test_twine_has_no_complaint(archives: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_picture_and_link_of_the_page_is_whole(page: Message) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", page.get_payload())
-    assert len(targets) > 8
+def test_the_page_has_no_link_that_leads_nowhere(page: Message) -> None:
+    text = page.get_payload()
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    assert "![" not in text
+    files = [path.partition("#")[0] for path in re.findall(r"\(`([^`\s]+\.\w+[^`\s]*)`\)", text)]
+    assert len(files) > 8
+    assert [path for path in files if not (ROOT / path).is_file()] == []
 
 
-def test_each_address_of_the_page_is_a_file_here(page: Message) -> None:
-    ours = re.findall(r"kling-airflow/kling_airflow/(?:blob/)?v0\.1\.0/([^)\s#]+)", page.get_payload())
+def test_who_made_it_and_what_it_needs(page: Message) -> None:
+    assert page["Author"]
+    assert page["Requires-Python"] == "<3.14,>=3.11"
+
+
+def test_without_an_address_the_index_refuses_the_upload(page: Message) -> None:
+    labels = {entry.partition(",")[0] for entry in page.get_all("Project-URL", [])}
+    private = "Private :: Do Not Upload" in page.get_all("Classifier", [])
+    assert private == ("Source" not in labels), "docs/releasing.md, 'The address of the repository'"
+
+
+def test_with_the_lines_of_the_checklist_the_page_has_whole_addresses(tmp_path: Path) -> None:
+    """The step of the first release, tried with an address of no repository."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, checkout)
+    for name in ("kling_airflow", "dags"):
+        (checkout / name).symlink_to(ROOT / name)
+    (checkout / "pyproject.toml").write_text(with_an_address((ROOT / "pyproject.toml").read_text()))
+    try:
+        uv("build", "--quiet", "--wheel", "--out-dir", str(tmp_path / "dist"), str(checkout))
+    except RuntimeError as error:
+        pytest.skip(f"nothing can be built here: {error}")
+    page = page_of(next((tmp_path / "dist").glob("*.whl")))
+    assert {entry.partition(",")[0] for entry in page.get_all("Project-URL", [])} >= {
+        "Documentation", "Source", "Issues", "Changelog",
+    }  # fmt: skip
+    text = page.get_payload()
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    ours = re.findall(r"https://host\.example/(?:files|raw)/v[0-9.]+/([^)\s#]+)", text)
     assert len(ours) > 8
     assert [path for path in ours if not (ROOT / path).exists()] == []
 
 
-def test_the_page_says_where_things_are(page: Message) -> None:
-    labels = {entry.partition(",")[0] for entry in page.get_all("Project-URL", [])}
-    assert labels >= {"Documentation", "Source", "Issues", "Changelog"}
-    assert page["Author"]
-    assert page["Requires-Python"] == "<3.14,>=3.11"
+def with_an_address(project: str) -> str:
+    """Return pyproject.toml after the step of the release checklist."""
+    checklist = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```toml\n(.*?)```", checklist, re.DOTALL)
+    for name, address in (("REPOSITORY", ""), ("FILES", "/files"), ("PICTURES", "/raw")):
+        lines = lines.replace(name, f"https://host.example{address}")
+    hook = r"\[\[tool\.hatch\.metadata\.hooks\.fancy-pypi-readme\.substitutions\]\].*?\n\n"
+    kept = re.sub(hook, "", project, flags=re.DOTALL)
+    kept = re.sub(r'.*"Private :: Do Not Upload".*\n', "", kept)
+    assert kept.count("Private") == kept.count("substitutions") == 0
+    return f"{kept}\n{lines}"
 
 
 def test_the_plugin_of_pytest_loads_nothing_where_it_is_not_used() -> None:
