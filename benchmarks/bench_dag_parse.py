@@ -49,7 +49,13 @@ CASES = {
 # The base classes a DAG file with any operator and any sensor has loaded already.
 PROBE = """
 import json, sys, time
-from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath, task
+try:
+    from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.io.path import ObjectStoragePath
+    from airflow.models.baseoperator import BaseOperator
 from airflow.providers.common.compat.sdk import (
     AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
     BaseSensorOperator, PokeReturnValue, XCom,

@@ -68,7 +68,7 @@ def _address_of_object(field: str, value: object) -> str:
 
 
 def _is_store_path(value: object) -> bool:
-    """Whether a value is an fsspec path, ``ObjectStoragePath`` among them: a ``PurePath``, too, before 3.2."""
+    """Whether a value is an fsspec path, ``ObjectStoragePath`` among them; before 3.2 a ``PurePath``."""
     return hasattr(value, "protocol") and hasattr(value, "path")
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey as TaskInstanceKey
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
+    from airflow.sdk import get_current_context as get_current_context
 
     NEVER_EXPIRE: timedelta | str
 
@@ -78,6 +79,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "RetryPolicy": ("airflow.sdk:",),
     "TaskInstanceKey": ("airflow.sdk.types:", "airflow.models.taskinstancekey:"),
     "XCom": ("airflow.sdk.execution_time.xcom:", "airflow.models.xcom:"),
+    "get_current_context": ("airflow.sdk:", "airflow.operators.python:"),
     "conf": ("airflow.sdk.configuration:", "airflow.configuration:"),
 }
 """Where each name is without common-compat 1.12: ``module:other name``, the newest Airflow first."""
@@ -106,6 +108,15 @@ def connection_of(path: ObjectStoragePath) -> str | None:
     Before Airflow 3.2 a path has no ``conn_id``, and keeps the id in its options.
     """
     found: str | None = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    return found
+
+
+def dag_of(operator: Any) -> DAG | None:
+    """Return the DAG that a task belongs to, None for a task without one.
+
+    Asked for its ``dag``, such a task raises ``RuntimeError`` in Airflow 3, ``AirflowException`` in 2.
+    """
+    found: DAG | None = operator.dag if operator.has_dag() else None
     return found
 
 

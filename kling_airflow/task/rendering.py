@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from kling_airflow.airflow_compat import BaseOperator
+from kling_airflow.airflow_compat import BaseOperator, dag_of
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 
@@ -122,10 +122,8 @@ class DataIsNoTemplate(BaseOperator):
 
 def tasks_of_dag(task: BaseOperator) -> Mapping[str, Any]:
     """Return the tasks of a task's DAG by their ids, mapped operators among them; none without a DAG."""
-    try:
-        return task.dag.task_dict
-    except RuntimeError:  # Airflow's answer for a task without a DAG
-        return {}
+    dag = dag_of(task)
+    return dag.task_dict if dag is not None else {}
 
 
 def _rendered(text: str, env: jinja2.Environment, context: Context) -> Any:

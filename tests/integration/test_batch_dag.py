@@ -28,7 +28,7 @@ def test_one_failed_shot_holds_up_no_other(
     frames: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     connect(monkeypatch, simulator.base_url, simulator.api_key)
     monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")

@@ -140,7 +140,9 @@ def summary(results: list[dict[str, Any]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)) for row in rows]
     failed = sum(bool(result["failed"]) for result in results)
-    return "\n".join(["", *(line.rstrip() for line in lines), f"{len(results) - failed} passed, {failed} failed"])
+    return "\n".join(
+        ["", *(line.rstrip() for line in lines), f"{len(results) - failed} passed, {failed} failed"]
+    )
 
 
 if __name__ == "__main__":

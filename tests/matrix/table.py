@@ -29,16 +29,17 @@ _FEATURES: Final = {
 _STANDS_IN: Final = {
     "task state store": "The ledger folder, see below. Without it, a task refuses to submit, and no money is"
     " spent.",
-    "trigger on_kill": "Nothing cancels the request of a deferred task that a user ends. The clip is generated"
-    " and billed. Cancel the request in GMI Cloud's console. A new run of the task with the same `take` in the"
-    " same DAG run uses the clip.",
+    "trigger on_kill": "Nothing cancels the request of a deferred task that a user ends. The clip is"
+    " generated and billed. Cancel the request in GMI Cloud's console. A new run of the task with the same"
+    " `take` in the same DAG run uses the clip.",
     "state of a task for its worker": "As above, also for `deferrable=False`: a SIGTERM never cancels a"
     " request.",
     "connection form": "Airflow 3.0 shows no provider's own fields unless the FAB provider"
     ' (`flask_appbuilder`) is installed. Without it, write `{"organization_id": "..."}` into *Extra*.',
     "connection test": "`GMICloudHook().test_connection()` in Python.",
     "extra links": "The XCom `request_id` of each task, and the sidecar beside each clip.",
-    "retry policy": "`retries` and `retry_delay`. Errors that no retry can help fail at once on every version.",
+    "retry policy": "`retries` and `retry_delay`. Errors that no retry can help fail at once on every"
+    " version.",
     "pages of plugins": "The links of each task, and the sidecar beside each clip.",
     "loops": "Mapped tasks.",
     "skip by the safety net": "The sensor fails. Its own `timeout`, which comes 5 minutes before, skips on"

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import Asset
 
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import Asset
 from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import warnings
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath, task, task_group
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.task.mapping import is_one_place
+from tests.airflow_versions import DAG, ObjectStoragePath, task, task_group
 
 PICTURES = ["s3://stills/a.png", "s3://stills/b.png"]
 SAME = ("s3://frames/start.png", "file:///frames/start.png")

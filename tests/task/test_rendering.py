@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
-from airflow.sdk import DAG
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from kling_airflow.simulator import Simulator
 from kling_airflow.task.rendering import DataIsNoTemplate
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect
+from tests.airflow_versions import DAG
 from tests.dag_runs import Run, run_dag
 from tests.tasks import ask
 
@@ -39,7 +39,7 @@ TEXTS = (
 """Texts that a customer may write into a spreadsheet or a request form."""
 
 DAG_FILE = """
-from airflow.sdk import DAG, literal, task, task_group
+from tests.airflow_versions import DAG, literal, task, task_group
 from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
 
