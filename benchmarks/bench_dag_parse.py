@@ -56,10 +56,16 @@ except ImportError:  # Airflow 2
     from airflow.decorators import task
     from airflow.io.path import ObjectStoragePath
     from airflow.models.baseoperator import BaseOperator
-from airflow.providers.common.compat.sdk import (
-    AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
-    BaseSensorOperator, PokeReturnValue, XCom,
-)
+try:
+    from airflow.providers.common.compat.sdk import (
+        AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
+        BaseSensorOperator, PokeReturnValue, XCom,
+    )
+except ImportError:  # common-compat before 1.12
+    from kling_airflow.airflow_compat import (
+        AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
+        BaseSensorOperator, PokeReturnValue, XCom,
+    )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 heavy, modules = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 before = set(sys.modules)

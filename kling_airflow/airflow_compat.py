@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey as TaskInstanceKey
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
+    from airflow.providers.common.compat.sdk import task as task
+    from airflow.providers.common.compat.sdk import task_group as task_group
     from airflow.sdk import get_current_context as get_current_context
 
     NEVER_EXPIRE: timedelta | str
@@ -79,6 +81,8 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "RetryPolicy": ("airflow.sdk:",),
     "TaskInstanceKey": ("airflow.sdk.types:", "airflow.models.taskinstancekey:"),
     "XCom": ("airflow.sdk.execution_time.xcom:", "airflow.models.xcom:"),
+    "task": ("airflow.sdk:", "airflow.decorators:"),
+    "task_group": ("airflow.sdk:", "airflow.decorators:"),
     "get_current_context": ("airflow.sdk:", "airflow.operators.python:"),
     "conf": ("airflow.sdk.configuration:", "airflow.configuration:"),
 }
@@ -116,7 +120,8 @@ def dag_of(operator: Any) -> DAG | None:
 
     Asked for its ``dag``, such a task raises ``RuntimeError`` in Airflow 3, ``AirflowException`` in 2.
     """
-    found: DAG | None = operator.dag if operator.has_dag() else None
+    has = getattr(operator, "has_dag", None)
+    found: DAG | None = getattr(operator, "dag", None) if has is None or has() else None
     return found
 
 

@@ -98,7 +98,7 @@ class Workplace:
         """Run the unit suite; return its counts and the names of what failed."""
         there = [name for name in selection if (self.folder / name).exists()]
         elsewhere = [f"--ignore={name}" for name in _ELSEWHERE]
-        return self._pytest("suite", there, "-n", "2", "--dist", "loadfile", *elsewhere)
+        return self._pytest("suite", there, "-n", "3", "--dist", "loadfile", *elsewhere)
 
     def live(self, store: str) -> dict[str, Any]:
         """Run a real scheduler and triggerer.

@@ -45,7 +45,7 @@ def test_a_retry_finds_the_clip_of_the_changed_prompt(queue: Simulator) -> None:
 
 
 def test_assets_and_lineage_of_the_paid_step(queue: Simulator, rocket: str) -> None:
-    asset = Asset("clip", uri="s3://clips/a.mp4")
+    asset = Asset(uri="s3://clips/a.mp4")
     made = KlingImageToVideoOperator(
         task_id="submit",
         image={"uri": rocket},

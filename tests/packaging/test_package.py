@@ -84,7 +84,7 @@ def test_the_page_has_no_link_that_leads_nowhere(page: Message) -> None:
 
 def test_who_made_it_and_what_it_needs(page: Message) -> None:
     assert page["Author"]
-    assert page["Requires-Python"] == "<3.14,>=3.11"
+    assert page["Requires-Python"] == "<3.15,>=3.11"
 
 
 def test_without_an_address_the_index_refuses_the_upload(page: Message) -> None:

@@ -29,7 +29,7 @@ FORMS: tuple[tuple[Any, str | None], ...] = (
     (Path("/stills/a b.png"), "file:///stills/a%20b.png"),
     (PurePosixPath("/stills/a.png"), "file:///stills/a.png"),
     ("/stills/a b.png", "file:///stills/a%20b.png"),
-    (Asset("frame", uri="s3://frames/a.png"), "s3://frames/a.png"),
+    (Asset(uri="s3://frames/a.png"), "s3://frames/a.png"),
     (None, None),
     ("", None),
     ("None", None),

@@ -67,9 +67,11 @@ def test_a_place_for_each_is_allowed(destination: str) -> None:
 
 
 def test_other_ways_to_name_one_place() -> None:
-    for place in (ObjectStoragePath("s3://frames") / "start.png",):
-        with pytest.raises(InvalidArgument, match="overwrite"):
-            partial(place).expand(source=PICTURES)
+    with warnings.catch_warnings():  # of the path library that Airflow 2.11 to 3.1 have
+        warnings.simplefilter("ignore")
+        place = ObjectStoragePath("s3://frames") / "start.png"
+    with pytest.raises(InvalidArgument, match="overwrite"):
+        partial(place).expand(source=PICTURES)
 
 
 def test_mapped_params_differ() -> None:

@@ -11,6 +11,7 @@ import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
@@ -22,7 +23,7 @@ from kling_airflow.simulator import Simulator
 from kling_airflow.task.rendering import DataIsNoTemplate
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect
-from tests.airflow_versions import DAG
+from tests.airflow_versions import AIRFLOW, DAG
 from tests.dag_runs import Run, run_dag
 from tests.tasks import ask
 
@@ -195,6 +196,8 @@ def rendered(
     kind: type[DataIsNoTemplate], row: dict[str, Any], fixed: dict[str, Any], *, native: bool
 ) -> Any:
     """Return the task that Airflow makes of a row that an upstream task returned."""
+    if Version("3.0") > AIRFLOW:
+        pytest.skip("needs Airflow 3.0: a mapped task that is rendered without a database")
     with DAG("rows", render_template_as_native_obj=native) as dag:
         rows = KlingTextToVideoOperator(task_id="rows", prompt="rise")
         mapped: MappedOperator = kind.partial(task_id="task", **fixed).expand_kwargs(rows.output)
