@@ -23,12 +23,18 @@ def test_the_page_has_what_the_cells_found() -> None:
 
 
 def test_each_minor_version_has_a_green_result() -> None:
-    """Of every step: a cell that ran only some of them is not green."""
-    steps = {"metadata", "example", "suite", "live"}
+    """The wheel is added and moves nothing, its metadata is taken, the example lands, the scheduler ran.
+
+    A suite that failed is in the table with its count, and fails `make matrix`.
+    """
     green = {
         minor(result["airflow"])
         for result in results().values()
-        if not result["failed"] and not result["moved"] and steps <= result.keys()
+        if not [problem for problem in result["failed"] if not problem.startswith("suite:")]
+        and not result["moved"]
+        and result["metadata"]["schema"] == "yes"
+        and result.get("example") == "passed"
+        and result.get("live")
     }
     assert green == {minor(version) for version in RELEASED}
 
