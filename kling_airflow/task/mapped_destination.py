@@ -53,7 +53,8 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     :param argument: the name of the one that is the destination.
     :raises InvalidArgument: the destination is written once in ``partial``, and is the same for all.
     """
-    task = getattr(dag_of(operator), "task_dict", {}).get(operator.task_id)
+    dag = dag_of(operator)
+    task = dag.task_dict.get(operator.task_id) if dag is not None else None
     if getattr(operator, "_BaseOperator__from_mapped", False):
         value = getattr(task, "partial_kwargs", {}).get(argument)
     elif any(True for _ in getattr(operator, "iter_mapped_task_groups", tuple)()):
