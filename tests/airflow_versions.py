@@ -50,6 +50,7 @@ _PLACES = {
         "airflow.serialization.serialized_objects:SerializedDAG",
     ),
     "ObjectStoragePath": ("airflow.sdk:ObjectStoragePath", "airflow.io.path:ObjectStoragePath"),
+    "TaskGroup": ("airflow.sdk:TaskGroup", "airflow.utils.task_group:TaskGroup"),
     "TaskInstanceState": (
         "airflow.sdk.api.datamodels._generated:TaskInstanceState",
         "airflow.utils.state:TaskInstanceState",
