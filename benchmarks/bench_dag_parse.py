@@ -49,11 +49,23 @@ CASES = {
 # The base classes a DAG file with any operator and any sensor has loaded already.
 PROBE = """
 import json, sys, time
-from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath, task
-from airflow.providers.common.compat.sdk import (
-    AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
-    BaseSensorOperator, PokeReturnValue, XCom,
-)
+try:
+    from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.io.path import ObjectStoragePath
+    from airflow.models.baseoperator import BaseOperator
+try:
+    from airflow.providers.common.compat.sdk import (
+        AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
+        BaseSensorOperator, PokeReturnValue, XCom,
+    )
+except ImportError:  # common-compat before 1.12
+    from kling_airflow.airflow_compat import (
+        AirflowException, AirflowFailException, AirflowSensorTimeout, BaseHook, BaseOperatorLink,
+        BaseSensorOperator, PokeReturnValue, XCom,
+    )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 heavy, modules = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 before = set(sys.modules)

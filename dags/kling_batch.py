@@ -18,8 +18,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Param, task, task_group
-
+from kling_airflow.airflow_compat import DAG, AirflowFailException, Param, task, task_group  # any Airflow
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator

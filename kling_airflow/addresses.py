@@ -50,7 +50,7 @@ def address_or_none(field: str, value: object) -> str | None:
         value = value.get("uri") or None
     if value is None:
         return None
-    if isinstance(value, PurePath):
+    if isinstance(value, PurePath) and not _is_store_path(value):
         return Path(value).absolute().as_uri()
     if not isinstance(value, str):
         value = _address_of_object(field, value)
@@ -59,13 +59,26 @@ def address_or_none(field: str, value: object) -> str | None:
 
 
 def _address_of_object(field: str, value: object) -> str:
-    if hasattr(value, "protocol") and hasattr(value, "path"):  # any fsspec path, ObjectStoragePath among them
-        return str(value)
+    if _is_store_path(value):
+        return _with_connection(str(value), getattr(value, "storage_options", {}).get("conn_id"))
     if isinstance(uri := getattr(value, "uri", None), str):  # an Asset
         return uri
     raise InvalidArgument(
         f"`{field}` is {type(value).__name__}; it must be an address such as s3://bucket/x.{yaml_hint(value)}"
     )
+
+
+def _is_store_path(value: object) -> bool:
+    """Whether a value is an fsspec path, ``ObjectStoragePath`` among them; before 3.2 a ``PurePath``."""
+    return hasattr(value, "protocol") and hasattr(value, "path")
+
+
+def _with_connection(address: str, conn_id: str | None) -> str:
+    """Return an address with its connection: the text of a path has none before Airflow 3.2."""
+    scheme, _, rest = address.partition("://")
+    if not conn_id or split_connection(address)[0] or scheme in _AT_IS_PLACE:
+        return address
+    return f"{scheme}://{conn_id}@{rest}"
 
 
 def check_location(uri: object, field: str) -> str:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey as TaskInstanceKey
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
+    from airflow.providers.common.compat.sdk import task as task
+    from airflow.providers.common.compat.sdk import task_group as task_group
+    from airflow.sdk import get_current_context as get_current_context
     from airflow.sdk.definitions.xcom_arg import PlainXComArg as PlainXComArg
     from airflow.sdk.definitions.xcom_arg import XComArg as XComArg
 
@@ -85,6 +88,9 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "RetryPolicy": ("airflow.sdk:",),
     "TaskInstanceKey": ("airflow.sdk.types:", "airflow.models.taskinstancekey:"),
     "XCom": ("airflow.sdk.execution_time.xcom:", "airflow.models.xcom:"),
+    "task": ("airflow.sdk:", "airflow.decorators:"),
+    "task_group": ("airflow.sdk:", "airflow.decorators:"),
+    "get_current_context": ("airflow.sdk:", "airflow.operators.python:"),
     "conf": ("airflow.sdk.configuration:", "airflow.configuration:"),
 }
 """Where each name is without common-compat 1.12: ``module:other name``, the newest Airflow first."""
@@ -142,6 +148,16 @@ def connection_of(path: ObjectStoragePath) -> str | None:
     Before Airflow 3.2 a path has no ``conn_id``, and keeps the id in its options.
     """
     found: str | None = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    return found
+
+
+def dag_of(operator: Any) -> DAG | None:
+    """Return the DAG that a task belongs to, None for a task without one.
+
+    Asked for its ``dag``, such a task raises ``RuntimeError`` in Airflow 3, ``AirflowException`` in 2.
+    """
+    has = getattr(operator, "has_dag", None)
+    found: DAG | None = getattr(operator, "dag", None) if has is None or has() else None
     return found
 
 

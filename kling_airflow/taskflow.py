@@ -36,7 +36,7 @@ def buy(*, context: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
     :return: the clip, as the operators return it.
     """
     if context is None:
-        from airflow.sdk import get_current_context
+        from kling_airflow.airflow_compat import get_current_context
 
         context = get_current_context()
     with airflow_errors():

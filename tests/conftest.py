@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def airflow_db() -> Path:
 
     initdb()
     return AIRFLOW_HOME
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """What has been logged: Airflow 3 prints it, and Airflow 2 hands it to the handlers of ``logging``."""
+    return lambda: capsys.readouterr().out + caplog.text
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+from packaging.version import Version
 
 from tests.airflow_versions import AIRFLOW
 
@@ -44,6 +50,20 @@ class Run:
         return XComModel.deserialize_value(type("Row", (), {"value": found})())
 
 
+@contextmanager
+def memory(folder: Path) -> Iterator[None]:
+    """Set the ledger folder that a task needs before Airflow 3.3, which brought the task state store."""
+    if Version("3.3") <= AIRFLOW or "AIRFLOW__KLING__LEDGER" in os.environ:
+        yield
+        return
+    ledger = folder.parent / "ledger"
+    ledger.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__KLING__LEDGER", ledger.as_uri())
+        patch.setenv("AIRFLOW__KLING__DEPLOYMENT", "tests")
+        yield
+
+
 def run_dag(folder: Path, dag_id: str, source: str, **options: Any) -> Run:
     """Write a DAG file, load it without import errors, and run it in this process.
 
@@ -57,6 +77,7 @@ def run_dag(folder: Path, dag_id: str, source: str, **options: Any) -> Run:
     try:
         bag = DagBag(path)
         assert not bag.import_errors, bag.import_errors
-        return Run(bag.dags[dag_id].test(**options))
+        with memory(folder):
+            return Run(bag.dags[dag_id].test(**options))
     finally:
         path.unlink()

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from kling_airflow import airflow_compat
+from kling_airflow.addresses import read_address
 from kling_airflow.airflow_compat import connection_of, get_async_connection, get_async_extra_dejson
 from tests.airflow_versions import AIRFLOW
 
@@ -90,6 +91,14 @@ def test_a_store_is_never_taken_for_a_folder_of_this_machine(
         assert local.uri == f"file://{tmp_path}"
         assert local.create("a/b", b"x")
         assert (tmp_path / "a" / "b").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a b.mp4", "s3://mine@bucket/key", "file:///my%20clip.mp4"])
+def test_a_path_of_airflow_is_its_address(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.2 such a path is a pathlib.Path, too: it was taken for a file in the working folder."""
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "login": "a", "password": "b"}))
+    assert read_address("destination", airflow_compat.ObjectStoragePath(uri)) == uri
 
 
 def test_a_connection_is_read_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import io
 import os
 import socket
-import ssl
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -173,7 +172,8 @@ class _Resolver(AbstractResolver):
 
 def _reason(error: Exception) -> str:
     """Return the cause without the URL, which can be signed."""
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error.os_error, ssl.SSLError):
+    # A refused certificate has no `os_error` in aiohttp 3.11.
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
         code = error.os_error.errno or 0  # aiohttp's own text is "Connect call failed"
         return os.strerror(code) if code > 0 else str(error.os_error.strerror)
     if isinstance(error, OSError) and error.strerror:

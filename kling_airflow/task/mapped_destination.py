@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from kling_airflow.addresses import shown
+from kling_airflow.airflow_compat import dag_of
 from kling_airflow.errors import InvalidArgument
 
 # Airflow's template variables that are the same for every instance of a mapped task (Airflow 2.11 to 3.4).
@@ -52,7 +53,8 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     :param argument: the name of the one that is the destination.
     :raises InvalidArgument: the destination is written once in ``partial``, and is the same for all.
     """
-    task = getattr(operator.dag, "task_dict", {}).get(operator.task_id) if _has_dag(operator) else None
+    dag = dag_of(operator)
+    task = dag.task_dict.get(operator.task_id) if dag is not None else None
     if getattr(operator, "_BaseOperator__from_mapped", False):
         value = getattr(task, "partial_kwargs", {}).get(argument)
     elif any(True for _ in getattr(operator, "iter_mapped_task_groups", tuple)()):
@@ -69,13 +71,6 @@ def refuse_one_for_all(operator: Any, argument: str = "destination") -> None:
     if not names <= _SAME_FOR_ALL:
         return
     raise _one_for_all(argument, text)
-
-
-def _has_dag(operator: Any) -> bool:
-    try:
-        return operator.dag is not None
-    except (AttributeError, RuntimeError):  # Airflow's answer for a task without a DAG
-        return False
 
 
 def _one_for_all(argument: str, text: str) -> InvalidArgument:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
-from kling_airflow.airflow_compat import BaseOperator
+from kling_airflow.airflow_compat import BaseOperator, dag_of
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 
@@ -136,16 +136,14 @@ def _default_args(task: BaseOperator) -> set[str]:
 
 def tasks_of_dag(task: BaseOperator) -> Mapping[str, Any]:
     """Return the tasks of a task's DAG by their ids, mapped operators among them; none without a DAG."""
-    try:
-        return task.dag.task_dict
-    except RuntimeError:  # Airflow's answer for a task without a DAG
-        return {}
+    dag = dag_of(task)
+    return dag.task_dict if dag is not None else {}
 
 
 def _rendered(text: str, env: jinja2.Environment, context: Context) -> Any:
     """Render a template to text, or to the object of its only expression where the environment is native.
 
-    The context is copied and not passed through ``Template.render``, which reads every lazy value of it.
+    The context is not passed through ``Template.render``, which reads every lazy value of it.
 
     :return: None if the only expression gives None.
     :raises InvalidArgument: if an expression within a longer text gives None.
@@ -153,7 +151,8 @@ def _rendered(text: str, env: jinja2.Environment, context: Context) -> Any:
     import jinja2
 
     template = env.overlay(finalize=_mark_none).from_string(text)
-    scope: Any = copy.copy(context)
+    # Airflow 2's context has no copy(), which Jinja needs to name the line of a template's error.
+    scope: Any = ChainMap({}, cast("Any", context))
     for name, value in template.globals.items():
         if name not in scope:
             scope[name] = value

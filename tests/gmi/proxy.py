@@ -40,7 +40,9 @@ class _Handler(socketserver.BaseRequestHandler):
             if method == "CONNECT":
                 self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                upstream.sendall(head)
+                # As proxies do: the server gets the path alone (RFC 9112, 3.2.1).
+                path = target.partition(parts.netloc)[2] or "/"
+                upstream.sendall(head.replace(target.encode(), path.encode(), 1))
             back = threading.Thread(target=_pump, args=(upstream, self.request), daemon=True)
             back.start()
             _pump(self.request, upstream)

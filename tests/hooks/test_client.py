@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.hooks.client import pasted_key
 from kling_airflow.hooks.gmi import GMICloudHook
 from tests.airflow_context import connect
+from tests.airflow_versions import AirflowException, AirflowFailException
 from tests.gmi.scripted import Step, answer, scripted
 
 CALLS: tuple[Callable[[GMIClient], object], ...] = (

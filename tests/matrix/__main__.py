@@ -15,6 +15,7 @@ from tests.matrix.cells import RESULTS, ROOT, Cell, chosen
 from tests.matrix.environment import Environment, build_wheel
 from tests.matrix.steps import BRIEF, WHOLE, Workplace
 
+BILLED = ("deferred", "killed", "cleared")
 STEPS = ("metadata", "example", "suite", "live")
 
 
@@ -22,6 +23,7 @@ def run_cell(cell: Cell, wheel: Path, folder: Path, steps: list[str], *, brief: 
     """Return what was found in one cell, ``failed`` naming each step that did not do what is promised."""
     began = time.monotonic()
     found: dict[str, Any] = {"cell": cell.name, "airflow": cell.airflow, "python": cell.python, "failed": []}
+    found["day"] = time.strftime("%Y-%m-%d", time.gmtime())
     environment = Environment(cell, folder)
     environment.prepare()
     added, moved = environment.add(wheel)
@@ -63,11 +65,10 @@ def _step(step: str, place: Workplace, found: dict[str, Any], *, store: bool, br
         if found["suite"]["summary"] != "passed":
             found["failed"].append(f"suite: {len(found['suite']['failed'])} failed")
     else:
-        found["live"] = [place.live("folder")]
-        if store and not brief:
-            found["live"].append(place.live("store"))
+        ledgers = ("folder", "store") if store else ("folder",)
+        found["live"] = [place.live(ledger) for ledger in (ledgers[-1:] if brief else ledgers)]
         for proof in found["live"]:
-            billed = {name: proof[name]["billed"] for name in ("deferred", "killed", "cleared")}
+            billed = {name: proof[name]["billed"] for name in BILLED}
             if set(billed.values()) != {1}:
                 found["failed"].append(f"live, {proof['ledger']}: billed {billed}")
 
@@ -92,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
     parser.add_argument("cells", nargs="*", help="cells or versions; `ci` for those of .ci/run; all for none")
     parser.add_argument("--steps", default=",".join(STEPS), help="a selection (default: %(default)s)")
-    parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders only")
+    parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders, and one ledger")
     parser.add_argument("--save", action="store_true", help="keep the results for docs/compatibility.md")
     parser.add_argument("--folder", type=Path, default=ROOT / ".matrix", help="of the environments")
     args = parser.parse_args(argv)
@@ -108,18 +109,40 @@ def main(argv: list[str] | None = None) -> int:
         print(_line(result), flush=True)
         if args.save:
             keep(cell, result)
-    failed = [result["cell"] for result in results if result["failed"]]
-    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    print(summary(results), flush=True)
+    return 1 if any(result["failed"] for result in results) else 0
 
 
 def _line(result: dict[str, Any]) -> str:
-    suite = result.get("suite") or {}
-    counts = (
-        f"{suite.get('passed', 0)} passed, {len(suite.get('failed', []))} failed" if suite else "no suite"
-    )
     said = "ok" if not result["failed"] else "FAILED: " + "; ".join(result["failed"])
-    return f"{result['cell']}: {counts}, {result.get('seconds', 0)} s: {said}"
+    return f"{result['cell']} in {result.get('seconds', 0)} s: {said}"
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """Return a row for each cell, and how many of them passed."""
+    rows = [("cell", "installs", "metadata", "example", "suite", "billed", "seconds", "")]
+    for result in results:
+        suite = result.get("suite")
+        lives = ["/".join(str(proof[step]["billed"]) for step in BILLED) for proof in result.get("live", [])]
+        moved = result.get("moved")
+        rows.append(
+            (
+                result["cell"],
+                "no" if moved is None else f"{len(moved)} moved" if moved else "yes",
+                result.get("metadata", {}).get("schema", "-")[:20],
+                result.get("example", "-"),
+                f"{suite['passed']} of {suite['passed'] + len(suite['failed'])}" if suite else "-",
+                " ".join(lives) or "-",
+                str(result.get("seconds", "-")),
+                "FAILED" if result["failed"] else "ok",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)) for row in rows]
+    failed = sum(bool(result["failed"]) for result in results)
+    return "\n".join(
+        ["", *(line.rstrip() for line in lines), f"{len(results) - failed} passed, {failed} failed"]
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PINS: Final = HERE / "pins"
+BESIDE: Final = HERE / "beside"
 RESULTS: Final = HERE / "results"
 
 
@@ -39,6 +40,11 @@ class Cell:
         """The file of this Airflow's dependencies, for every Python."""
         return PINS / f"{self.airflow}.txt"
 
+    @property
+    def beside(self) -> Path:
+        """The file of what is installed besides: the package's other dependencies, and the suite's tools."""
+        return BESIDE / f"{self.airflow}{'-lowest' if self.lowest else ''}.txt"
+
 
 RELEASED: Final = {
     "2.11.0": "2025-05-21",
@@ -60,6 +66,7 @@ _OTHER_PYTHONS: Final = (
     ("3.3.2", "3.12"),
     ("3.3.2", "3.13"),
     ("3.4.0b2", "3.13"),
+    ("3.4.0b2", "3.14"),
 )
 
 CELLS: Final = (

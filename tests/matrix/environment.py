@@ -21,16 +21,18 @@ TOOLS: Final = (
 """What the suite needs besides; Airflow's own pins decide about everything that both need."""
 
 
-def uv(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def uv(*arguments: str, check: bool = True, downloads: bool = False) -> subprocess.CompletedProcess[str]:
     """Run uv: the one beside this Python, else the one on the path.
 
+    :param downloads: whether uv may download a Python.
     :raises RuntimeError: with its last lines, if it fails and ``check`` is on.
     """
     beside = Path(sys.executable).with_name("uv")
     program = str(beside) if beside.exists() else shutil.which("uv")
     if program is None:
         raise RuntimeError("The matrix needs uv: pip install uv")
-    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environment = os.environ | {"UV_NO_PROGRESS": "1"}
+    environment["UV_PYTHON_DOWNLOADS"] = "automatic" if downloads else "never"
     done = subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False)
     if check and done.returncode:
         raise RuntimeError(f"uv {' '.join(arguments[:3])}: {done.stderr.strip()[-2000:]}")
@@ -76,37 +78,38 @@ class Environment:
         self.cell = cell
         self.folder = folder / cell.name
         self.python = self.folder / "bin" / "python"
+        self._base = self.folder / ".base"
 
     def prepare(self) -> None:
         """Install Airflow with its release day's dependencies, unless it is there.
 
-        :raises RuntimeError: if this machine has no such Python, or the index has no such package.
+        :raises RuntimeError: if there is no such Python here or for download, or no such package.
         """
-        stamp = self.folder / ".pins"
         wanted = hashlib.sha256(self.cell.pins.read_bytes()).hexdigest()
-        if stamp.exists() and stamp.read_text() == wanted:
+        if self._base.exists() and self._base.read_text().startswith(wanted):
             return
         shutil.rmtree(self.folder, ignore_errors=True)
-        base = interpreter(self.cell.python)
-        if base is None:
-            raise RuntimeError(f"This machine has no Python {self.cell.python}.")
-        uv("venv", "--quiet", "--python", base, str(self.folder))
-        uv("pip", "install", "--quiet", "--python", str(self.python), "-r", str(self.cell.pins))
-        stamp.write_text(wanted)
+        base = interpreter(self.cell.python) or self.cell.python
+        uv("venv", "--quiet", "--python", base, str(self.folder), downloads=True)
+        self._run("install", "-r", str(self.cell.pins))
+        frozen = [f"{name}=={version}" for name, version in self._frozen().items()]
+        self._base.write_text("\n".join([wanted, *frozen]) + "\n")
 
     def add(self, wheel: Path) -> tuple[list[str], list[str]]:
         """Install the wheel with its S3 extra, then the suite's tools; return what was added, and what moved.
 
         The release day's pins hold what is there, as Airflow's documentation asks of every installation. In
-        the cell of the lower bounds, the package's own dependencies are at theirs instead.
+        the cell of the lower bounds, the package's own dependencies are at theirs instead. The tools, and
+        what of the package's dependencies Airflow lacks, have the versions that ``beside`` names: a release
+        of another project fails no cell.
         """
-        self._run("uninstall", "kling-airflow", check=False)
-        before = self._frozen()
+        before = self._reset()
         wanted = [f"kling-airflow[s3] @ {wheel.as_uri()}"]
+        beside = ["--constraint", str(self.cell.beside)]
         if self.cell.lowest:
             self._run("install", *wanted, *lower_bounds())
         else:
-            self._run("install", "--constraint", str(self.cell.pins), *wanted)
+            self._run("install", "--constraint", str(self.cell.pins), *beside, *wanted)
         after = self._frozen()
         added = sorted(f"{name} {after[name]}" for name in after.keys() - before.keys() - {"kling-airflow"})
         moved = sorted(
@@ -117,8 +120,19 @@ class Environment:
         pinned = self.folder / "constraints.txt"
         lines = [f"{name}=={version}\n" for name, version in after.items() if "@" not in version]
         pinned.write_text("".join(lines))
-        self._run("install", "--constraint", str(pinned), *TOOLS)
+        self._run("install", "--constraint", str(pinned), *beside, *TOOLS)
         return added, moved
+
+    def _reset(self) -> dict[str, str]:
+        """Take the environment back to Airflow as on its release day; return what it has."""
+        lines = self._base.read_text().splitlines()[1:]
+        base = dict(line.split("==", 1) for line in lines)
+        there = self._frozen()
+        if extra := sorted(there.keys() - base.keys()):
+            self._run("uninstall", *extra)
+        if other := [f"{name}=={version}" for name, version in base.items() if there.get(name) != version]:
+            self._run("install", "--no-deps", *other)
+        return base
 
     def _frozen(self) -> dict[str, str]:
         lines = self._run("freeze").stdout.splitlines()

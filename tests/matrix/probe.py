@@ -67,6 +67,8 @@ def features() -> dict[str, bool]:
         "extra links": "kling_airflow.links.ClipLink" in manager.extra_links_class_names,
         "retry policy": has("airflow.sdk", "RetryPolicy"),
         "pages of plugins": has("airflow.plugins_manager", "AirflowPlugin.external_views"),
+        "skip by the safety net": has("airflow.sdk.exceptions", "TaskDeferralTimeout")
+        or has("airflow.exceptions", "TaskDeferralTimeout"),
         "loops": has("airflow.sdk.definitions.decorators.task_group", "_TaskGroupFactory.loop"),
     }
 

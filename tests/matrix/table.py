@@ -11,6 +11,7 @@ from tests.matrix.cells import CELLS, RELEASED, RESULTS, ROOT
 
 PAGE: Final = ROOT / "docs" / "compatibility.md"
 _MARKS: Final = re.compile(r"(<!-- cells -->\n).*?(<!-- /cells -->)", re.DOTALL)
+_STAND_IN_MARKS: Final = re.compile(r"(<!-- stand-ins -->\n).*?(<!-- /stand-ins -->)", re.DOTALL)
 _FEATURE_MARKS: Final = re.compile(r"(<!-- features -->\n).*?(<!-- /features -->)", re.DOTALL)
 _FEATURES: Final = {
     "task state store": "Remembers orders without setup (task state store)",
@@ -22,8 +23,28 @@ _FEATURES: Final = {
     "retry policy": "`kling_retry_policy()`",
     "pages of plugins": "Place for a gallery (pages of plugins)",
     "loops": "Loops (`@task_group.loop`)",
+    "skip by the safety net": "`soft_fail=True` skips when Airflow's own safety net ends a deferral",
 }
 """What the probe calls a feature, and what the page does."""
+_STANDS_IN: Final = {
+    "task state store": "The ledger folder, see below. Without it, a task refuses to submit, and no money is"
+    " spent.",
+    "trigger on_kill": "Nothing cancels the request of a deferred task that a user ends. The clip is"
+    " generated and billed. Cancel the request in GMI Cloud's console. A new run of the task with the same"
+    " `take` in the same DAG run uses the clip.",
+    "state of a task for its worker": "As above, also for `deferrable=False`: a SIGTERM never cancels a"
+    " request.",
+    "connection form": "Airflow 3.0 shows no provider's own fields unless the FAB provider"
+    ' (`flask_appbuilder`) is installed. Without it, write `{"organization_id": "..."}` into *Extra*.',
+    "connection test": "`GMICloudHook().test_connection()` in Python.",
+    "extra links": "The XCom `request_id` of each task, and the sidecar beside each clip.",
+    "retry policy": "`retries` and `retry_delay`. Errors that no retry can help fail at once on every"
+    " version.",
+    "pages of plugins": "The links of each task, and the sidecar beside each clip.",
+    "loops": "Mapped tasks.",
+    "skip by the safety net": "The sensor fails. Its own `timeout`, which comes 5 minutes before, skips on"
+    " every version.",
+}
 
 _HEADINGS: Final = (
     "| Airflow | Python | installs; moved | metadata | example DAG | suite: passed / failed"
@@ -72,31 +93,41 @@ def _columns(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def features(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool]]:
+    """Return what each version has, by version."""
+    by_version: dict[str, dict[str, bool]] = {}
+    for version in RELEASED:
+        for result in found.values():
+            if result.get("airflow") == version and "metadata" in result:
+                by_version.setdefault(version, result["metadata"]["features"])
+    return by_version
+
+
 def features_table(found: dict[str, dict[str, Any]]) -> str:
     """Return one row for each feature, one column for each version."""
-    by_version = {
-        version: next(
-            (
-                result["metadata"]["features"]
-                for result in found.values()
-                if result.get("airflow") == version and "metadata" in result
-            ),
-            None,
-        )
-        for version in RELEASED
-    }
-    known = {version: features for version, features in by_version.items() if features}
+    known = features(found)
     lines = [f"| | {' | '.join(known)} |", f"|---|{'---|' * len(known)}"]
     for name, title in _FEATURES.items():
-        marks = ["yes" if features[name] else "no" for features in known.values()]
+        marks = ["yes" if each[name] else "no" for each in known.values()]
         lines.append(f"| {title} | {' | '.join(marks)} |")
     return "\n".join(lines) + "\n"
 
 
+def stand_ins_table(found: dict[str, dict[str, Any]]) -> str:
+    """Return one row for each feature that a version lacks: where, and what to use there."""
+    lines = ["| missing | in Airflow | what to use |", "|---|---|---|"]
+    for name, title in _FEATURES.items():
+        missing = [version for version, each in features(found).items() if not each[name]]
+        if missing:
+            lines.append(f"| {title} | {', '.join(missing)} | {_STANDS_IN[name]} |")
+    return "\n".join(lines) + "\n"
+
+
 def page(text: str) -> str:
-    """Return the page with both tables as the results have them."""
+    """Return the page with all three tables as the results have them."""
     found = results()
-    for marks, make in ((_MARKS, cells_table), (_FEATURE_MARKS, features_table)):
+    tables = ((_MARKS, cells_table), (_FEATURE_MARKS, features_table), (_STAND_IN_MARKS, stand_ins_table))
+    for marks, make in tables:
         text = _filled(text, marks, make, found)
     return text
 

@@ -418,7 +418,7 @@ def test_every_error_says_that_the_clip_is_paid_for_and_that_landing_again_is_fr
         (b"<html><body>This link has expired</body></html>", "an HTML page"),
         (b"<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
         (b'{"code": 401, "message": "token expired"}', "token expired"),
-        (gzip.compress(b"<html>This link has expired</html>"), "gzip data"),
+        (gzip.compress(b"<html>This link has expired</html>", mtime=0), "gzip data"),
         (encoded(quarters(64, 48)), "a PNG picture"),
         (b"%PDF-1.7\n", "a PDF document"),
     ],

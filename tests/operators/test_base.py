@@ -17,7 +17,7 @@ from kling_airflow.errors import GenerationFailed, GenerationTimeout, Money, Una
 from kling_airflow.polling.decision import to_event
 from kling_airflow.task.stop import TaskStopped
 from tests.airflow_context import TaskStateStore, context
-from tests.airflow_versions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from tests.airflow_versions import AirflowException, AirflowFailException, AirflowTaskTimeout, let_airflow_say
 from tests.tasks import (
     ask,
     deferral,
@@ -282,10 +282,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert asked["run_ids"] == ["run"]
         return {} if said["answer"] is None else {"run": {"submit": said["answer"], **said["others"]}}
 
-    monkeypatch.setattr(
-        "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
-        staticmethod(get_task_states),
-    )
+    let_airflow_say(monkeypatch, get_task_states)
     return said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,10 @@ class TestSubmitting:
         assert given["ti"].xcoms["console_link"] == simulator.base_url
 
     def test_the_id_is_logged_at_once(
-        self, simulator: Simulator, rocket: str, capsys: pytest.CaptureFixture[str]
+        self, simulator: Simulator, rocket: str, logged: Callable[[], str]
     ) -> None:
         request_id = operator(rocket).execute(context())
-        assert f"Submitted: request {request_id}" in capsys.readouterr().out
+        assert f"Submitted: request {request_id}" in logged()
 
     def test_frames_are_uploaded_so_that_the_request_can_be_found(
         self, simulator: Simulator, rocket: str
@@ -88,11 +89,11 @@ class TestSubmitting:
         assert simulator.calls()["PUT upload"] == 1, "only the test's own"
 
     def test_a_queue_without_uploads_gets_base64(
-        self, simulator: Simulator, rocket: str, capsys: pytest.CaptureFixture[str]
+        self, simulator: Simulator, rocket: str, logged: Callable[[], str]
     ) -> None:
         simulator.faults.add("http-error", call="POST /upload-url", status=404, message="not found", times=99)
         operator(rocket).execute(context())
-        assert "takes no uploads" in capsys.readouterr().out
+        assert "takes no uploads" in logged()
         assert len(simulator.ledger()) == 1
 
     def test_not_now_is_sent_again(self, simulator: Simulator, rocket: str) -> None:
@@ -174,13 +175,13 @@ class TestOnce:
     )
     @pytest.mark.parametrize("delivery", ["upload", "base64"])
     def test_a_lost_request_is_found_by_its_marker(
-        self, simulator: Simulator, rocket: str, fault: str, delivery: str, capsys: pytest.CaptureFixture[str]
+        self, simulator: Simulator, rocket: str, fault: str, delivery: str, logged: Callable[[], str]
     ) -> None:
         simulator.faults.add(fault, call="POST /requests")
         request_id = operator(rocket, image_delivery=delivery).execute(context())
         (entry,) = simulator.ledger()
         assert entry.request_id == request_id
-        assert "Adopted request" in capsys.readouterr().out
+        assert "Adopted request" in logged()
 
     def test_a_crash_before_the_id_was_stored_is_mended_by_the_next_try(
         self, simulator: Simulator, rocket: str, monkeypatch: pytest.MonkeyPatch

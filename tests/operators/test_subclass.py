@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import Asset
 
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from tests.airflow_context import TaskStateStore, context
+from tests.airflow_versions import Asset
 from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_a_retry_finds_the_clip_of_the_changed_prompt(queue: Simulator) -> None:
 
 
 def test_assets_and_lineage_of_the_paid_step(queue: Simulator, rocket: str) -> None:
-    asset = Asset("clip", uri="s3://clips/a.mp4")
+    asset = Asset(uri="s3://clips/a.mp4")
     made = KlingImageToVideoOperator(
         task_id="submit",
         image={"uri": rocket},

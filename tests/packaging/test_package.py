@@ -84,7 +84,12 @@ def test_the_page_says_where_things_are(page: Message) -> None:
     labels = {entry.partition(",")[0] for entry in page.get_all("Project-URL", [])}
     assert labels >= {"Documentation", "Source", "Issues", "Changelog"}
     assert page["Author"]
-    assert page["Requires-Python"] == "<3.14,>=3.11"
+    assert page["Requires-Python"] == "<3.15,>=3.11"
+
+
+def test_the_index_refuses_an_upload_while_the_repository_is_not_public(page: Message) -> None:
+    planned = "the planned address" in (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
+    assert planned == ("Private :: Do Not Upload" in page.get_all("Classifier", []))
 
 
 def test_the_plugin_of_pytest_loads_nothing_where_it_is_not_used() -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
@@ -24,6 +22,7 @@ from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.simulator import Simulator
 from kling_airflow.task.operator import waits_in_triggerer
 from tests.airflow_context import connect, context
+from tests.airflow_versions import DAG, TaskDeferred
 from tests.dag_runs import Run, run_dag
 from tests.gmi.scripted import answer, scripted
 
@@ -107,7 +106,7 @@ def test_any_text_is_an_id_or_refused(text: str) -> None:
 # Two organizations.
 
 DAG_FILE = """
-from airflow.sdk import DAG
+from airflow import DAG
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 

@@ -6,6 +6,7 @@ tests emulate both on every Airflow: the next try gets the old store, or a new o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kling_airflow.task.cleared import lost_memory
 from kling_airflow.task.tries import Tries
 from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import RUN_AFTER, TaskStateStore, context
+from tests.airflow_versions import let_airflow_say
 from tests.tasks import ask, operator, posts, until_over
 
 if TYPE_CHECKING:
@@ -112,10 +114,7 @@ class TestKeep:
         twin["ti"].map_index, ours["ti"].map_index = 0, 1
         theirs = text_operator().execute(twin)
         bought = text_operator().execute(ours)
-        monkeypatch.setattr(
-            "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
-            staticmethod(lambda **_: {"run": {"submit_0": "success", "submit_1": "running"}}),
-        )
+        let_airflow_say(monkeypatch, lambda **_: {"run": {"submit_0": "success", "submit_1": "running"}})
         cleared = context(**AFTER_CLEAR)
         cleared["ti"].map_index = 1
         cleared["ti"].xcom_pull = lambda *, task_ids, key, map_indexes: [
@@ -274,10 +273,7 @@ class TestWhatIsSearchedBy:
             "submit_0": "success", "submit_1": "running", "submit_2": None, "submit_3": "queued",
             "submit_4": "deferred", "submit_5": "scheduled", "another": "success",
         }  # fmt: skip
-        monkeypatch.setattr(
-            "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
-            staticmethod(lambda **_: {"run": states}),
-        )
+        let_airflow_say(monkeypatch, lambda **_: {"run": states})
         given = context(**AFTER_CLEAR)
         given["ti"].map_index = 1
         asked: list[Any] = []
@@ -299,9 +295,9 @@ class Log:
 
 
 def test_what_is_adopted_after_a_clear_is_logged(
-    queue: Simulator, rocket: str, capsys: pytest.CaptureFixture[str]
+    queue: Simulator, rocket: str, logged: Callable[[], str]
 ) -> None:
     bought = operator(rocket).execute(context())
     operator(rocket).execute(context(**AFTER_CLEAR))
-    assert f"Adopted request {bought}" in capsys.readouterr().out
+    assert f"Adopted request {bought}" in logged()
     assert ask(queue, bought).request_id == bought

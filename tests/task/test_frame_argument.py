@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.task.frame_argument import frame_or_none
+from tests.airflow_versions import Asset, ObjectStoragePath
 
 FRAME = {"uri": "s3://frames/a b.png", "width": 1280, "height": 720, "sha256": "0", "format": "png"}
 
@@ -29,7 +29,7 @@ FORMS: tuple[tuple[Any, str | None], ...] = (
     (Path("/stills/a b.png"), "file:///stills/a%20b.png"),
     (PurePosixPath("/stills/a.png"), "file:///stills/a.png"),
     ("/stills/a b.png", "file:///stills/a%20b.png"),
-    (Asset("frame", uri="s3://frames/a.png"), "s3://frames/a.png"),
+    (Asset(uri="s3://frames/a.png"), "s3://frames/a.png"),
     (None, None),
     ("", None),
     ("None", None),

@@ -6,13 +6,13 @@ import warnings
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath, task, task_group
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.task.mapping import is_one_place
+from tests.airflow_versions import DAG, ObjectStoragePath, task, task_group
 
 PICTURES = ["s3://stills/a.png", "s3://stills/b.png"]
 SAME = ("s3://frames/start.png", "file:///frames/start.png")
@@ -67,9 +67,11 @@ def test_a_place_for_each_is_allowed(destination: str) -> None:
 
 
 def test_other_ways_to_name_one_place() -> None:
-    for place in (ObjectStoragePath("s3://frames") / "start.png",):
-        with pytest.raises(InvalidArgument, match="overwrite"):
-            partial(place).expand(source=PICTURES)
+    with warnings.catch_warnings():  # of the path library that Airflow 2.11 to 3.1 have
+        warnings.simplefilter("ignore")
+        place = ObjectStoragePath("s3://frames") / "start.png"
+    with pytest.raises(InvalidArgument, match="overwrite"):
+        partial(place).expand(source=PICTURES)
 
 
 def test_mapped_params_differ() -> None:

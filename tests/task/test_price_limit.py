@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,14 +107,14 @@ def test_a_catalog_that_can_not_be_asked_now_refuses_for_now(
 
 
 def test_without_a_catalog_entry_the_table_is_used(
-    queue: Simulator, rocket: str, capsys: pytest.CaptureFixture[str]
+    queue: Simulator, rocket: str, logged: Callable[[], str]
 ) -> None:
     queue.faults.add(
         "http-error", call="GET /models/{id}", status=404, message="model does not exist", times=9
     )
     made("image", rocket, max_cost_usd=1).execute(context())
     assert posts(queue) == 1
-    assert "goes by this package's price table" in capsys.readouterr().out
+    assert "goes by this package's price table" in logged()
     with pytest.raises(exceptions.NotFound):
         made("text", rocket, max_cost_usd=1).execute(context(TaskStateStore()))
     assert posts(queue) == 1

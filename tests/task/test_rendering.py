@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
-from airflow.sdk import DAG
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.operators.frames import PrepareFrameOperator
@@ -23,6 +23,7 @@ from kling_airflow.simulator import Simulator
 from kling_airflow.task.rendering import DataIsNoTemplate
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect
+from tests.airflow_versions import AIRFLOW, DAG
 from tests.dag_runs import Run, run_dag
 from tests.tasks import ask
 
@@ -39,7 +40,7 @@ TEXTS = (
 """Texts that a customer may write into a spreadsheet or a request form."""
 
 DAG_FILE = """
-from airflow.sdk import DAG, TaskGroup, literal, task, task_group
+from tests.airflow_versions import DAG, TaskGroup, literal, task, task_group
 from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
 
@@ -208,6 +209,8 @@ def rendered(
     kind: type[DataIsNoTemplate], row: dict[str, Any], fixed: dict[str, Any], *, native: bool
 ) -> Any:
     """Return the task that Airflow makes of a row that an upstream task returned."""
+    if Version("3.0") > AIRFLOW:
+        pytest.skip("needs Airflow 3.0: a mapped task that is rendered without a database")
     with DAG("rows", render_template_as_native_obj=native) as dag:
         rows = KlingTextToVideoOperator(task_id="rows", prompt="rise")
         mapped: MappedOperator = kind.partial(task_id="task", **fixed).expand_kwargs(rows.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,13 +55,13 @@ class TestATemplateThatTellsTheTime:
         return request_id
 
     def test_an_automatic_retry_buys_nothing(
-        self, queue: Simulator, rocket: str, capsys: pytest.CaptureFixture[str]
+        self, queue: Simulator, rocket: str, logged: Callable[[], str]
     ) -> None:
         store = TaskStateStore()
         first = self.run(store, FIRST, "10:00", rocket)
         assert self.run(store, RETRY, "10:01", rocket) == first
         assert posts(queue) == 1
-        assert f"Request {first} is used" in capsys.readouterr().out
+        assert f"Request {first} is used" in logged()
 
     def test_the_object_storage_ledger_knows_the_first_order_too(
         self, queue: Simulator, rocket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

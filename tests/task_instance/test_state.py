@@ -14,7 +14,7 @@ from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
 from kling_airflow.task_instance.state import BY_USER, TaskEnd, cancel_if_ended, end_in, task_end
 from tests.airflow_context import connect
-from tests.airflow_versions import TaskInstanceState
+from tests.airflow_versions import TaskInstanceState, let_airflow_say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +38,7 @@ def airflow_says(monkeypatch: pytest.MonkeyPatch) -> Any:
                 raise answer
             return answer
 
-        monkeypatch.setattr(
-            "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
-            staticmethod(get_task_states),
-        )
+        let_airflow_say(monkeypatch, get_task_states)
         return asked
 
     return says

@@ -33,7 +33,6 @@ from tests.media.clip_server import server as server
 from tests.media.file_server import FileServer, serve, status
 
 Land = Callable[..., dict[str, Any]]
-ESCAPES = needs_airflow("3.2", "an ObjectStoragePath that reads the percent escapes of a file's address")
 
 
 @pytest.fixture
@@ -328,7 +327,7 @@ def test_frames_in_any_form(land: Land, tmp_path: Path, frames: Any) -> None:
     assert sidecar(tmp_path)["asked"]["frames"] == [{"uri": "s3://frames/start.png", "sha256": "aa"}]
 
 
-@pytest.mark.parametrize("kind", [str, Path, pytest.param(ObjectStoragePath, marks=ESCAPES)])
+@pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath])
 def test_a_destination_in_any_form(land: Land, tmp_path: Path, kind: type) -> None:
     path = tmp_path / "my clip #1.mp4"
     landed = land(destination=path if kind is Path else kind(path.as_uri()))
