@@ -252,12 +252,14 @@ def test_no_clip_makes_no_film(tmp_path: Path) -> None:
 
 
 MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
 from kling_airflow.media.film.join import FilmOptions, join
 count, transition = int(sys.argv[3]), sys.argv[4] or None
 options = FilmOptions(preset="ultrafast", transition=transition, transition_seconds=0.1, shape="1:1")
 join([sys.argv[1]] * count, sys.argv[2], options)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024)
 """
 
 
