@@ -76,9 +76,10 @@ def test_twenty_mixed_clips_are_in_step_to_the_frame(tmp_path: Path) -> None:
         {"sound_seconds": 0.6},
         {"sound_seconds": 1.4, "size": (48, 64)},
         {"rate": 25, "frames": 23, "sound": 32_000},
+        {"codec": "mpeg4"},
     ]
     parts = [clap(tmp_path / f"{number}.mp4", **kind) for number, kind in enumerate(kinds)]
-    order = [number % 7 for number in range(20)]
+    order = [number % 8 for number in range(20)]
     film = made(*(parts[number] for number in order), folder=tmp_path)
     assert (film.pictures, film.sound) == ("encoded", "encoded")
     shown = flashes(film.path)
@@ -192,9 +193,18 @@ def test_variable_rates_become_the_first_clips(tmp_path: Path) -> None:
     assert film.seconds == pytest.approx(2)
 
 
+def _without_pictures(path: Path) -> None:
+    """A whole MP4 file with a track of no length."""
+    with av.open(str(path), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=24)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+
+
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "not a video": (lambda path: path.write_bytes(b"<html>no</html>"), InvalidClip, "can't be read as MP4"),
     "empty": (lambda path: path.write_bytes(b""), InvalidClip, "can't be read as MP4"),
+    "without a picture": (_without_pictures, InvalidClip, "no video track|no picture|can't be decoded"),
     "not there": (lambda path: None, InvalidClip, "there is no file"),
     "cut short": (
         lambda path: path.write_bytes(
