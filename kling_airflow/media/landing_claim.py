@@ -44,10 +44,11 @@ def look(places: Places) -> Found:
     return Found(raw, Sidecar.parse(raw))
 
 
-def refuse_frames(places: Places, frames: tuple[str, ...] | list[str]) -> None:
-    """Refuse to write over one of the frames that the clip was made of.
+def refuse_frames(places: Places, frames: tuple[str, ...] | list[str], field: str = "frames") -> None:
+    """Refuse to write over one of the frames that the clip was made of, or of the clips of a film.
 
     :param frames: their addresses.
+    :param field: the argument that names them.
     :raises DestinationTaken: the clip, its sidecar or its poster would replace a frame.
     """
     known = {canonical(frame): frame for frame in frames if frame}
@@ -55,8 +56,8 @@ def refuse_frames(places: Places, frames: tuple[str, ...] | list[str]) -> None:
         frame = known.get(canonical(place.uri))
         if frame is not None:
             raise DestinationTaken(
-                f"`destination`: {what} would be written to {shown(place.uri)}, which is one of `frames`.",
-                todo="Choose another `destination`: a frame is never overwritten.",
+                f"`destination`: {what} would be written to {shown(place.uri)}, which is one of `{field}`.",
+                todo="Choose another `destination`: what a clip or a film is made of is never overwritten.",
             )
 
 

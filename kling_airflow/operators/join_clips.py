@@ -14,6 +14,7 @@ from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.task.asset_events import describe_events
 from kling_airflow.task.film_options import FILM_FIELDS, FilmArguments
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -45,7 +46,8 @@ class JoinClipsOperator(KlingTask):
     landing wrote. Memory use doesn't grow with the film; clips and film are on local disk (``TMPDIR``).
 
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
-    request_id, clips, cost_usd, timeline_uri, captions_uri, preview_uri, variants``.
+    request_id, clips, cost_usd, timeline_uri, captions_uri, preview_uri, variants``. Asset events of
+    ``outlets`` carry ``request_id, cost_usd, duration_seconds, sha256, uri, clips`` as extras.
 
     :param clips: a list of addresses, of what landings returned, or of clip dicts; templated, as are all
         parameters here.
@@ -180,6 +182,8 @@ class JoinClipsOperator(KlingTask):
         if context.get("ti") is not None:
             context["ti"].xcom_push(key="uri", value=result["uri"])
             push_clip(context, place.link)
+        names = ("request_id", "cost_usd", "duration_seconds", "sha256", "uri", "clips")
+        describe_events(self.outlets, context, result["uri"], {name: result[name] for name in names})
         return result
 
     def _made(
@@ -202,7 +206,7 @@ class JoinClipsOperator(KlingTask):
         options = arguments.options([shot.title for shot in shots], self._music_file(folder, max_bytes))
         asked = arguments.asked(options, extras)
         request_id, inputs = film_id(shots, asked), [shot.uri for shot in shots]
-        refuse_frames(places, inputs)
+        refuse_frames(places, inputs, field="clips")
         if found.sidecar is not None and is_whole(found, places, request_id):
             self.log.info("The same film has landed before, whole, at %s.", place.uri)
             return found.sidecar, places, [*inputs]

@@ -20,6 +20,7 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
+from kling_airflow.task.asset_events import describe_events
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
@@ -259,10 +260,6 @@ class ClipToObjectStorageOperator(KlingTask):
         if context.get("ti") is not None:
             context["ti"].xcom_push(key="uri", value=landed["uri"])
             push_clip(context, link)
-        if not self.outlets or context.get("outlet_events") is None:
-            return
-        from kling_airflow.airflow_compat import Asset, AssetAlias
-
         extra = {
             "request_id": landed["request_id"],
             "cost_usd": clip.cost_usd,
@@ -270,8 +267,4 @@ class ClipToObjectStorageOperator(KlingTask):
             "sha256": landed["sha256"],
             "uri": landed["uri"],
         }
-        for outlet in self.outlets:
-            if isinstance(outlet, AssetAlias):
-                context["outlet_events"][outlet].add(Asset(landed["uri"]), extra=extra)
-            elif isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra.update(extra)
+        describe_events(self.outlets, context, landed["uri"], extra)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.media.film.facts import ClipFacts, read_facts
 from kling_airflow.media.film.fades import TRANSITIONS
 from kling_airflow.media.film.mix import Music
+from kling_airflow.media.film.mp4_index import read_index
 from kling_airflow.media.film.picture_filters import FITS, Look
 from kling_airflow.media.limits import MAX_CLIP_PIXELS
 
@@ -19,6 +21,7 @@ SHAPES = {"16:9": Fraction(16, 9), "9:16": Fraction(9, 16), "1:1": Fraction(1), 
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower")
 MAX_CLIPS = 1_000
+_AGREED = 1e-4  # seconds
 _LONGEST_TRANSITION = 2.0
 _LEAST_LOUDNESS, _MOST_LOUDNESS = -70.0, -5.0
 
@@ -116,10 +119,7 @@ def make_plan(paths: Sequence[Path], options: FilmOptions, names: Sequence[str] 
     if not 0 < len(paths) <= MAX_CLIPS:
         raise InvalidArgument(f"`clips` has {len(paths):,} clips; a film has 1 to {MAX_CLIPS:,}.")
     called = list(names) or [f"Clip {number}" for number in range(1, len(paths) + 1)]
-    clips = [
-        read_facts(path, name, max_pixels=options.max_pixels)
-        for path, name in zip(paths, called, strict=True)
-    ]
+    clips = list(_all_facts(paths, called, options.max_pixels))
     look = _look(clips[0], options)
     overlap = round(options.transition_seconds * look.rate) if options.transition and len(clips) > 1 else 0
     _refuse_short(clips, called, overlap, look)
@@ -135,6 +135,22 @@ def make_plan(paths: Sequence[Path], options: FilmOptions, names: Sequence[str] 
         overlap=overlap,
         why=(*why, *why_sound),
     )
+
+
+def _all_facts(paths: Sequence[Path], names: Sequence[str], max_pixels: int) -> Iterator[ClipFacts]:
+    """Yield what each clip is; a clip whose index is like that of one before is not opened for it."""
+    known: dict[tuple[Any, ...], ClipFacts] = {}
+    for path, name in zip(paths, names, strict=True):
+        index = read_index(path)
+        like = None if index is None else known.get(index.alike)
+        if index is not None and like is not None:
+            yield replace(like, path=path, seconds=index.seconds)
+            continue
+        facts = read_facts(path, name, max_pixels=max_pixels)
+        # Only if both readers agree on what they can be compared in.
+        if index is not None and abs(index.seconds - facts.seconds) < _AGREED:
+            known[index.alike] = facts
+        yield facts
 
 
 def _look(first: ClipFacts, options: FilmOptions) -> Look:
