@@ -43,12 +43,12 @@ class InvalidStoryboard(InvalidArgument):
     """A storyboard can't be used; nothing was sent.
 
     :param file: the storyboard's name, for people.
-    :param problems: everything that is wrong.
+    :param problems: everything that is wrong; none only in a copy that is being made.
     """
 
     default_todo = "Correct the storyboard and run the task again."
 
-    def __init__(self, file: str, problems: Sequence[Problem], **known: Any) -> None:
+    def __init__(self, file: str, problems: Sequence[Problem] = (), **known: Any) -> None:
         self.file = file
         self.problems = tuple(problems)
         lines = [problem.text(file) for problem in self.problems[:SHOWN]]

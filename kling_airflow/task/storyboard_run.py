@@ -152,17 +152,25 @@ class StoryboardRun:
         return None if before is None or before.landed is None else before.landed.get("last_frame_uri")
 
     def _fail_what_hangs_on_failed(self) -> None:
-        """Fail each take that continues a shot without a clip; repeated, so that whole chains end."""
-        for each in self.progress.of_phase(Phase.READY):
-            shot = self.shots.get(each.shot)
-            if shot is None:
-                what = "The shot is not in the storyboard any more."
-                each.fail(InvalidArgument(what, money=Money.IN_LEDGER, todo="Put it back to have its clip."))
-            elif shot.continues is not None:
-                before = self._before(shot)
-                if before is None or before.phase is Phase.FAILED:
-                    each.fail(_link_is_missing(shot))
-                    self._fail_what_hangs_on_failed()
+        """Fail each take that continues a shot without a clip, and all that hangs on it."""
+        found = True
+        while found:
+            found = False
+            for each in self.progress.of_phase(Phase.READY):
+                if (error := self._missing(each)) is not None:
+                    each.fail(error)
+                    found = True
+
+    def _missing(self, each: ShotProgress) -> InvalidArgument | None:
+        """Return why a take can't begin in this try; None if it can, or will."""
+        shot = self.shots.get(each.shot)
+        if shot is None:
+            what = "The shot is not in the storyboard any more."
+            return InvalidArgument(what, money=Money.IN_LEDGER, todo="Put it back to have its clip.")
+        if shot.continues is None:
+            return None
+        before = self._before(shot)
+        return _link_is_missing(shot) if before is None or before.phase is Phase.FAILED else None
 
     def _in_threads(self, work: Sequence[tuple[ShotProgress, Callable[[ShotProgress], None]]]) -> None:
         """Do some work, several shots at a time; what each shot meets is its own.
@@ -183,6 +191,7 @@ class StoryboardRun:
             except BaseException:
                 # Airflow ends the task (`execution_timeout`). A POST that has left is finished and stored.
                 self.orders.stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
         errors = [error for future in futures if (error := future.exception()) is not None]
         # What is not of this package, such as a store that refuses a replaced try, ends the whole try.
@@ -215,6 +224,7 @@ class StoryboardRun:
 
     def _land(self, each: ShotProgress) -> None:
         """Land a take's clip, and record its last frame if a shot continues it."""
+        self.orders.stop.check()
         try:
             each.landed = self.store.land(each.clip or {}, each.name, self.shots.get(each.shot))
             if each.take == 1 and any(shot.continues == each.shot for shot in self.shots.values()):

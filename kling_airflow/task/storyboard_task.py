@@ -34,6 +34,7 @@ from kling_airflow.task.storyboard_arguments import (
 )
 from kling_airflow.task.storyboard_parts import make_orders, make_store
 from kling_airflow.task.storyboard_run import StoryboardRun
+from kling_airflow.task.tries import Tries
 from kling_airflow.task.wait import DEFERRAL_SLACK
 from kling_airflow.task_instance.state import TaskEnd, task_end
 
@@ -81,10 +82,15 @@ class StoryboardTask:
     @classmethod
     def begin(cls, task: StoryboardArguments, context: Context) -> StoryboardTask:
         """Return the work of a try that has just begun."""
-        board = load_board(task)
-        begun = cls(task, context, board, BoardProgress.of(board))
-        begun.check_budget(board)
-        begun.prove_destination()
+        try:
+            board = load_board(task)
+            begun = cls(task, context, board, BoardProgress.of(board))
+            begun.check_budget(board)
+            begun.prove_destination()
+        except KlingError as error:
+            if Tries.of(context, retries=task.retries or 0).is_first:
+                raise
+            raise error.with_money(Money.IN_LEDGER) from error.__cause__
         task.log.info("The storyboard %s: %d shots, %d clips.", board.file, len(board.shots), board.clips)
         return begun
 
@@ -129,7 +135,6 @@ class StoryboardTask:
             costs = f"the price of {unknown} is not known" if total is None else f"it costs ${total:,.2f}"
             raise BudgetExceeded(
                 f"`budget_usd` of the storyboard {board.file} is ${budget:,.2f}, and {costs}.",
-                money=Money.UNSPENT if self.running.orders.tries.is_first else Money.IN_LEDGER,
                 todo="Take shots or takes out, or raise `budget_usd`.",
             )
         if not self.running.orders.tries.is_first:
@@ -226,10 +231,16 @@ class StoryboardTask:
         self.task.log.info("%s", report_text(report))
         self._push("report", report)
         self._push("uris", [row["uri"] for row in report["shots"] if row["uri"]])
-        place.write(report_bytes(report), "application/json")
-        error = failure(self.running.progress, report)
-        if error is not None and self.task.on_shot_failure != "continue":
-            raise error
+        try:
+            place.write(report_bytes(report), "application/json")
+        except KlingError as error:
+            raise error.with_money(
+                Money.SPENT if report["landed"] else Money.IN_LEDGER,
+                todo="Only the report could not be stored. Run the task again: it buys no clip twice.",
+            ) from error.__cause__
+        failed = failure(self.running.progress, report)
+        if failed is not None and self.task.on_shot_failure != "continue":
+            raise failed
         extra = {name: report[name] for name in ("clips", "landed", "failed", "cost_usd", "report_uri")}
         add_to_asset_events(self.context, self.task.outlets, extra)
         return report

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from kling_airflow import exceptions
+from kling_airflow.errors import StorageFailed
+from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.film.frames import last_frame
 from kling_airflow.media.jpeg_quality import encode_jpeg
 from kling_airflow.media.picture_identity import picture_identity
@@ -370,6 +372,38 @@ class TestFailures:
             finish(operator([shot(rocket, "a")], tmp_path), context())
         assert (tmp_path / "report.json").read_text() == '{"sales": 3}'
         assert posts(simulator) == 0
+
+    def test_what_was_bought_before_is_never_spoken_of_as_unspent(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "shots.json").write_text(json.dumps([shot(rocket, "a")]))
+        board, store = (tmp_path / "shots.json").as_uri(), TaskStateStore()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")
+            finish(operator(board, tmp_path / "clips"), context(store))
+            (tmp_path / "shots.json").write_text("[]")
+            cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+            with pytest.raises(exceptions.InvalidArgument, match="no shots") as caught:
+                finish(operator(board, tmp_path / "clips"), cleared)
+        assert "The ledger says whether an earlier try has bought the clip" in str(caught.value)
+        assert "No money was spent" not in str(caught.value)
+
+    def test_a_report_that_can_not_be_stored(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, given = operator([shot(rocket, "a")], tmp_path), context()
+        deferred = deferral(lambda: made.execute(given))
+        write = StoredObject.write
+
+        def refuse_reports(place: StoredObject, data: bytes, content_type: str) -> None:
+            if place.uri.endswith("report.json"):
+                raise StorageFailed("the disk is full")
+            write(place, data, content_type)
+
+        monkeypatch.setattr(StoredObject, "write", refuse_reports)
+        with pytest.raises(exceptions.StorageFailed, match="paid for.*Only the report could not be stored"):
+            resume(made, given, deferred)
+        assert films(tmp_path) == ["a.mp4"]
 
     def test_one_bad_row_of_forty_buys_nothing(
         self, simulator: Simulator, rocket: str, tmp_path: Path

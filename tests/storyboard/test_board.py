@@ -330,3 +330,14 @@ shots:
         """Whatever the bytes are: a storyboard, or an error that says what is wrong."""
         with suppress(InvalidStoryboard):
             assert Storyboard.parse(data, f"s3://b/{name}").clips > 0
+
+
+def test_the_error_can_be_told_more_about_the_money() -> None:
+    from kling_airflow.errors import Money
+
+    with pytest.raises(InvalidStoryboard) as caught:
+        Storyboard.load([{"name": "a"}])
+    told = caught.value.with_money(Money.IN_LEDGER)
+    assert told.problems == caught.value.problems
+    assert "The ledger says" in str(told)
+    assert "`prompt`: is missing" in str(told)
