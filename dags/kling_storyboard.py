@@ -101,7 +101,7 @@ with DAG(
     )
 
     @task
-    def chosen(report: dict[str, Any]) -> list[dict[str, Any]]:
+    def chosen(report: Any) -> list[dict[str, Any]]:
         """Return the first take of each shot; exchange it here for the one that a person has chosen."""
         takes: dict[str, dict[str, Any]] = {}
         for row in report["shots"]:
@@ -109,7 +109,7 @@ with DAG(
         return list(takes.values())
 
     @task
-    def sheet(report: dict[str, Any], **context: Any) -> str:
+    def sheet(report: Any, **context: Any) -> str:
         """Put pictures of each take side by side, and name what looks wrong."""
         from kling_airflow.media.film.contact_sheet import SheetTake, contact_sheet
         from kling_airflow.media.film.take_check import check_take

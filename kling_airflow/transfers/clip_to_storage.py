@@ -20,7 +20,6 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
-from kling_airflow.task.asset_events import describe_events
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
@@ -257,6 +256,8 @@ class ClipToObjectStorageOperator(KlingTask):
 
     def _hand_on(self, context: Context, clip: Clip, landed: Mapping[str, Any], link: str | None) -> None:
         """Leave the URI and the link as XComs, and what the clip is in the asset events of the outlets."""
+        from kling_airflow.task.asset_events import describe_events
+
         if context.get("ti") is not None:
             context["ti"].xcom_push(key="uri", value=landed["uri"])
             push_clip(context, link)
