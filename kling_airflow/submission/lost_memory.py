@@ -24,6 +24,7 @@ from kling_airflow.submission.reconcile import (
     UNKNOWN_CLOCK_MARGIN,
     Rows,
     Window,
+    may_be_of_model,
     names,
     read_list,
 )
@@ -138,7 +139,7 @@ class LostMemorySearch:
         kin: dict[Kinship, list[Request]] = {kinship: [] for kinship in Kinship}
         for row in rows.requests.values():
             age = since - (since if row.created_at is None else row.created_at)
-            if row.model not in {"", order.model} or age > CLOCKS_DIFFER_BY:
+            if not may_be_of_model(row, order.model) or age > CLOCKS_DIFFER_BY:
                 continue
             kinship = self._kinship(order, row, own, siblings)
             # An order's id is of one run, whatever the clocks say.
@@ -243,7 +244,7 @@ class LostMemorySearch:
         """Return whether the list would show whatever an earlier try may have bought."""
         until = self._window(record).until
         younger = any(
-            row.created_at is not None and row.created_at > until and row.model in {"", order.model}
+            row.created_at is not None and row.created_at > until and may_be_of_model(row, order.model)
             for row in rows.requests.values()
         )
         return younger and rows.current
