@@ -239,15 +239,13 @@ class ClipToObjectStorageOperator(KlingTask):
         """Confine the download: a clip lies on a public host, on the queue's own, or where a setting says."""
 
         def is_the_queues(url: str) -> bool:
-            from urllib.parse import urlsplit
-
             from kling_airflow.errors import GMIError
+            from kling_airflow.submission.normal_form import place
 
             try:
-                queue = urlsplit(self._hook().get_conn().protocol.base_url)
+                return place(url) == place(self._hook().get_conn().protocol.base_url)
             except GMIError:
                 return False
-            return (queue.hostname, queue.port) == (urlsplit(url).hostname, urlsplit(url).port)
 
         return http_guard(
             "clip['video_url']", self.written_places.of("clip"), confined=False, trusts=is_the_queues
