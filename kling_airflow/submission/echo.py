@@ -24,6 +24,7 @@ _GENERATED: Final = re.compile(r"[0-9a-f-]{32,}", re.IGNORECASE)
 _FREE_TEXT: Final = 16
 """Characters of a value that is no word of a fixed list."""
 _BASE64_LENGTH: Final = 100
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def asks_the_same(
@@ -72,6 +73,7 @@ def carries(payload: Mapping[str, Any], marker: str) -> bool:
 def picture_in(value: str) -> bytes | None:
     """Return the bytes of a Base64 value, as many as are there; None if the value is no Base64."""
     text = value.partition(";base64,")[2] if value[:5] == "data:" else value
+    text = "".join(text.split()).translate(_URL_SAFE)
     if "://" in text[:10] or len(text) < _BASE64_LENGTH:
         return None
     try:

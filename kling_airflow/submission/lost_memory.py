@@ -15,9 +15,10 @@ from kling_airflow.errors import DownloadFailed, GMIError, KlingError, Unauthori
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
 from kling_airflow.gmi.request import Request, Status
 from kling_airflow.media.picture_identity import picture_identity
+from kling_airflow.media.picture_likeness import look_alike
 from kling_airflow.submission.echo import asks_the_same, picture_in
 from kling_airflow.submission.marks import order_ids
-from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
+from kling_airflow.submission.order import Frame, OnUnresolved, Order, SubmitLater, Submitted, is_address
 from kling_airflow.submission.reconcile import (
     CLOCKS_DIFFER_BY,
     MARGIN,
@@ -98,19 +99,18 @@ class LostMemorySearch:
             )
         if len(free) > 1:
             raise self._unresolved(free, "were bought for the same order of other mapped instances")
-        if self.complete:
-            return self._nothing(order, record, rows, [])
         held = {other.request_id for other in self.recovery.ledger_access.others(order)}
         held |= self.memory.claimed
         candidates = [row for row in self._live(kin[Kinship.CANDIDATE]) if row.request_id not in held]
+        unclear = [row for row in kin[Kinship.UNCLEAR] if row.request_id not in held]
         # Nothing in a candidate tells takes apart: the only one can be that of an earlier take.
         if len(candidates) > 1 or (candidates and order.take > 1):
             raise self._unresolved(candidates, "ask for the same")
-        if candidates and rows.read_back and not kin[Kinship.UNCLEAR]:
+        if candidates and rows.read_back and not unclear:
             return self._take(
                 order, record, candidates, "it is the only one of this run's time that asks the same"
             )
-        return self._nothing(order, record, rows, [*candidates, *kin[Kinship.UNCLEAR]])
+        return self._nothing(order, record, rows, [*candidates, *unclear])
 
     def _read(self, order: Order, record: SubmissionRecord) -> Rows:
         try:
@@ -173,7 +173,9 @@ class LostMemorySearch:
                 if ids := order_ids(picture):
                     return _by_ids(ids, own, siblings)
                 if picture_identity(picture) != frame.identity:
-                    return Kinship.FOREIGN
+                    if _is_another(picture, frame):
+                        return Kinship.FOREIGN
+                    kinship = Kinship.UNCLEAR
         return kinship
 
     def _picture(self, value: str) -> bytes | None:
@@ -274,6 +276,12 @@ def _sibling_ids(key: TaskKey, order: Order) -> frozenset[str]:
         return frozenset()
     indexes = (index for index in range(-1, SIBLINGS) if index != key.map_index)
     return frozenset(key.sibling(index).order(order.fingerprint, order.take) for index in indexes)
+
+
+def _is_another(picture: bytes, frame: Frame) -> bool:
+    """Return whether a picture surely shows something else, and is not the frame cut or stored anew."""
+    data: bytes | None = getattr(frame, "data", None)
+    return data is not None and look_alike(picture, data) is False
 
 
 def _by_ids(ids: set[str], own: str, siblings: frozenset[str]) -> Kinship:
