@@ -6,12 +6,15 @@ import re
 
 _NAMES = (
     "(?:x-amz-|x-goog-|x-oss-|x-cos-)?(?:signature|credential|security-token)",
-    "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig",
-    "access_?token|auth|token|api_?key|key|password|secret",
+    "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig|hdnts|hdnea|hmac",
+    "auth|(?:[a-z]{1,20}[_\\-]?)?(?:token|password|secret)|api[_\\-]?key|key|secret[_\\-]?key",
 )
 # Also as another address carries it: percent-encoded.
 _SECRET = re.compile(rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&\s\"'<>`])+")
 
+_QUOTED = re.compile(rf"(?i)([\"'](?:{'|'.join(_NAMES)}|authorization)[\"']\s*:\s*)([\"'])[^\"']*\2")
+"""A secret in JSON, or in the text of a Python dict."""
+_BEARER = re.compile(r"(?i)\b(bearer|authorization: *\w+) +[^\s\"'<>,;]{6,}")
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)")
 _DATA = re.compile(r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*")
 _SHOWN_CHARACTERS = 100
@@ -24,6 +27,7 @@ _AFTER_MARK = re.compile(r"(?<=[!?])\.(?=\s|$)")
 
 def without_signatures(text: str) -> str:
     """Return a text in which the value of every parameter that signs, or carries a key, is left out."""
+    text = _BEARER.sub(r"\1 ...", _QUOTED.sub(r"\1\2...\2", text))
     return _SECRET.sub(r"\1\2\3...", text)
 
 
