@@ -19,6 +19,7 @@ LOCAL = ("file", "local")
 _SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "local": "file"}
 # In these stores what stands before an "@" is part of the place, not a connection: container@account.
 _AT_IS_PLACE = ("abfs", "abfss", "wasb", "wasbs")
+_VERSION = re.compile(r"\?(?:versionid|generation)=[^&#]*$", re.IGNORECASE)
 _SHOWN = 200
 # Everything but what a file name may hold unquoted in an address without being misread.
 _SAFE_IN_PATH = "/:+=@,;!$&'()*~"
@@ -150,14 +151,15 @@ def file_address(path: str) -> str:
 
 def canonical(address: str) -> str:
     """Return an address in the form in which two that name one object are the same text."""
-    conn_free = split_connection(address.strip())[1]
+    text = address.strip()
+    conn_free = split_connection(f"file://{quote(text)}" if text.startswith("/") else text)[1]
     scheme = _SAME_SCHEME.get(scheme_of(conn_free), scheme_of(conn_free))
     if scheme == "file":
         return f"file://{os.path.realpath(file_path(conn_free))}"
     if scheme in ("http", "https"):
         parts = urlsplit(conn_free)
         return f"{scheme}://{parts.netloc.lower()}{posixpath.normpath(parts.path or '/')}?{parts.query}"
-    return f"{scheme}://{conn_free.partition('://')[2]}"
+    return f"{scheme}://{_VERSION.sub('', conn_free.partition('://')[2])}"
 
 
 def shown(address: object) -> str:

@@ -117,7 +117,7 @@ def number_or_none(field: str, value: object) -> float | None:
             f"`{field}` is {shown_value(value)}; it must be a number.{yaml_hint(value, text=False)}"
         )
     try:
-        number = float(value)
+        number = float("" if isinstance(value, str) and "_" in value else value)  # `1_5` is a typing error
     except (ValueError, OverflowError):
         hint = yaml_hint(value, text=False)
         raise InvalidArgument(f"`{field}` is {shown_value(value)}; it must be a number.{hint}") from None

@@ -6,13 +6,16 @@ import re
 
 _NAMES = (
     "(?:x-amz-|x-goog-|x-oss-|x-cos-)?(?:signature|credential|security-token)",
-    "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig",
-    "access_?token|auth|token|api_?key|key|password|secret",
+    "awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy|sig|hdnts|hdnea|hmac",
+    "auth|(?:[a-z]{1,20}[_\\-]?)?(?:token|password|secret)|api[_\\-]?key|key|secret[_\\-]?key",
 )
 # Patterns are compiled at their first use: a DAG's parse needs none of them.
 # Also as another address carries it: percent-encoded.
 _SECRET = rf"(?i)(\b|%3f|%26)({'|'.join(_NAMES)})(=|%3d)(?:(?!%26)[^&\s\"'<>`])+"
 
+_QUOTED = rf"(?i)([\"'](?:{'|'.join(_NAMES)}|authorization)[\"']\s*:\s*)([\"'])[^\"']*\2"
+"""A secret in JSON, or in the text of a Python dict."""
+_BEARER = r"(?i)\b(bearer|authorization: *\w+) +[^\s\"'<>,;]{6,}"
 _ADDRESS = r"(?i)\b([a-z][a-z0-9+.\-]{1,30})://([^\s\"'<>\\]*)"
 _DATA = r"(?i)\bdata:[\w/+.\-]{0,80}[;,][^\s\"'<>]*"
 _SHOWN_CHARACTERS = 100
@@ -25,6 +28,7 @@ _AFTER_MARK = r"(?<=[!?])\.(?=\s|$)"
 
 def without_signatures(text: str) -> str:
     """Return a text in which the value of every parameter that signs, or carries a key, is left out."""
+    text = re.sub(_BEARER, r"\1 ...", re.sub(_QUOTED, r"\1\2...\2", text))
     return re.sub(_SECRET, r"\1\2\3...", text)
 
 

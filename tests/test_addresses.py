@@ -86,6 +86,8 @@ def test_the_path_of_a_local_address(address: str, path: str) -> None:
         ("s3://bucket/x.mp4", "s3://conn@bucket/x.mp4"),
         ("gs://bucket/x.mp4", "gcs://bucket/x.mp4"),
         ("file:///data/a/../x.mp4", "file:///data/x.mp4"),
+        ("/data/a b%.png", "file:///data/a%20b%25.png"),
+        ("s3://bucket/x.png?versionId=8f2c", "s3://bucket/x.png"),
         ("https://Host/a/../x.png", "https://host/x.png"),
     ],
 )

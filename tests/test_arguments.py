@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kling_airflow.arguments import amount, one_of, seconds, whole_number
 from kling_airflow.errors import InvalidArgument
 
-NO_NUMBER = ["soon", True, [], {}, float("nan"), float("inf"), -1, "-0.5"]
+NO_NUMBER = ["soon", "1_5", True, [], {}, float("nan"), float("inf"), -1, "-0.5"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,12 @@ SECRET = "T0PS3CRET"
         (f'{{"url":"https://h/x?a={SECRET}"}}', '{"url":"https://h/x?..."}'),
         (f"two https://h/1?{SECRET} and https://h/2?{SECRET}", "two https://h/1?... and https://h/2?..."),
         (f"x.jpg?X-Amz-Signature={SECRET}", "x.jpg?X-Amz-Signature=..."),
+        (f"hdnts=exp=1~hmac={SECRET}", "hdnts=..."),
+        (f"client_secret={SECRET}&x=1", "client_secret=...&x=1"),
+        (f"refresh_token={SECRET}", "refresh_token=..."),
+        (f"{{'X-Amz-Signature': '{SECRET}', 'a': 1}}", "{'X-Amz-Signature': '...', 'a': 1}"),
+        (f'{{"api_key": "{SECRET}"}}', '{"api_key": "..."}'),
+        (f"sent Authorization: Bearer {SECRET} to it", "sent Authorization: Bearer ... to it"),
         (f"data:image/png;base64,{SECRET}{'A' * 300}", "data:..."),
         (f"the image {'QUJD' * 100} is too small", "the image ... is too small"),
         (

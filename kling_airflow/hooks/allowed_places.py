@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from kling_airflow.addresses import LOCAL, file_path, is_http, scheme_of, split_connection
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+OUTSIDE = ".."
+"""The path of an address that climbs out of its bucket or host."""
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 
@@ -51,7 +53,9 @@ class Place:
         if scheme in LOCAL:
             return self.scheme == "file" and _begins(_local(plain), self.path)
         host, path = _host_and_path(plain)
-        return self.scheme == scheme and self.holds_host(host) and _begins(path, self.path)
+        if self.scheme != scheme or not self.holds_host(host) or not _begins(path, self.path):
+            return False
+        return _begins(_normal(path), self.path)
 
     def holds_host(self, host: str) -> bool:
         """Whether a host, with its port if it is not the scheme's own, is one of these."""
@@ -109,10 +113,28 @@ def _host_and_path(address: str) -> tuple[str, str]:
         host = (parts.hostname or "").rstrip(".")
         if port is not None and port != _DEFAULT_PORTS[scheme]:
             host = f"{host}:{port}"
+        if "\\" in parts.netloc or "%" in host:
+            return "", ""  # programs read such a name in two ways
         path = unquote(parts.path)
         return host, posixpath.normpath(f"/{path.lstrip('/')}") if path.strip("/") else ""
     host, _, path = rest.partition("/")
     return host, f"/{path}" if path else ""
+
+
+def _normal(path: str) -> str:
+    """Return a path as the most lenient reader takes it: escapes read, ``..`` followed.
+
+    A path that climbs above its own root, out of the bucket, lies in no place.
+    """
+    depth = 0
+    for _ in range(3):
+        path = unquote(path)
+    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return OUTSIDE
+    return posixpath.normpath(f"/{'/'.join(parts)}") if parts else ""
 
 
 def _local(address: str) -> str:
@@ -121,4 +143,6 @@ def _local(address: str) -> str:
 
 def _begins(path: str, prefix: str) -> bool:
     folder = prefix.rstrip("/")
+    if path == OUTSIDE:
+        return False
     return not folder or path == folder or path.startswith(f"{folder}/")

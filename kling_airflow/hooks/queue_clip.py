@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from kling_airflow.errors import DownloadFailed, GMIError
 from kling_airflow.hooks.allowed_addresses import http_guard
@@ -23,11 +22,12 @@ def clip_guard(hook: Callable[[], GMICloudHook], written: tuple[Place, ...]) -> 
     """
 
     def is_the_queues(url: str) -> bool:
+        from kling_airflow.submission.normal_form import place
+
         try:
-            queue = urlsplit(hook().get_conn().protocol.base_url)
+            return place(url) == place(hook().get_conn().protocol.base_url)
         except GMIError:
             return False
-        return (queue.hostname, queue.port) == (urlsplit(url).hostname, urlsplit(url).port)
 
     return http_guard("clip['video_url']", written, confined=False, trusts=is_the_queues)
 

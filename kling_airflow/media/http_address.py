@@ -31,6 +31,9 @@ def check_url(url: str) -> None:
         raise DownloadFailed(
             f"The address {plain_url(url)} is not an http(s) URL with a host.", retryable=False
         )
+    if "\\" in parts.netloc or "%" in host.partition("%25")[0]:
+        # Programs read such a name in two ways: the host that was allowed might not be the one that is asked.
+        raise DownloadFailed("The address has a backslash or an escape in its host's name.", retryable=False)
     if "@" in parts.netloc:
         raise DownloadFailed(
             f"The address of {host} carries a user name or password; "

@@ -19,10 +19,17 @@ from typing import Any, Self
 import requests.adapters
 import urllib3.connection
 import urllib3.connectionpool
+import urllib3.exceptions
 
 from kling_airflow.errors import DownloadFailed
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_WRAPS_IPV4 = tuple(
+    ipaddress.ip_network(network)
+    for network in ("64:ff9b::/96", "64:ff9b:1::/96", "::/96", "::ffff:0:0:0/96")
+)
+"""IPv6 networks whose last 32 bits are an IPv4 address: NAT64, IPv4-compatible, IPv4-translated."""
+_ISATAP = (0x5EFE, 0x200_5EFE)
+"""The middle 32 bits of an IPv6 address that ends in an IPv4 address (RFC 5214)."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,13 @@ def is_public(ip: str) -> bool:
     address = ipaddress.ip_address(ip.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
+        isatap = int(address) >> 32 & 0xFFFFFFFF in _ISATAP
+        if isatap or any(address in network for network in _WRAPS_IPV4):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             address = inner
+        elif address.is_site_local:
+            return False
     return address.is_global and not address.is_multicast
 
 
@@ -146,8 +156,11 @@ def _pool_classes(watchdog: Watchdog, guard: AddressGuard | None) -> dict[str, A
         url = f"{'https' if isinstance(self, Secure) else 'http'}://{host}:{self.port}/"
         # Through a proxy the name is resolved there; `http_get` has looked at what can be seen from here.
         if guard is not None and self.proxy is None and not guard.allows_private(url):
-            with contextlib.suppress(OSError):
+            try:
                 ips = check_host(self.host, self.port, guard.todo)
+            except socket.gaierror as error:
+                # A second look-up could find a private address, unchecked.
+                raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
         connected = plain() if ips is None else _first(self, plain, ips)
         watchdog.watch(connected)
         return connected

@@ -23,6 +23,7 @@ from kling_airflow.media.sidecar import Sidecar
 log = logging.getLogger(__name__)
 
 _CLAIM_BYTES = 10_000
+_BEGINNING = b'{\n  "made_by": "kling_airflow"'
 _OVERWRITE = "Choose another `destination`, or set `overwrite=True`, which replaces these files."
 
 
@@ -69,6 +70,8 @@ def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster
     claim = _read_claim(places.claim)
     if claim and claim.get("request_id") != request_id:
         raise _busy(places, claim)
+    if claim is None:
+        _refuse_foreign_claim(places)
     ours = _names(found.sidecar) | _claimed(claim)
     for what, place in places.named():
         if what == "the poster" and not with_poster:
@@ -159,6 +162,8 @@ def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> N
         other = _read_claim(places.claim)
         if other and other.get("request_id") != request_id and not overwrite:
             raise _busy(places, other)
+        if other is None and not overwrite:
+            _refuse_foreign_claim(places)
         log.warning("%s stands there from an earlier try; the landing goes on.", shown(places.claim.uri))
     now = look(places)
     if now.raw != found.raw and not overwrite and _other(now.sidecar, request_id):
@@ -188,6 +193,20 @@ def _busy(places: Places, claim: Mapping[str, Any]) -> DestinationTaken:
         todo="Choose another `destination`. If that landing is no longer running, clear its task, or set"
         " `overwrite=True` here.",
     )
+
+
+def _refuse_foreign_claim(places: Places) -> None:
+    """Refuse a file in the claim's place that no landing wrote: the claim is removed after the landing.
+
+    An empty file, or the beginning of a claim, is what a task leaves that is killed while it writes it.
+    """
+    data = (places.claim.read(_CLAIM_BYTES) or b"").strip()
+    if data and not data.startswith(_BEGINNING) and not _BEGINNING.startswith(data):
+        raise DestinationTaken(
+            f"`destination`: {shown(places.claim.uri)}, where the claim of a landing would go, exists, and no"
+            " landing wrote it.",
+            todo=_OVERWRITE,
+        )
 
 
 def _is_next_run(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> bool:
@@ -226,6 +245,6 @@ def _read_claim(place: Place) -> Mapping[str, Any] | None:
     data = place.read(_CLAIM_BYTES)
     try:
         content = json.loads(data or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and content.get("made_by") == "kling_airflow" else None

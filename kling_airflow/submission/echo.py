@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kling_airflow.nested import leaves
 from kling_airflow.submission import normal_form
+from kling_airflow.submission.echo_value import compare, has_gap, is_redacted, plain
 from kling_airflow.submission.marks import NONCE, nonces
 
-_ELLIPSIS: Final = re.compile(r"\.{3}|\N{HORIZONTAL ELLIPSIS}")
-_REDACTED: Final = re.compile(
-    r"\*{3,}|x{4,}|redact|omitted|truncated|removed|hidden|masked|^<.*>$|^\[.*\]$", re.IGNORECASE
-)
-_REDACTED_LENGTH: Final = 60
-"""A longer text is a text of its own, even if such a word is in it."""
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+_GENERATED: Final = re.compile(r"[0-9a-f-]{32,}", re.IGNORECASE)
+"""A name that a service generates, such as a UUID: all names that it generates have one length."""
+_FREE_TEXT: Final = 16
+"""Characters of a value that is no word of a fixed list."""
 _BASE64_LENGTH: Final = 100
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def asks_the_same(
@@ -40,19 +41,19 @@ def asks_the_same(
     :param frames: for each frame's place (``image``, ``image_list.0.image_url``) the address that was sent,
         or the nonce in the Base64 that was.
     """
-    asked = {place: _text(value) for place, value in leaves(fields).items()}
+    asked = leaves(fields)
     pictures = dict(frames or {})
-    told = leaves(echo)
-    longest = max(asked, key=lambda name: len(asked[name]), default=None)
+    told = leaves(_unpacked(echo, fields))
+    deciding = _deciding(asked)
     verdicts = [
-        _field(_text(told[name]), value, decides=name == longest) if name in told else None
+        compare(told[name], value, decides=name == deciding) if name in told else None
         for name, value in asked.items()
     ]
     verdicts += [_picture(told.get(name), value) for name, value in pictures.items()]
-    sent = asked | pictures
+    sent = {place: plain(value) for place, value in (asked | pictures).items()}
     places = [*asked, *pictures]
     if any(
-        verdict is False and not _moved(place, _text(told[place]), sent)
+        verdict is False and not _moved(place, plain(told[place]), sent)
         for place, verdict in zip(places, verdicts, strict=True)
     ):
         return False
@@ -74,12 +75,33 @@ def _moved(place: str, told: str, sent: Mapping[str, str]) -> bool:
 
 def differing_fields(echo: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
     """Return the places in which an echo surely asks for something else."""
-    told = leaves(echo)
+    told = leaves(_unpacked(echo, fields))
     return [
         place
         for place, value in leaves(fields).items()
-        if place in told and _field(_text(told[place]), _text(value), decides=True) is False
+        if place in told and compare(told[place], value, decides=True) is False
     ]
+
+
+def _unpacked(echo: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an echo in which the JSON of an object or a list is that object or list, if one was asked."""
+    return {
+        name: _structure(value) if _is_structure(fields.get(name)) else value for name, value in echo.items()
+    }
+
+
+def _structure(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if _is_structure(found) else value
+
+
+def _is_structure(value: object) -> bool:
+    return isinstance(value, Mapping | list | tuple)
 
 
 def carries(payload: Mapping[str, Any], marker: str) -> bool:
@@ -90,6 +112,7 @@ def carries(payload: Mapping[str, Any], marker: str) -> bool:
 def picture_in(value: str) -> bytes | None:
     """Return the bytes of a Base64 value, as many as are there; None if the value is no Base64."""
     text = value.partition(";base64,")[2] if value[:5] == "data:" else value
+    text = "".join(text.split()).translate(_URL_SAFE)
     if "://" in text[:10] or len(text) < _BASE64_LENGTH:
         return None
     try:
@@ -98,36 +121,21 @@ def picture_in(value: str) -> bytes | None:
         return None
 
 
-def _field(told: str, asked: str, *, decides: bool) -> bool | None:
-    """Compare two texts.
+def _deciding(asked: Mapping[str, Any]) -> str | None:
+    """Return the field whose text is proof enough that something else was asked: the longest prompt.
 
-    :param decides: whether another text is proof enough that something else was asked. Only the longest
-        text is: a short value (`on`, `720p`) may be written by the service in its own way.
+    Without a prompt it is the longest value, if that is a text of its own.
     """
-    if told == asked:
-        return True
-    if _partial(told, asked) or " ".join(told.split()).casefold() == " ".join(asked.split()).casefold():
-        return None
-    if _NUMBER.fullmatch(told) and _NUMBER.fullmatch(asked):
-        return None if float(told) == float(asked) else False
-    if "://" in told[:10] and "://" in asked[:10]:
-        return _addresses(told, asked)
-    return False if decides else None
-
-
-def _partial(told: str, asked: str) -> bool:
-    """Return whether a text may be another one that was cut or redacted."""
-    if len(told) <= _REDACTED_LENGTH and _REDACTED.search(told):
-        return True
-    parts = [part.strip() for part in _ELLIPSIS.split(told)]
-    if len(parts) == 1:
-        return asked.startswith(parts[0])
-    return asked.startswith(parts[0]) and asked.endswith(parts[-1])
+    prompts = [place for place in asked if "prompt" in place.rpartition(".")[2].lower()]
+    longest = max(prompts or asked, key=lambda name: len(plain(asked[name])), default=None)
+    if longest is None or prompts:
+        return longest
+    return longest if len(plain(asked[longest])) >= _FREE_TEXT else None
 
 
 def _picture(told: object, asked: str) -> bool | None:
     """Compare a frame's value in an echo with the address, or the nonce in the Base64, that was sent."""
-    if not isinstance(told, str) or (told != asked and _partial(told, asked)):
+    if not isinstance(told, str) or (told != asked and (asked.startswith(told) or is_redacted(told))):
         return None
     if "://" in told[:10] and "://" in asked[:10]:
         return _addresses(told, asked)
@@ -143,23 +151,44 @@ def _addresses(told: str, asked: str) -> bool | None:
     An address of another kind may be ours, hosted elsewhere by the queue. An address of the same kind is
     another picture: the queue echoes this kind as it was sent.
     """
-    told, asked = normal_form.address(told), normal_form.address(asked)
+    told, asked = normal_form.address(html.unescape(told)), normal_form.address(asked)
     if told == asked:
         return True
     try:
         theirs, ours = urlsplit(told), urlsplit(asked)
     except ValueError:
         return None
-    their_path, our_path = theirs.path.split("/"), ours.path.split("/")
-    if theirs.netloc != ours.netloc or len(their_path) != len(our_path):
+    if theirs.netloc != ours.netloc or has_gap(theirs.path):
+        return None
+    their_path, our_path = _segments(theirs.path), _segments(ours.path)
+    if their_path == our_path:
+        return None if _may_be_query(theirs.query, ours.query) else False
+    if len(their_path) != len(our_path) or _may_be_name(their_path[-1], our_path[-1]):
         return None
     same_length = all(len(one) == len(other) for one, other in zip(their_path, our_path, strict=True))
     return False if same_length or their_path[:-1] == our_path[:-1] else None
 
 
-def _text(value: Any) -> str:
-    plain = normal_form.value(value)
-    return plain if isinstance(plain, str) else json.dumps(plain, sort_keys=True)
+def _segments(path: str) -> list[str]:
+    """Return the parts of a path, without case and percent escapes; [""] if there is none."""
+    return [part for part in unquote(path).casefold().split("/") if part] or [""]
+
+
+def _may_be_query(told: str, asked: str) -> bool:
+    """Return whether a query is another one with parameters left out or added."""
+    theirs, ours = (dict(parse_qsl(query.casefold(), keep_blank_values=True)) for query in (told, asked))
+    return all(theirs[name] == ours[name] for name in theirs.keys() & ours.keys()) and (
+        theirs.keys() <= ours.keys() or ours.keys() <= theirs.keys()
+    )
+
+
+def _may_be_name(told: str, asked: str) -> bool:
+    """Return whether a file's name is another one's in another format or size, or is no name like it."""
+    theirs, ours = posixpath.splitext(told)[0], posixpath.splitext(asked)[0]
+    if _GENERATED.fullmatch(ours) and len(theirs) != len(ours):
+        return True
+    shorter, longer = sorted((theirs, ours), key=len)
+    return longer.startswith(shorter) and not longer[len(shorter) : len(shorter) + 1].isalnum()
 
 
 def _holds(value: str, marker: str) -> bool:

@@ -30,6 +30,7 @@ class ListOrder:
         self._old_rows = 0
         self._lowest_created = self._lowest_stamp = float("inf")
         self._by_created = self._by_stamp = True
+        self._changed = False
 
     def add(self, page: Iterable[Request]) -> None:
         """Add the rows of the next page, in the list's order."""
@@ -39,6 +40,7 @@ class ListOrder:
             if created is not None:
                 self._by_created &= created <= self._lowest_created + TOLERANCE
                 self._lowest_created = min(self._lowest_created, created)
+            self._changed |= created is not None and stamp > created
             if stamp:
                 self._by_stamp &= stamp <= self._lowest_stamp + TOLERANCE
                 self._lowest_stamp = min(self._lowest_stamp, stamp)
@@ -47,3 +49,8 @@ class ListOrder:
             whole_page_is_old &= is_old
         in_order = self._by_created or self._by_stamp
         self.past = in_order and whole_page_is_old and self._old_rows >= OLD_ROWS
+
+    @property
+    def may_move(self) -> bool:
+        """Whether a row that changes can move to the top: all but a list that is sorted by creation."""
+        return not self._by_created or (self._by_stamp and self._changed)

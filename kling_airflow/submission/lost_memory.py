@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final
 
 from kling_airflow.errors import DownloadFailed, GMIError, KlingError, Unauthorized, UnresolvedSubmission
 from kling_airflow.gmi.call import SUBMIT_TIMEOUTS
@@ -17,6 +15,7 @@ from kling_airflow.gmi.request import Request, Status
 from kling_airflow.nested import at
 from kling_airflow.submission.echo import asks_the_same, picture_in
 from kling_airflow.submission.identity import address_identity, content_identity
+from kling_airflow.submission.kinship import Kinship, by_ids, is_another, sibling_ids
 from kling_airflow.submission.marks import order_ids
 from kling_airflow.submission.order import OnUnresolved, Order, SubmitLater, Submitted, is_address
 from kling_airflow.submission.reconcile import (
@@ -25,15 +24,12 @@ from kling_airflow.submission.reconcile import (
     UNKNOWN_CLOCK_MARGIN,
     Rows,
     Window,
+    may_be_of_model,
     names,
     read_list,
 )
 from kling_airflow.submission.record import SubmissionRecord, clock
 from kling_airflow.submission.recover import LOOK_LATER, Recovery, preference
-from kling_airflow.submission.task_key import TaskKey
-
-SIBLINGS: Final = 1024
-"""Map indexes whose orders are recognized in a list; Airflow's own limit of a mapped task, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +48,6 @@ class LostMemory:
     read_frame: Callable[[str], bytes] = field(repr=False)
     claimed: frozenset[str] = frozenset()
     cleared: bool = True
-
-
-class Kinship(Enum):
-    """What a row of the list is to an order."""
-
-    OURS = "carries the order's id"
-    SIBLING = "carries the id of the same order of another mapped instance"
-    CANDIDATE = "asks the same with the same picture, and carries no order's id"
-    UNCLEAR = "may ask the same, but its echo or its picture can't be read"
-    FOREIGN = "asks something else, or carries another order's id"
 
 
 class LostMemorySearch:
@@ -98,19 +84,18 @@ class LostMemorySearch:
             )
         if len(free) > 1:
             raise self._unresolved(free, "were bought for the same order of other mapped instances")
-        if self.complete:
-            return self._nothing(order, record, rows, [])
         held = {other.request_id for other in self.recovery.ledger_access.others(order)}
         held |= self.memory.claimed
         candidates = [row for row in self._live(kin[Kinship.CANDIDATE]) if row.request_id not in held]
+        unclear = [row for row in kin[Kinship.UNCLEAR] if row.request_id not in held]
         # Nothing in a candidate tells takes apart: the only one can be that of an earlier take.
         if len(candidates) > 1 or (candidates and order.take > 1):
             raise self._unresolved(candidates, "ask for the same")
-        if candidates and rows.read_back and not kin[Kinship.UNCLEAR]:
+        if candidates and rows.read_back and not unclear:
             return self._take(
                 order, record, candidates, "it is the only one of this run's time that asks the same"
             )
-        return self._nothing(order, record, rows, [*candidates, *kin[Kinship.UNCLEAR]])
+        return self._nothing(order, record, rows, [*candidates, *unclear])
 
     def _read(self, order: Order, record: SubmissionRecord) -> Rows:
         try:
@@ -134,12 +119,12 @@ class LostMemorySearch:
     def _sort(self, order: Order, record: SubmissionRecord, rows: Rows) -> dict[Kinship, list[Request]]:
         key = self.recovery.ledger_access.ledger.key
         own = key.order(order.fingerprint, order.take)
-        siblings = _sibling_ids(key, order) if self.memory.cleared else frozenset()
+        siblings = sibling_ids(key, order) if self.memory.cleared else frozenset()
         since = self._window(record).since
         kin: dict[Kinship, list[Request]] = {kinship: [] for kinship in Kinship}
         for row in rows.requests.values():
             age = since - (since if row.created_at is None else row.created_at)
-            if row.model not in {"", order.model} or age > CLOCKS_DIFFER_BY:
+            if not may_be_of_model(row, order.model) or age > CLOCKS_DIFFER_BY:
                 continue
             kinship = self._kinship(order, row, own, siblings)
             # An order's id is of one run, whatever the clocks say.
@@ -174,9 +159,11 @@ class LostMemorySearch:
                 kinship = Kinship.UNCLEAR
             else:
                 if ids := order_ids(picture):
-                    return _by_ids(ids, own, siblings)
+                    return by_ids(ids, own, siblings)
                 found = content_identity(picture, like=frame.identity)
-                if found not in identities:
+                if found not in identities and all(
+                    is_another(picture, each) for each in order.frames.values()
+                ):
                     return Kinship.FOREIGN
                 if found != frame.identity:
                     kinship = Kinship.UNCLEAR
@@ -250,7 +237,7 @@ class LostMemorySearch:
         """Return whether the list would show whatever an earlier try may have bought."""
         until = self._window(record).until
         younger = any(
-            row.created_at is not None and row.created_at > until and row.model in {"", order.model}
+            row.created_at is not None and row.created_at > until and may_be_of_model(row, order.model)
             for row in rows.requests.values()
         )
         return younger and rows.current
@@ -272,17 +259,3 @@ class LostMemorySearch:
             ' id. If you want a new clip in any case, set `on_clear="buy"` or another `take`. Then clear this'
             " task.",
         )
-
-
-def _sibling_ids(key: TaskKey, order: Order) -> frozenset[str]:
-    """Return the ids that the order has in the other mapped instances of the task."""
-    if key.map_index < 0:
-        return frozenset()
-    indexes = (index for index in range(-1, SIBLINGS) if index != key.map_index)
-    return frozenset(key.sibling(index).order(order.fingerprint, order.take) for index in indexes)
-
-
-def _by_ids(ids: set[str], own: str, siblings: frozenset[str]) -> Kinship:
-    if own in ids:
-        return Kinship.OURS
-    return Kinship.SIBLING if ids & siblings else Kinship.FOREIGN

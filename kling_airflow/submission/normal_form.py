@@ -48,7 +48,7 @@ def base_url(given: str) -> str:
     """Return a base URL in normal form: case, default port, a dot after the host, dot segments, slashes."""
     parts = urlsplit(given.strip())
     path = posixpath.normpath(parts.path) if parts.path.strip("/") else ""
-    return urlunsplit((parts.scheme.lower(), _place(given), "" if path == "/" else path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme.lower(), place(given), "" if path == "/" else path.rstrip("/"), "", ""))
 
 
 def address(given: str) -> str:
@@ -68,15 +68,15 @@ def address(given: str) -> str:
         for pair, name in zip(pairs, names, strict=True)
         if not (_signs(name) or (signed and name in _WITH_A_SIGNATURE))
     ]
-    return urlunsplit((parts.scheme.lower(), _place(given), parts.path, "&".join(kept), ""))
+    return urlunsplit((parts.scheme.lower(), place(given), parts.path, "&".join(kept), ""))
 
 
 def _signs(name: str) -> bool:
     return name in _SIGNATURES or name.startswith(_SIGNATURE_PREFIXES)
 
 
-def _place(url: str) -> str:
-    """Return host and port as they are compared; whatever can't be read as it is."""
+def place(url: str) -> str:
+    """Return host and port of an address as they are compared; whatever can't be read, as it is."""
     parts = urlsplit(url.strip())
     try:
         port = parts.port

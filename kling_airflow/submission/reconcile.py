@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from kling_airflow.errors import ResponseTooLarge
+from kling_airflow.errors import Rejected, ResponseTooLarge
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.submission.echo import carries
 from kling_airflow.submission.list_order import ListOrder
@@ -157,10 +157,12 @@ def look(
     rows = read_list(queue, record.model, window)
     ours, doubtful, younger = [], [], False
     for request in rows.requests.values():
-        if request.model not in {"", record.model} or request.request_id in record.earlier:
+        if request.request_id in record.earlier:
             continue
         if record.marker is not None and carries(request.payload, record.marker):
             ours.append(request)  # whatever its age: a POST can arrive later than its timeout
+            continue
+        if not may_be_of_model(request, record.model):
             continue
         is_ours = asks(request.payload) if request.payload else None
         when = window.place(request.created_at)
@@ -201,6 +203,13 @@ class Rows:
     read_back: bool = False
     current: bool = True
 
+    def add(self, page: Page) -> list[Request]:
+        """Add the rows of a page; return those that were not there."""
+        fresh = [request for request in page.requests if request.request_id not in self.requests]
+        self.requests.update((request.request_id, request) for request in fresh)
+        self.unreadable += max(0, page.rows - len(page.requests))
+        return fresh
+
 
 def read_list(queue: Listing, model: str, window: Window) -> Rows:
     """Read a model's list back past a window: until it ends, or until a whole page is older.
@@ -208,21 +217,36 @@ def read_list(queue: Listing, model: str, window: Window) -> Rows:
     :raises GMIError: if the list can't be read at all.
     """
     rows, order = Rows({}), ListOrder(window.since - CLOCKS_DIFFER_BY)
-    limit, offset = _FIRST_LIMIT, 0
-    for _ in range(PAGES_MAX):
-        page, limit = _page(queue, model, limit, offset)
-        fresh = [request for request in page.requests if request.request_id not in rows.requests]
-        rows.requests.update((request.request_id, request) for request in fresh)
-        rows.unreadable += max(0, page.rows - len(page.requests))
-        rows.current &= _is_current(page, window)
+    limit, offset, says_end = _FIRST_LIMIT, 0, False
+    for number in range(PAGES_MAX):
+        try:
+            page, limit = _page(queue, model, limit, offset)
+        except Rejected:
+            rows.read_back = says_end  # some services refuse an offset behind the last row
+            if not says_end:
+                raise
+            break
+        fresh = rows.add(page)
+        if page.rows or page.served_at is not None or not says_end:
+            rows.current &= _is_current(page, window)
         offset += page.rows
         order.add(fresh)
-        if order.past or not page.continues(offset, limit):
+        # Only a page without rows is the end: a page can be smaller than asked, and `total` be that page's.
+        if order.past or page.rows == 0:
             rows.read_back = True
+            if number and order.may_move:
+                rows.add(_page(queue, model, limit, 0)[0])  # a row that changed can have moved to the top
             break
         if not fresh:
             break  # a list that ignores the offset shows the same page again and again
+        says_end = not page.continues(offset, limit)
     return rows
+
+
+def may_be_of_model(request: Request, model: str) -> bool:
+    """Return whether a row may be of a model: a service may spell it otherwise, with or without a version."""
+    told, asked = ("".join(filter(str.isalnum, name.casefold())) for name in (request.model, model))
+    return told.startswith(asked) or asked.startswith(told) or told.endswith(asked)
 
 
 def find(queue: Listing, model: str, request_id: str) -> Request | None:
@@ -239,7 +263,7 @@ def find(queue: Listing, model: str, request_id: str) -> Request | None:
             if request.request_id == request_id:
                 return request
         offset += page.rows
-        if not page.continues(offset, _FIRST_LIMIT):
+        if page.rows == 0:
             break
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from kling_airflow.links import REQUEST_ID_KEY
@@ -25,7 +26,7 @@ _NOT_BEGUN: Final = frozenset({"None", "scheduled", "queued", "removed", "restar
 
 
 def lost_memory(
-    context: Mapping[str, Any], key: TaskKey, tries: Tries, on_clear: str, log: Log
+    context: Mapping[str, Any], key: TaskKey, tries: Tries, on_clear: str, log: Log, *, queue_url: str
 ) -> LostMemory | None:
     """Return what to search by if the ledger turns out to be discarded; None if nothing is to be searched.
 
@@ -35,6 +36,8 @@ def lost_memory(
 
     The first try of a map index in a cleared run searches for what another map index has bought: if a row was
     inserted at the front of the list, the last map index is new, and its shot is not.
+
+    :param queue_url: the queue's base URL: frames are read from its host, too, if it is private.
     """
     moved = tries.may_have_moved and key.map_index >= 0 and on_clear != "buy"
     lost = tries.may_have_lost_memory and not (on_clear == "buy" and tries.cleared)
@@ -42,21 +45,28 @@ def lost_memory(
         return None
     return LostMemory(
         since=_run_began(context) - SLACK,
-        read_frame=read_public_frame,
+        read_frame=partial(read_public_frame, queue_url=queue_url),
         claimed=_claimed(context, key, log),
         cleared=tries.cleared or moved,
     )
 
 
-def read_public_frame(url: str) -> bytes:
-    """Return the bytes of a frame at a public address, with the limits of a frame.
+def read_public_frame(url: str, *, queue_url: str) -> bytes:
+    """Return the bytes of a frame at a public address, or on the queue's host, with the limits of a frame.
+
+    The address stands in another request's echo, so it is data: no other private host is asked.
 
     :raises DownloadFailed: if they don't arrive.
     """
+    from kling_airflow.hooks.allowed_addresses import http_guard
     from kling_airflow.media.download import DownloadLimits, read_url
     from kling_airflow.media.limits import MAX_FRAME_BYTES
+    from kling_airflow.submission.normal_form import place
 
-    return read_url(url, DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS, attempts=2))
+    queue = place(queue_url)
+    guard = http_guard("image", (), confined=False, trusts=lambda hop: place(hop) == queue)
+    limits = DownloadLimits(max_bytes=MAX_FRAME_BYTES, deadline=FRAME_SECONDS, attempts=2)
+    return read_url(url, limits, guard=guard)
 
 
 def _run_began(context: Mapping[str, Any]) -> float:

@@ -67,7 +67,11 @@ def open_submitter(
         grace=options.reconcile_grace,
         on_unresolved=OnUnresolved.read(options.on_unresolved),
         late_arrival_margin=configured_late_arrival_margin(),
-        lost_memory=lost_memory(context, key, tries, options.on_clear, log) if options.durable else None,
+        lost_memory=lost_memory(
+            context, key, tries, options.on_clear, log, queue_url=client.protocol.base_url
+        )
+        if options.durable
+        else None,
         sleep=stop.sleep,
         budgets=budgets_of(context, options.gmi_conn_id, options.ledger, own=own_budget),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,24 @@ def test_a_private_host_is_refused_after_its_name_was_resolved(server: FileServe
     assert server.requests == []
 
 
+def test_a_name_that_can_not_be_resolved_is_not_looked_up_again(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look-up could find the private address that the first one hid."""
+    port = server.url.partition("127.0.0.1:")[2].partition("/")[0]
+    resolve, asked = socket.getaddrinfo, []
+
+    def getaddrinfo(host: str, *arguments: Any, **options: Any) -> Any:
+        asked.append(host)
+        return resolve("127.0.0.1", *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(DownloadFailed):
+        read_url(f"http://no-such-host.invalid:{port}/x", LIMITS, guard=http_guard("source", ()))
+    assert asked == []
+    assert server.requests == []
+
+
 def test_a_private_host_that_a_setting_names_is_read(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +175,11 @@ def test_a_redirect_is_confined_as_the_first_address_is(
         ("::ffff:8.8.8.8", True),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("2606:4700::5efe:10.0.0.1", False),
+        ("fec0::1", False),
     ],
 )
 def test_public_and_private_addresses(ip: str, public: bool) -> None:

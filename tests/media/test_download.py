@@ -318,7 +318,17 @@ def test_redirects_end(server: FileServer, fetch: Fetch) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "s3://bucket/key", "https://", "clip.mp4", "http://h:x/", "http://u:p@h/clip"],
+    [
+        *(
+            "file:///etc/passwd",
+            "s3://bucket/key",
+            "https://",
+            "clip.mp4",
+            "http://h:x/",
+            "http://u:p@h/clip",
+        ),
+        *("http://h\\.example.com/clip", "http://h:80\\@x.example.com/clip", "http://h%2f.example.com/clip"),
+    ],
 )
 def test_only_http_without_credentials(url: str) -> None:
     with pytest.raises(DownloadFailed) as caught:

@@ -294,6 +294,28 @@ def test_a_file_that_no_landing_wrote_is_not_overwritten(
     assert shelf.done == []
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"my": "own"}', b"[" * 9000, b"\xff\xfe", b'{"request_id": "request-1"}', b"mine" * 9000]
+)
+def test_a_file_in_the_place_of_the_claim_is_not_removed(
+    clip: Clip, shelf: Shelf, server: FileServer, content: bytes
+) -> None:
+    (shelf.folder / "x.landing.json").write_bytes(content)
+    with pytest.raises(DestinationTaken, match=r"x\.landing\.json, where the claim of a landing would go"):
+        land(clip, shelf.places())
+    assert server.requests == []
+    assert (shelf.folder / "x.landing.json").read_bytes() == content
+    land(clip, shelf.places(), options=LandingOptions(overwrite=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"{\n", b'{\n  "made_by": "kling_airflow",\n  "requ'])
+def test_a_claim_that_was_cut_is_no_hindrance(clip: Clip, shelf: Shelf, content: bytes) -> None:
+    """The task was killed while it wrote the claim."""
+    (shelf.folder / "x.landing.json").write_bytes(content)
+    land(clip, shelf.places())
+    assert shelf.there() == ["x.jpg", "x.json", "x.mp4"]
+
+
 def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip: Clip, shelf: Shelf) -> None:
     land(clip, shelf.places(), options=LandingOptions(with_poster=False))
     (shelf.folder / "x.jpg").write_bytes(b"mine")
@@ -305,7 +327,11 @@ def test_a_file_beside_an_earlier_landing_without_poster_is_not_its_poster(clip:
 
 
 @pytest.mark.parametrize(
-    "frame", ["s3://bucket/x.jpg", "s3a://conn@bucket/x.jpg", "s3://bucket/x.mp4", "s3://bucket/x.json"]
+    "frame",
+    [
+        *("s3://bucket/x.jpg", "s3a://conn@bucket/x.jpg", "s3://bucket/x.mp4", "s3://bucket/x.json"),
+        "s3://bucket/x.jpg?versionId=8f2c",
+    ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_frame_is_never_overwritten(

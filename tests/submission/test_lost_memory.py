@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from kling_airflow.errors import DownloadFailed, UnresolvedSubmission
 from kling_airflow.gmi.request import Request
@@ -216,6 +218,31 @@ class TestWithoutAnOrdersId:
         bench.run(order, ledger())
         memory = bench.memory(read_frame=lambda url: OTHER)
         assert isinstance(bench.run(order, ledger(), lost_memory=memory), UnresolvedSubmission)
+
+    @pytest.mark.parametrize(
+        ("kind", "size"), [("JPEG", (640, 427)), ("WEBP", (320, 214)), ("PNG", (160, 107))]
+    )
+    def test_a_picture_that_was_stored_anew_is_a_question_to_a_person(
+        self, bench: Bench, kind: str, size: tuple[int, int]
+    ) -> None:
+        order = bench.picture_order(PICTURE)
+        first = bench.run(order, ledger())
+        anew = io.BytesIO()
+        Image.open(io.BytesIO(PICTURE)).resize(size).save(anew, kind)
+        bench.stranger()
+        found = bench.run(order, ledger(), lost_memory=bench.memory(read_frame=lambda url: anew.getvalue()))
+        assert isinstance(found, UnresolvedSubmission)
+        assert first.request_id in str(found)
+        assert len(bench.bought()) == 2
+
+    def test_a_picture_that_is_cut_is_a_question_to_a_person(self, bench: Bench) -> None:
+        order = bench.picture_order(PICTURE)
+        first = bench.run(order, ledger())
+        bench.clock.advance(300)
+        bench.stranger()
+        found = bench.run(order, ledger(), lost_memory=bench.memory(read_frame=lambda url: PICTURE[:9000]))
+        assert isinstance(found, UnresolvedSubmission)
+        assert first.request_id in str(found)
 
     def test_one_that_a_twin_holds_is_not(self, bench: Bench) -> None:
         twins = bench.run(text_order(), ledger(KEY.sibling(1)))

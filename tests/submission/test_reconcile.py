@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.errors import ResponseTooLarge, Unreachable
+from kling_airflow.errors import Rejected, ResponseTooLarge, Unreachable
 from kling_airflow.gmi.request import Page, Request
 from kling_airflow.submission.echo import asks_the_same, carries
 from kling_airflow.submission.reconcile import CLOCKS_DIFFER_BY, LATE_ARRIVAL_MARGIN, MARGIN, find, look
@@ -263,6 +263,58 @@ def test_a_page_that_is_never_small_enough_is_an_error() -> None:
 def test_a_list_that_says_nothing_of_more_is_read_on() -> None:
     rows = [row(f"r{n}", LATER + n) for n in range(250)]
     assert sight(Listed([*rows, OURS, OLD], silent=True)).ours
+
+
+@pytest.mark.parametrize("has_more", [None, False, True])
+@pytest.mark.parametrize("total", ["unsaid", "of the page", "of all", "zero"])
+def test_a_page_that_is_smaller_than_asked_is_not_the_end(has_more: bool | None, total: str) -> None:
+    class Capped(Listed):
+        def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+            page = super().list_page(model, limit=min(limit, 20), offset=offset)
+            counts = {"of the page": page.rows, "of all": len(self.rows), "zero": 0}
+            more = page.has_more if has_more else has_more
+            return replace(page, has_more=more, total=counts.get(total))
+
+    rows = [row(f"r{n}", LATER + n) for n in range(30)]
+    assert sight(Capped([*rows, OURS, OLD])).ours == (OURS,)
+    assert sight(Capped([*rows, OLD])).absent
+    assert find(Capped([*rows, OURS, OLD]), "m", "ours") == OURS
+
+
+@pytest.mark.parametrize("says_more", [True, False])
+def test_a_page_behind_the_last_row_may_be_refused(says_more: bool) -> None:
+    class Refusing(Listed):
+        def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+            if offset:
+                raise Rejected("offset is out of range")
+            return replace(super().list_page(model, limit=limit, offset=0), has_more=says_more)
+
+    if says_more:
+        with pytest.raises(Rejected):
+            sight(Refusing([OLD, YOUNG]))
+    else:
+        assert sight(Refusing([OLD, YOUNG])).absent
+
+
+def test_a_row_that_moves_to_the_top_between_two_pages_is_seen() -> None:
+    young = [row(f"r{n}", LATER + n, updated_at=LATER + n + 1) for n in range(200)]
+
+    class Moving(Listed):
+        def list_page(self, model: str, *, limit: int, offset: int) -> Page:
+            page = super().list_page(model, limit=limit, offset=offset)
+            self.rows = [replace(OURS, updated_at=int(LATER) + 999), *young]
+            return page
+
+    by_change = Moving([OURS, *young], sort=lambda request: -request.stamp)
+    assert not sight(by_change).absent
+
+
+@pytest.mark.parametrize("model", ["M", "m-20261101", "vendor/m", " m "])
+@pytest.mark.parametrize("payload", [{"prompt": "p"}, {"prompt": "p", "image": MARKER}])
+def test_a_model_that_is_spelled_otherwise_is_no_other_model(model: str, payload: dict[str, Any]) -> None:
+    spelled = row("ours", SENT + 5, payload=payload, model=model)
+    sighting = sight(Listed([OLD, spelled, YOUNG]))
+    assert (*sighting.ours, *sighting.doubtful) == (spelled,)
 
 
 def test_the_budget_of_pages_is_kept() -> None:

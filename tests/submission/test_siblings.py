@@ -10,15 +10,24 @@ import pytest
 from kling_airflow.errors import UnresolvedSubmission
 from kling_airflow.submission.ledger import Ledger
 from kling_airflow.submission.object_store import ObjectStoreLedger
-from kling_airflow.submission.order import Order, SubmitLater
+from kling_airflow.submission.order import DeliveredFrames, Order, SubmitLater
+from kling_airflow.submission.record import fingerprint
 from kling_airflow.submission.task_key import TaskKey
 from kling_airflow.submission.task_state import TaskStateLedger
 from tests.airflow_context import TaskStateStore
 from tests.media.pictures import HUBBLE, ROCKET
 from tests.submission.bench import Bench
 
+TEXT_MODEL = "kling-v3-text-to-video"
 KEY = TaskKey("dag", "run", "submit")
 SHOTS = [("rise A", ROCKET), ("rise B", HUBBLE), ("rise C", ROCKET)]
+
+
+def text_order(prompt: str) -> Order:
+    """Return an order without a frame."""
+    fields = {"prompt": prompt, "duration": "3", "sound": "off"}
+    print_ = fingerprint(TEXT_MODEL, fields, {}, base_url="http://q", organization_id=None)
+    return Order(TEXT_MODEL, print_, 1, lambda *_: DeliveredFrames({}), lambda _: fields, fields)
 
 
 class Mapped:
@@ -84,6 +93,46 @@ def test_a_shot_that_is_new_is_bought(mapped: Mapped) -> None:
             found[-1] = mapped.bench.run(order, mapped.ledger(index), lost_memory=mapped.bench.memory())
     assert [each.fresh for each in found] == [False, True, False]
     assert len(mapped.bench.bought()) - mapped.discards == 3
+
+
+@pytest.mark.parametrize("discards", [False, True])
+@pytest.mark.parametrize("turn", [1, 2])
+def test_shots_of_text_alone_in_another_order_find_their_clips(
+    bench: Bench, turn: int, discards: bool
+) -> None:
+    """Nothing in them tells which instance bought them, and their stores hold no claims."""
+    mapped = Mapped(bench, None, discards=discards)
+    orders = [text_order(prompt) for prompt in ("rise A", "rise B", "rise C")]
+    first = [mapped.run(index, order, cleared=False).request_id for index, order in enumerate(orders)]
+    turned = orders[turn:] + orders[:turn]
+    again: list[str] = []
+    for index, order in enumerate(turned):
+        again.append(mapped.run(index, order, cleared=True, claimed=frozenset(again)).request_id)
+    assert again == first[turn:] + first[:turn]
+    assert sorted(bench.bought()) == sorted(first)
+
+
+def test_several_shots_of_the_same_text_are_a_question_to_a_person(bench: Bench) -> None:
+    mapped = Mapped(bench, None)
+    for index in (0, 1):
+        mapped.run(index, text_order("rise"), cleared=False)
+    found = mapped.run(2, text_order("rise"), cleared=True)
+    assert isinstance(found, UnresolvedSubmission)
+    assert all(mapped.held[index] in str(found) for index in (0, 1))
+    assert len(bench.bought()) == 2
+
+
+@pytest.mark.parametrize("fault", ["echo-empty", "list-no-payloads"])
+def test_a_sibling_whose_echo_is_partial_is_a_question_to_a_person(bench: Bench, fault: str) -> None:
+    mapped = Mapped(bench, None)
+    rise, fall = mapped.orders(SHOTS[:2])
+    first = mapped.run(0, rise, cleared=False)
+    mapped.run(1, fall, cleared=False)
+    bench.simulator.faults.add(fault, for_seconds=99_999)
+    found = mapped.run(1, rise, cleared=True)
+    assert isinstance(found, UnresolvedSubmission)
+    assert first.request_id in str(found)
+    assert len(bench.bought()) == 2
 
 
 def test_a_clip_that_another_instance_holds_is_not_taken(bench: Bench, tmp_path: Path) -> None:

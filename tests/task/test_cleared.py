@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
+from kling_airflow.errors import DownloadFailed
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
-from kling_airflow.task.cleared import lost_memory
+from kling_airflow.task.cleared import lost_memory, read_public_frame
 from kling_airflow.task.tries import Tries
 from kling_airflow.task_instance.key import task_key
 from tests.airflow_context import RUN_AFTER, TaskStateStore, context
 from tests.airflow_versions import let_airflow_say
+from tests.media.file_server import FileServer
 from tests.tasks import ask, operator, posts, until_over
 
 if TYPE_CHECKING:
@@ -242,7 +244,7 @@ class TestLoops:
 class TestWhatIsSearchedBy:
     def memory(self, given: dict[str, Any], on_clear: str = "keep", retries: int = 0) -> Any:
         tries = Tries.of(given, retries=retries)
-        return lost_memory(given, task_key(given["ti"]), tries, on_clear, Log())
+        return lost_memory(given, task_key(given["ti"]), tries, on_clear, Log(), queue_url="http://q")
 
     def test_a_first_try_searches_nothing(self) -> None:
         assert self.memory(context()) is None
@@ -301,3 +303,13 @@ def test_what_is_adopted_after_a_clear_is_logged(
     operator(rocket).execute(context(**AFTER_CLEAR))
     assert f"Adopted request {bought}" in logged()
     assert ask(queue, bought).request_id == bought
+
+
+def test_a_frame_is_read_from_the_queues_host_and_from_no_other_private_host() -> None:
+    """The address stands in the echo of another request, which is data."""
+    with FileServer(b"a picture").running() as server:
+        assert read_public_frame(server.url, queue_url=server.url) == b"a picture"
+        for queue_url in ("https://console.gmicloud.ai", server.url.replace("127.0.0.1", "localhost")):
+            with pytest.raises(DownloadFailed, match="private or link-local"):
+                read_public_frame(server.url, queue_url=queue_url)
+        assert len(server.requests) == 1

@@ -54,7 +54,10 @@ def dearer(queue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("value", ["", " ", "None", "none", "null", "nan", "1,000", True, -1, "{{ x }}"])
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", "None", "none", "null", "nan", "inf", "1e999", "$1", "1,000", "1_5", True, -1, "{{ x }}"],
+)
 def test_a_limit_that_is_no_amount_is_refused(queue: Simulator, rocket: str, kind: str, value: Any) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="`max_cost_usd` is"):
         rendered(kind, rocket, value).execute(context())
