@@ -95,9 +95,9 @@ def _host_name(host: str) -> str:
 def _from_elsewhere(scope: Scope, host: str) -> bool:
     """Return whether a browser says that a page of another origin sent the call."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    origin = headers.get("origin")
-    if origin is not None:
-        return _netloc(origin) != host.lower()
+    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+    if origins:
+        return any(_netloc(origin) != host.lower() for origin in origins)
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
     simple = headers.get("content-type", "text/plain").partition(";")[0].strip().lower() in SIMPLE_TYPES

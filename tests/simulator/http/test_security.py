@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import re
 
 import pytest
@@ -203,3 +204,16 @@ def test_no_file_of_the_machine_can_be_read(sim: Simulator, path: str) -> None:
 def test_upload_of_another_type_is_refused(queue: Queue) -> None:
     assert queue.call("POST", "/upload-url", json={"file_type": "../../x"}).status_code == 400
     assert MODEL in queue.call("GET", "/models").text
+
+
+@pytest.mark.parametrize("origins", [("{own}", EVIL), (EVIL, "{own}")])
+def test_one_foreign_origin_of_several_is_enough_to_refuse(sim: Simulator, origins: tuple[str, str]) -> None:
+    host, port = sim.base_url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    connection.putrequest("POST", "/_simulator/reset")
+    for origin in origins:
+        connection.putheader("Origin", origin.format(own=sim.base_url))
+    connection.putheader("Content-Length", "0")
+    connection.endheaders()
+    assert connection.getresponse().status == 403
+    connection.close()
