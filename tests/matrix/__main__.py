@@ -96,19 +96,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders, and one ledger")
     parser.add_argument("--save", action="store_true", help="keep the results for docs/compatibility.md")
     parser.add_argument("--folder", type=Path, default=ROOT / ".matrix", help="of the environments")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="cells side by side: a cell waits most of the time"
+    )
     args = parser.parse_args(argv)
     folder = args.folder.resolve()
     wheel = build_wheel(folder / "wheel")
-    results = []
-    for cell in chosen(args.cells):
+
+    def result_of(cell: Cell) -> dict[str, Any]:
         try:
-            result = run_cell(cell, wheel, folder, args.steps.split(","), brief=args.brief)
+            return run_cell(cell, wheel, folder, args.steps.split(","), brief=args.brief)
         except Exception:
-            result = {"cell": cell.name, "failed": [f"environment: {traceback.format_exc()[-1500:]}"]}
-        results.append(result)
-        print(_line(result), flush=True)
-        if args.save:
-            keep(cell, result)
+            return {"cell": cell.name, "failed": [f"environment: {traceback.format_exc()[-1500:]}"]}
+
+    results, cells = [], chosen(args.cells)
+    with ThreadPoolExecutor(args.at_once) as pool:
+        for cell, result in zip(cells, pool.map(result_of, cells), strict=True):
+            results.append(result)
+            print(_line(result), flush=True)
+            if args.save:
+                keep(cell, result)
     print(summary(results), flush=True)
     return 1 if any(result["failed"] for result in results) else 0
 
