@@ -44,6 +44,7 @@ PASSING: list[tuple[Exception, float]] = [
     (errors.StorageFailed("denied"), 60),
 ]
 PERMANENT: list[Exception] = [
+    errors.BudgetExceeded("b"),
     errors.DestinationTaken("x"),
     errors.InvalidArgument("p"),
     errors.Unauthorized("k"),
