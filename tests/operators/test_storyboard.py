@@ -167,7 +167,7 @@ class TestFrames:
         Image.radial_gradient("L").resize((2000, 500)).save(wide)
         report = finish(operator([shot(wide.as_uri(), "a")], tmp_path / "clips"), context())
         payload = ask(simulator, rows(report)["a"]["request_id"]).payload
-        frame = Image.open(io.BytesIO(read_public_frame(payload["image"])))
+        frame = Image.open(io.BytesIO(read_public_frame(payload["image"], queue_url=simulator.base_url)))
         assert (frame.format, frame.size) == ("JPEG", (864, 486))
 
     def test_pictures_are_taken_as_they_are_if_asked_to(
@@ -176,7 +176,7 @@ class TestFrames:
         made = operator([shot(rocket, "a")], tmp_path, aspect_ratio=None)
         payload = ask(simulator, rows(finish(made, context()))["a"]["request_id"]).payload
         given = picture_identity(Path(urlsplit(rocket).path).read_bytes())
-        assert picture_identity(read_public_frame(payload["image"])) == given
+        assert picture_identity(read_public_frame(payload["image"], queue_url=simulator.base_url)) == given
 
     def test_other_bytes_of_the_same_picture_are_the_same_order(
         self, simulator: Simulator, rocket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -440,7 +440,9 @@ class TestChains:
         recorded = Path(urlsplit(rows(report)["a"]["last_frame_uri"]).path)
         assert recorded.read_bytes() == last_frame(tmp_path / "a.mp4")
         uploaded = ask(simulator, rows(report)["b"]["request_id"]).payload["image"]
-        assert picture_identity(read_public_frame(uploaded)) == picture_identity(recorded.read_bytes())
+        assert picture_identity(
+            read_public_frame(uploaded, queue_url=simulator.base_url)
+        ) == picture_identity(recorded.read_bytes())
 
     def test_a_cleared_chain_is_found_again(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         store = TaskStateStore()
