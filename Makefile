@@ -43,7 +43,7 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 	@$(RUN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
 
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
-	@$(RUN)/python -m pytest tests/e2e -m postgres $(ARGS)
+	@$(RUN)/python -m pytest tests/e2e -m postgres -n 2 --dist loadfile $(ARGS)
 
 matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
 	@$(RUN)/python -m tests.matrix $(ARGS)
