@@ -62,6 +62,7 @@ class World:
         told = {
             "AIRFLOW_CONN_GMI_CLOUD_DEFAULT": simulator.connection,
             "WORLD_FOLDER": str(folder),
+            "AIRFLOW__KLING__ALLOWED_DESTINATIONS": folder.as_uri(),
             "WORLD_FRAME_URL": self.frame_url,
         }
         self.cluster = Cluster(
