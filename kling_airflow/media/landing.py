@@ -125,7 +125,7 @@ class _Landing:
         found = look(self.places)
         if found.sidecar is not None and self._is_whole(found.sidecar):
             log.info("Request %s has landed before, whole, at %s.", self.clip.request_id, self._shown())
-            return _landed(found.sidecar, self.places)
+            return what_landed(found.sidecar, self.places)
         if not self.options.overwrite:
             refuse_other_clip(self.places, found, self.clip.request_id, self.options.landed_by or {})
             refuse_foreign(self.places, found, self.clip.request_id, with_poster=self.options.with_poster)
@@ -139,7 +139,7 @@ class _Landing:
             made = self._store(path, found, downloaded, info, picture)
         release(self.places)
         log.info("Request %s has landed at %s.", self.clip.request_id, self._shown())
-        return _landed(made, self.places)
+        return what_landed(made, self.places)
 
     def _checked(self, path: Path) -> ClipInfo:
         info = check_clip(
@@ -166,7 +166,7 @@ class _Landing:
         """Write clip, poster and sidecar, in this order; the older sidecar goes first."""
         places = self.places
         if found.raw is not None:
-            _remove(places.sidecar, is_known=found.sidecar is not None)
+            remove_sidecar(places.sidecar, is_known=found.sidecar is not None)
         places.clip.write_file(path, "video/mp4")
         if picture:
             places.poster.write(picture, "image/jpeg")
@@ -208,7 +208,7 @@ class _Landing:
         return shown(self.places.clip.uri)
 
 
-def _remove(sidecar: Place, *, is_known: bool) -> None:
+def remove_sidecar(sidecar: Place, *, is_known: bool) -> None:
     """Remove the old sidecar: until the new one is written, nothing at the destination counts as whole."""
     try:
         sidecar.delete()
@@ -224,7 +224,8 @@ def _described(place: Place, data: bytes | None) -> dict[str, Any] | None:
     return {"uri": place.uri, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _landed(sidecar: Sidecar, places: Places) -> dict[str, Any]:
+def what_landed(sidecar: Sidecar, places: Places) -> dict[str, Any]:
+    """Return what a task hands on about the files that a sidecar describes."""
     return {
         "uri": places.clip.uri,
         "sha256": sidecar.sha256,

@@ -13,11 +13,11 @@ from typing import Any
 
 from kling_airflow import __version__
 from kling_airflow.addresses import shown
-from kling_airflow.errors import StorageFailed
 from kling_airflow.media.clip_check import ClipInfo
 from kling_airflow.media.credentials import find_credentials
 from kling_airflow.media.film.join import Film
 from kling_airflow.media.film.shot import Shot
+from kling_airflow.media.landing import remove_sidecar, what_landed
 from kling_airflow.media.landing_claim import Found, release, take
 from kling_airflow.media.places import Place, Places
 from kling_airflow.media.sidecar import Sidecar
@@ -117,7 +117,7 @@ def store(
     """
     take(places, found, request_id, overwrite=overwrite)
     if found.raw is not None:
-        _remove(places.sidecar, is_known=found.sidecar is not None)
+        remove_sidecar(places.sidecar, is_known=found.sidecar is not None)
     places.clip.write_file(made.film.path, TYPES[".mp4"])
     files = []
     for suffix, path in made.others.items():
@@ -140,13 +140,7 @@ def landed(sidecar: Sidecar, places: FilmPlaces) -> dict[str, Any]:
         suffix.split(".")[1].replace("x", ":"): uri for suffix, uri in uris.items() if suffix.endswith(".mp4")
     }
     return {
-        "uri": places.clip.uri,
-        "sha256": sidecar.sha256,
-        "bytes": sidecar.bytes,
-        **sidecar.measures,
-        "poster_uri": places.poster.uri if sidecar.poster else None,
-        "sidecar_uri": places.sidecar.uri,
-        "request_id": sidecar.request_id,
+        **what_landed(sidecar, places),
         "clips": len(sidecar.content["shots"]),
         "cost_usd": sidecar.content["cost_usd"],
         "timeline_uri": uris.get(".otio"),
@@ -203,13 +197,3 @@ def _described(place: Place, path: Path) -> dict[str, Any]:
         while block := file.read(_BLOCK):
             digest.update(block)
     return {"uri": place.uri, "sha256": digest.hexdigest(), "bytes": path.stat().st_size}
-
-
-def _remove(sidecar: Place, *, is_known: bool) -> None:
-    """Remove the old sidecar: until the new one is written, nothing at the destination counts as whole."""
-    try:
-        sidecar.delete()
-    except StorageFailed as error:
-        if is_known:
-            raise
-        log.warning("%s If an older sidecar stands there, it stays until the new one is written.", error.what)
