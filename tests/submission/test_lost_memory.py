@@ -84,6 +84,26 @@ def test_a_re_hosted_picture_is_read_where_it_is(bench: Bench) -> None:
     assert bench.run(order, ledger(), lost_memory=memory).request_id == first.request_id
 
 
+@pytest.mark.parametrize(("gone", "asked"), [(False, 1), (True, 3)])
+def test_a_host_that_gives_no_picture_is_asked_once_in_a_look(bench: Bench, gone: bool, asked: int) -> None:
+    """A hundred pictures there would hold the worker for an hour; one that is gone says nothing of others."""
+    order = bench.picture_order(PICTURE)
+    for run in ("a", "b", "c"):
+        bench.run(order, ledger(TaskKey("dag", run, "submit")))
+    addresses: list[str] = []
+
+    def unreadable(url: str) -> bytes:
+        addresses.append(url)
+        raise DownloadFailed("It gives nothing.", gone=gone)
+
+    memory = bench.memory(read_frame=unreadable)
+    bench.ledger = ledger()
+    with pytest.raises(SubmitLater):
+        bench.submitter(lost_memory=memory).submit(order)
+    assert len(addresses) == asked
+    assert len(bench.bought()) == 3
+
+
 @pytest.mark.parametrize(
     "change", [{"prompt": "fall"}, {"picture": OTHER}, {"key": TaskKey("dag", "another run", "submit")}]
 )
