@@ -69,3 +69,13 @@ def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture)
 def dags_folder(airflow_db: Path) -> Path:
     """The folder that ``dag.test()`` finds DAG files in; write each test's DAG to a file of its own."""
     return DAGS_FOLDER
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Name what has failed once more, a line each: of a long log only the end may be kept."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    for kind in ("failed", "error") if reporter else ():
+        for report in reporter.stats.get(kind, []):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = (crash.message if crash else str(report.longrepr)).partition("\n")[0]
+            reporter.write_line(f"{kind}: {report.nodeid}: {said[:300]}")
