@@ -20,7 +20,7 @@ from tests.e2e.world import CANCEL, Run, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 CLEAR_DISCARDS = Version(airflow_version).release >= (3, 4)
 LOOPS = CLEAR_DISCARDS
 SPEED = 8.0

@@ -15,7 +15,7 @@ import pytest
 
 from kling_airflow.simulator import Simulator
 from tests.e2e.cluster import supervisor_of, task_process
-from tests.e2e.world import CANCEL, DAGS, Run, World
+from tests.e2e.world import CANCEL, DAGS, Run, World, prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kling_airflow.simulator.queue.billing import LedgerEntry
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 LINES = ("before-intent", "after-intent", "after-answer", "after-persisting")
 SPEED = 8.0
 LONG = 15
@@ -138,7 +138,7 @@ def test_the_process_is_ended_while_it_waits(world: World, number: signal.Signal
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_marked_while_it_waits_in_a_worker_is_cancelled(world: World, state: str) -> None:
-    run = world.start("synchronous", f"marked-{state}-waiting", duration=LONG)
+    run = start_for_ever(world, "synchronous", f"marked-{state}-waiting")
     entry = wait_until_it_waits(run)
     world.cluster.api.mark(run.dag_id, run.name, "generate", state)
     require_cancelled(run, entry.request_id)
@@ -163,14 +163,14 @@ def wait_until_it_waits(run: Run) -> LedgerEntry:
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_marked_while_it_is_deferred_is_cancelled(world: World, state: str) -> None:
-    run = world.start("deferred", f"marked-{state}", duration=LONG)
+    run = start_for_ever(world, "deferred", f"marked-{state}")
     entry = wait_in_a_triggerer(run)
     world.cluster.api.mark(run.dag_id, run.name, "generate", state)
     require_cancelled(run, entry.request_id)
 
 
 def test_a_task_marked_failed_with_its_whole_run_is_cancelled(world: World) -> None:
-    run = world.start("deferred", "run-given-up", duration=LONG)
+    run = start_for_ever(world, "deferred", "run-given-up")
     entry = wait_in_a_triggerer(run)
     world.cluster.api.mark_run(run.dag_id, run.name, "failed")
     require_cancelled(run, entry.request_id)
@@ -207,6 +207,12 @@ def test_only_the_mapped_instance_that_is_marked_failed_is_cancelled(world: Worl
     assert {row["map_index"]: row["state"] for row in instances()} == {0: "failed", 1: "success"}
     outcomes = {entry.request_id == given_up: (entry.outcome, entry.billed) for entry in run.orders()}
     assert outcomes == {True: ("cancelled", False), False: ("success", True)}
+
+
+def start_for_ever(world: World, dag_id: str, name: str) -> Run:
+    """Start a run whose request never ends by itself, so that no slow machine lets it end too early."""
+    world.simulator.faults.add("stuck-queued", contains=prompt_of(name))
+    return world.start(dag_id, name)
 
 
 def require_cancelled(run: Run, request_id: str) -> None:

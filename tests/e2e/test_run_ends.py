@@ -16,7 +16,7 @@ from tests.e2e.world import CANCEL, Run, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 DAGS = ("timed_out", "failed_fast")
 LONG = 15
 """Seconds of a clip that takes about 80 s to make at this speed."""

@@ -129,7 +129,7 @@ if hasattr(task_group(print), "loop"):
     looped_folder = looped_dag("looped_folder", ledger=f"file://{FOLDER}/ledger")
 
 timed_out = generation_dag("timed_out", KlingImageToVideoOperator)
-timed_out.dagrun_timeout = timedelta(seconds=75)
+timed_out.dagrun_timeout = timedelta(seconds=100)
 
 
 class FailingOnSignOperator(BaseOperator):
