@@ -53,6 +53,8 @@ _DICOM = _picture("a DICOM picture", _EXPORT)
 _JPEG_XL = _picture("a JPEG XL picture", _EXPORT)
 _JPEG_2000 = _picture("a JPEG 2000 picture")
 _NETPBM = _picture("a PPM, PGM or PBM picture")
+_LINKED = "Use the file that it refers to: store that file itself."
+_COMPANION = "Use the file of the same name without the `._` in front."
 _PDF = FileType("a PDF document", FileKind.DOCUMENT, "Export its page as PNG and use that file.")
 _POSTSCRIPT = FileType("a PostScript document", FileKind.DOCUMENT, _EXPORT)
 
@@ -100,6 +102,15 @@ _MAGIC: tuple[tuple[int, bytes, FileType], ...] = (
     (40, b" EMF", _picture("an EMF drawing", _EXPORT)),
     (0, b"SIMPLE  =", _picture("a FITS picture", _EXPORT)),
     (128, b"DICM", _DICOM),
+    (
+        0,
+        b"\0\x05\x16\x07",
+        FileType("macOS's data about a file (AppleDouble)", FileKind.DOCUMENT, _COMPANION),
+    ),
+    (0, b"L\0\0\0\x01\x14\x02\0", FileType("a Windows shortcut", FileKind.DOCUMENT, _LINKED)),
+    (0, b"book\0\0\0\0mark", FileType("a macOS alias", FileKind.DOCUMENT, _LINKED)),
+    (0, b"!<symlink>", FileType("a symbolic link of Cygwin", FileKind.DOCUMENT, _LINKED)),
+    (0, b"bplist00", FileType("a property list of macOS", FileKind.DOCUMENT, _LINKED)),
     (0, b"AT&TFORM", FileType("a DjVu document", FileKind.DOCUMENT, _EXPORT)),
     (0, b"\x8aMNG", _picture("an MNG animation", _EXPORT)),
     (0, b"%PDF", _PDF),
@@ -146,7 +157,10 @@ def _by_structure(head: bytes) -> FileType | None:
             b"WEBP": _picture("a WebP picture"),
             b"AVI ": _video("an AVI video"),
             b"WAVE": FileType("a WAV file", FileKind.AUDIO),
+            b"ACON": _picture("an animated cursor (ANI)", _EXPORT),
         }.get(head[8:12], FileType("a RIFF file", FileKind.UNKNOWN, _EXPORT))
+    if head[:4] == b"\0\0\2\0" and any(head[4:6]):  # in a Targa picture, both bytes are zero
+        return _picture("a cursor (CUR)", _EXPORT)
     if head[:2] == b"BM" and len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in _BMP_HEADERS:
         return _picture("a BMP picture")
     if head[:1] == b"P" and head[1:2] in b"123456fFy7" and head[2:3] in b" \t\r\n#":

@@ -118,7 +118,8 @@ def _rendered(
         min(right * scale_x, upright.width),
         min(bottom * scale_y, upright.height),
     )
-    image = to_srgb(resampled(upright, layout.image, box), options.color)
+    is_reduced = upright.width < full_size[0]
+    image = to_srgb(resampled(upright, layout.image, box, whole_pixels=is_reduced), options.color)
     if not layout.is_padded:
         return image
     canvas = _background(image, layout.canvas, options)

@@ -17,8 +17,8 @@ from kling_airflow.media.picture import (
     Picture,
     check_pixels,
     decoding_errors,
+    first_orientation,
     open_image,
-    orientation_of,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _DRAFT_GAP = 2.0  # decoded with at least twice the pixels needed: the resampling after it looks better so
 _BYTES_A_PIXEL = 3
 _EXIF_IFD, _INTEROP_IFD, _COLOR_SPACE, _INTEROP_INDEX = 0x8769, 0xA005, 0xA001, 0x0001
+_EXIF, _XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"
 _ADOBE_GAMMA = 563 / 256
 _MP_ENTRIES = 0xB002
 
@@ -87,11 +88,27 @@ def open_jpeg(data: bytes, *, max_pixels: int) -> JpegPicture:
         image,
         max_pixels,
         profile=_profile(image, exif, data[: structure.scans[0].begin]),
-        orientation=orientation_of(exif, image.info.get("xmp")),
+        orientation=_orientation([body for name, body in image.applist if name == "APP1"]),
         data=data,
         structure=structure,
         stream=stream,
     )
+
+
+def _orientation(segments: list[bytes]) -> int:
+    """Return the orientation by the APP1 segments, of which each may be EXIF, XMP, or the rest of an EXIF."""
+    exifs: list[bytes] = []
+    xmps: list[bytes] = []
+    for segment in segments:
+        if segment.startswith(_XMP):
+            xmps.append(segment.removeprefix(_XMP))
+        elif segment.startswith(_EXIF):
+            body = segment[len(_EXIF) + 1 :]  # after a byte that pads the prefix, mostly a zero
+            if exifs and body[:2] not in (b"II", b"MM"):
+                exifs[-1] += body
+            elif body:
+                exifs.append(body)
+    return first_orientation(exifs, xmps)
 
 
 def _profile(image: Any, exif: bytes | None, header: bytes) -> bytes | None:

@@ -6,7 +6,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -134,26 +134,42 @@ def orientation_of(exif: bytes | None, xmp: bytes | None = None) -> int:
     :param exif: an EXIF block, with or without its ``Exif`` prefix.
     :param xmp: an XMP packet.
     """
+    return first_orientation([exif] if exif else [], [xmp] if xmp else [])
+
+
+def first_orientation(exifs: Iterable[bytes], xmps: Iterable[bytes] = ()) -> int:
+    """Return the orientation of the first block that has one; upright if none has.
+
+    Editors that can't change a block add one. Viewers take the first orientation that they find.
+
+    :param exifs: EXIF blocks in the order of the file, with or without their ``Exif`` prefix.
+    :param xmps: XMP packets in the order of the file. EXIF counts before XMP.
+    """
+    for exif in exifs:
+        if (value := _exif_orientation(exif)) is not None:
+            return value
+    for xmp in xmps:
+        for prefix in {b"tiff", *_XMP_PREFIX.findall(xmp)}:
+            if found := re.search(rb"\b" + re.escape(prefix) + _XMP_ORIENTATION, xmp):
+                return int(found[1])
+    return UPRIGHT
+
+
+def _exif_orientation(exif: bytes) -> int | None:
     from PIL import Image
 
-    if exif:
-        block = Image.Exif()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                block.load(exif)
-                value = block.get(_ORIENTATION)
-        except Exception as error:
-            log.warning("The EXIF block can't be read (%s).", in_short(error))
-            value = None
-        value = value[0] if isinstance(value, tuple) and value else value
-        value = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-        if isinstance(value, int) and 1 <= value <= 8:
-            return value
-    for prefix in {b"tiff", *_XMP_PREFIX.findall(xmp or b"")}:
-        if found := re.search(rb"\b" + re.escape(prefix) + _XMP_ORIENTATION, xmp or b""):
-            return int(found[1])
-    return UPRIGHT
+    block = Image.Exif()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            block.load(exif)
+            value = block.get(_ORIENTATION)
+    except Exception as error:
+        log.warning("The EXIF block can't be read (%s).", in_short(error))
+        return None
+    value = value[0] if isinstance(value, tuple) and value else value
+    value = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -25,6 +25,25 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
+def signed_to_eight_bits(image: Image.Image, bits: int) -> Image.Image:
+    """Return gray of signed samples as L.
+
+    The range is that of the positive numbers if no sample is below 0; any other picture is stretched from its
+    darkest to its brightest pixel.
+
+    :param image: of mode I, or of mode L with the samples' bytes as they are.
+    :param bits: of a sample, 8 or 16.
+    """
+    # The byte of -128 is 128, that of -1 is 255: turned by 128, the bytes are in their order.
+    floats = (image.point([level ^ 128 for level in range(256)]) if image.mode == "L" else image).convert("F")
+    offset = 128 if image.mode == "L" else 0
+    low, high = (float(value) - offset for value in floats.getextrema())  # type: ignore[arg-type]
+    if low >= 0:
+        low, high = 0.0, float(2 ** (bits - 1) - 1)
+    gain = 255 / (high - low) if high > low else 0.0
+    return floats.point(lambda value: value * gain + (0.5 - (low + offset) * gain)).convert("L")
+
+
 def _scaled_gray(image: Image.Image) -> Image.Image:
     """Scale 16- and 32-bit grays to 0 to 255 instead of clipping them.
 

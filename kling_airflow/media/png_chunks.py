@@ -34,7 +34,8 @@ class PngChunks:
     :param depth: bits a sample.
     :param color_type: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA.
     :param transparency: the body of tRNS.
-    :param exif: the EXIF block, wherever it stands.
+    :param exifs: the EXIF blocks, wherever they stand.
+    :param text_exifs: the EXIF blocks that are written as text.
     :param xmp: the XMP packet.
     """
 
@@ -43,7 +44,8 @@ class PngChunks:
     depth: int = 8
     color_type: int = 2
     transparency: bytes | None = None
-    exif: bytes | None = None
+    exifs: list[bytes] = field(default_factory=list)
+    text_exifs: list[bytes] = field(default_factory=list)
     xmp: bytes | None = None
 
 
@@ -104,14 +106,15 @@ def _read_pixels_header(found: PngChunks, name: bytes, body: memoryview) -> None
 def _read_extra(found: PngChunks, name: bytes, body: bytes) -> None:
     """Keep what describes colors and orientation."""
     if name in (b"tEXt", b"zTXt"):
-        if body.startswith(_RAW_EXIF) and not found.exif:
+        if body.startswith(_RAW_EXIF) and not found.text_exifs:
             text = body.partition(b"\0")[2]
-            found.exif = _raw_exif(text if name == b"tEXt" else _inflated(text[1:]) or b"")
+            block = _raw_exif(text if name == b"tEXt" else _inflated(text[1:]) or b"")
+            found.text_exifs += [block] if block else []
     elif name == b"iTXt":
         if body.startswith(_XMP + b"\0") and not found.xmp:
             found.xmp = _international_text(body)
     elif name == b"eXIf":
-        found.exif = body
+        found.exifs.append(body)
     else:
         found.chunks.setdefault(name, body)
 

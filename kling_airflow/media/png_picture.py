@@ -12,7 +12,7 @@ from kling_airflow.media.color_codes import ColorCodes, profile_of_codes
 from kling_airflow.media.color_profile import SRGB, Primaries, gamma_curve, rgb_profile, srgb_curve
 from kling_airflow.media.deep_decode import decode_rgb16
 from kling_airflow.media.file_kinds import DAMAGE_TODO
-from kling_airflow.media.picture import Picture, open_image, orientation_of
+from kling_airflow.media.picture import Picture, first_orientation, open_image
 from kling_airflow.media.png_chunks import PngChunks, read_chunks, read_profile
 from kling_airflow.media.transparency import key_to_alpha
 
@@ -79,7 +79,7 @@ def open_png(data: bytes, *, max_pixels: int) -> PngPicture:
         image,
         max_pixels,
         profile=_profile(chunks, codes if is_coded else b""),
-        orientation=orientation_of(chunks.exif, chunks.xmp),
+        orientation=first_orientation(chunks.exifs + chunks.text_exifs, [chunks.xmp] if chunks.xmp else []),
         chunks=chunks,
         is_narrow=is_coded and codes[3] == 0,
     )

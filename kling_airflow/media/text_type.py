@@ -19,6 +19,29 @@ _LFS = FileType(
     FileKind.TEXT,
     "Run `git lfs pull` where the file was stored from, and store the file itself.",
 )
+_DVC = FileType(
+    "a DVC pointer",
+    FileKind.TEXT,
+    "Run `dvc pull` where the file was stored from, and store the file itself.",
+)
+_ANNEX = FileType(
+    "a git-annex pointer",
+    FileKind.TEXT,
+    "Run `git annex get` where the file was stored from, and store the file itself.",
+)
+_XET = FileType(
+    "a Git Xet pointer",
+    FileKind.TEXT,
+    "Run `git xet checkout` where the file was stored from, and store the file itself.",
+)
+_SHORTCUT = FileType(
+    "an internet shortcut", FileKind.TEXT, "Use the address within it, if that is the file's own."
+)
+_LINK = FileType(
+    "a path as text, as Git stores a symbolic link",
+    FileKind.TEXT,
+    "Store the file that the path names.",
+)
 _DATA_URL = FileType("a `data:` URL as text", FileKind.TEXT, "Decode its Base64 and store the result.")
 _BASE64 = FileType("Base64 text", FileKind.TEXT, "Decode the Base64 and store the result.")
 _PLAYLIST = FileType(
@@ -37,6 +60,21 @@ _HTML_START = re.compile(
 _BASE64_START = re.compile(
     r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|SUkqA|TU0AK|Qk[0-9A-Za-z]|AAAA[A-Z]G[Z0])[\w+/=\s-]*$"
 )
+_POINTERS: tuple[tuple[re.Pattern[str], FileType], ...] = (
+    (
+        re.compile(r"version https://git-lfs\.github\.com/spec/|version https://hawser\.github\.com/spec/"),
+        _LFS,
+    ),
+    (re.compile(r"(?:[\w./\\-]*[/\\])?annex[/\\]objects[/\\]\S+\s*(?:\n|$)"), _ANNEX),
+    (re.compile(r"# ?xet version \d"), _XET),
+    # The keys of a `.dvc` file stand in any order; a hash and its output are always there.
+    (
+        re.compile(r"(?=(?:.*\n)*outs:\s*\n)(?=(?:.*\n)*[\s-]+(?:md5|etag|checksum|hash|path):)(?:#|\w+:)"),
+        _DVC,
+    ),
+    (re.compile(r"\[InternetShortcut\]", re.IGNORECASE), _SHORTCUT),
+    (re.compile(r"(?:\.{1,2}|~)?(?:[/\\][\w. +@-]+)+\.[A-Za-z0-9]{2,5}\s*$"), _LINK),
+)
 _TAG = re.compile(r"<\s*[A-Za-z!?]")
 
 
@@ -46,8 +84,9 @@ def detect_text_type(head: bytes) -> FileType | None:
     if text is None:
         return None
     text = text.lstrip("\ufeff \t\r\n")
-    if text.startswith("version https://git-lfs.github.com/spec/"):
-        return _LFS
+    for beginning, pointer in _POINTERS:
+        if beginning.match(text):
+            return pointer
     if text[:5].lower() == "data:":
         return _DATA_URL
     if text.startswith("#EXTM3U"):

@@ -33,6 +33,7 @@ TRANSFER_FUNCTION, WHITE_POINT, PRIMARY_COLORS = 301, 318, 319
 OLD_SUBFILE_TYPE, TILE_OFFSETS, TILE_BYTES, SUBPAGES = 255, 324, 325, 330
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 338, 339, 347
 _REDUCED, _MASK = 1, 4
+_SIGNED = 2
 
 
 @dataclass
@@ -52,6 +53,11 @@ class TiffPage:
         """Return the first value of a tag."""
         values = self.tags.get(tag)
         return int(values[0]) if values else default
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the samples are signed integers."""
+        return self.number(SAMPLE_FORMAT, 1) == _SIGNED
 
     @property
     def is_auxiliary(self) -> bool:

@@ -19,6 +19,7 @@ from kling_airflow.media.color_profile import (
 from kling_airflow.media.deep_decode import decode_gray_alpha16
 from kling_airflow.media.file_signature import RAW
 from kling_airflow.media.picture import UPRIGHT, Picture, open_image, orientation_of
+from kling_airflow.media.pixel_depth import signed_to_eight_bits
 from kling_airflow.media.tiff_damage import check_strips
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
 from kling_airflow.media.transparency import without_empty_alpha
@@ -62,11 +63,16 @@ class TiffPicture(Picture):
 
     def decode(self, scale: float) -> Image.Image:
         """Decode the page; Pillow turns it upright by its tag."""
+        from PIL import ImageChops
+
         check_strips(self.data, self.page, max_pixels=self.max_pixels)
         photometric = self.page.number(tiff.PHOTOMETRIC)
         image = super().decode(scale)
         if photometric in (_CIELAB, _ICCLAB):
             return _lab(image, is_signed=photometric == _CIELAB)
+        if self.page.is_signed and self.page.number(tiff.BITS) in (8, 16) and image.mode in ("I", "L"):
+            gray = signed_to_eight_bits(image, self.page.number(tiff.BITS))
+            return ImageChops.invert(gray) if photometric == _WHITE_IS_ZERO else gray
         if photometric == _WHITE_IS_ZERO and image.mode.startswith("I;16"):
             return image.convert("I").point(lambda level: level * -1 + 65535)
         if image.mode == "I" and self.page.number(tiff.SAMPLE_FORMAT, 1) == 1:
@@ -111,7 +117,12 @@ def open_tiff(data: bytes, *, max_pixels: int) -> Picture:
     if page is not file.pages[0]:
         log.info("The first page of the TIFF file is a preview; its picture is taken.")
     bits = tuple(int(value) for value in page.tags.get(tiff.BITS, (1,)))
-    if bits == (16, 16) and photometric == _BLACK_IS_ZERO and tiff.TILE_OFFSETS not in page.tags:
+    if (
+        bits == (16, 16)
+        and photometric == _BLACK_IS_ZERO
+        and tiff.TILE_OFFSETS not in page.tags
+        and not page.is_signed
+    ):
         return _open_gray_alpha(file, page, max_pixels)
     chosen = file.with_first_page(page, **_readable_tags(page))
     try:

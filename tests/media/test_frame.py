@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
 from kling_airflow.media import FrameOptions, check_frame, prepare_frame
@@ -199,3 +199,17 @@ def test_a_color_profile_reaches_the_frame() -> None:
     data = encoded(Image.new("RGB", (1600, 900), (200, 0, 0)), "PNG", icc_profile=swapped_profile())
     red, green, _ = opened(prepare_frame(data, FrameOptions(format="png")).data).getpixel((5, 5))
     assert green > 150 > 60 > red
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("aspect_ratio", ["16:9", "1:1", "9:16"])
+def test_a_large_jpeg_shows_what_a_full_decode_shows(aspect_ratio: str, orientation: int) -> None:
+    """Asserts that decoding at a half and moving edges to whole pixels can't be seen."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = opened(HUBBLE.read_bytes()).resize((4003, 2807), Image.Resampling.BICUBIC)
+    data = encoded(picture, "JPEG", quality=95, exif=exif.tobytes())
+    options = FrameOptions(aspect_ratio=aspect_ratio, format="png", short_side=480)
+    found = opened(prepare_frame(data, options).data)
+    full = ImageOps.fit(ImageOps.exif_transpose(opened(data)), found.size, Image.Resampling.LANCZOS)
+    assert max(ImageStat.Stat(ImageChops.difference(found, full)).mean) < 1.5
