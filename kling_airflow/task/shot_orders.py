@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from kling_airflow.errors import KlingError, Money
 from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
 
 if TYPE_CHECKING:
-    from kling_airflow.errors import KlingError
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
     from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
+    from kling_airflow.submission.record import SubmissionRecord
+    from kling_airflow.submission.task_key import TaskKey
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.shot_frames import ShotFrames
     from kling_airflow.task.shot_landing import ClipStore
@@ -33,6 +35,10 @@ class ShotPaused(Exception):
     def __init__(self, seconds: float, in_doubt: list[Any]) -> None:
         self.seconds, self.in_doubt = seconds, in_doubt
         super().__init__(f"It is submitted again in {seconds:.0f} s.")
+
+
+class NothingIsBought(Exception):
+    """A shot has no request, and nothing more is bought for this storyboard."""
 
 
 class ShotLog:
@@ -87,13 +93,16 @@ class ShotOrders:
     adopt: Mapping[str, str] = field(default_factory=dict)
     own_budget: Budget | None = None
 
-    def submit(self, progress: ShotProgress, shot: Shot) -> Submitted:
+    def submit(self, progress: ShotProgress, shot: Shot, *, buys: bool = True) -> Submitted:
         """Return the take's request: the one that it has already, the one to adopt, or a new one.
 
         It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
 
         :param shot: what is asked; its start frame is there.
+        :param buys: whether a new request may be made.
         :raises ShotPaused: if nothing can be done now.
+        :raises NothingIsBought: if it has no request, and none may be made.
+        :raises DestinationTaken: if it would buy a clip whose place is taken.
         :raises Stopped: if the task was told to end.
         :raises KlingError: as :meth:`kling_airflow.submission.submit.Submitter.submit` does.
         """
@@ -115,7 +124,7 @@ class ShotOrders:
         )
         return submit(
             submitter,
-            lambda: self._order(client, log, progress, shot),
+            lambda: self._guarded(self._order(client, log, progress, shot), progress, buys=buys),
             options,
             self.tries,
             log,
@@ -139,15 +148,41 @@ class ShotOrders:
 
         :raises KlingError: if its records can't be read.
         """
-        from kling_airflow.hooks.ledger import ledger_of
         from kling_airflow.submission.budget import claim_name, microusd
+
+        key, records = self._bought(progress)
+        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
+
+    def bought(self, progress: ShotProgress) -> list[SubmissionRecord]:
+        """Return the records of the take whose requests may be paid for.
+
+        :raises KlingError: if its records can't be read.
+        """
+        return self._bought(progress)[1]
+
+    def _bought(self, progress: ShotProgress) -> tuple[TaskKey, list[SubmissionRecord]]:
+        from kling_airflow.hooks.ledger import ledger_of
         from kling_airflow.task_instance.key import task_key
 
         key = task_key(self.context["ti"], self.context.get("loop"), progress.key)
         options = self.options
         ledger = ledger_of(self.context, key, durable=options.durable, ledger=options.ledger or None)
-        records = [record for record in ledger.records() if record.may_have_bought]
-        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
+        return key, [record for record in ledger.records() if record.may_have_bought]
+
+    def _guarded(self, order: Order, progress: ShotProgress, *, buys: bool) -> Order:
+        """Return an order that is refused, before its frames are delivered, if its clip could not land."""
+
+        def deliver(*given: Any) -> Any:
+            if not buys:
+                raise NothingIsBought(progress.name)
+            try:
+                self.store.refuse_taken(progress.name)
+            except KlingError as error:
+                money = Money.UNSPENT if self.tries.is_first else Money.IN_LEDGER
+                raise error.with_money(money) from error.__cause__
+            return order.deliver(*given)
+
+        return replace(order, deliver=deliver)
 
     def _order(self, client: GMIClient, log: Log, progress: ShotProgress, shot: Shot) -> Order:
         from kling_airflow.task.frame_order import frames_order
