@@ -7,15 +7,24 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import KlingError, Money
-from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
+from kling_airflow.submission.order import OnChanged
+from kling_airflow.submission.record import State
+from kling_airflow.task.submission import (
+    begin,
+    generation_of,
+    on_changed_order,
+    open_submitter,
+    submit,
+)
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
     from kling_airflow.submission.budget import Budget
-    from kling_airflow.submission.order import Log, Order, Submitted
+    from kling_airflow.submission.order import DeliveredFrames, Log, Order, Submitted
     from kling_airflow.submission.record import SubmissionRecord
+    from kling_airflow.submission.submit import Submitter
     from kling_airflow.submission.task_key import TaskKey
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.shot_frames import ShotFrames
@@ -122,6 +131,10 @@ class ShotOrders:
             shot=progress.key,
             own_budget=self.own_budget,
         )
+        if progress.in_doubt is None and not progress.earlier:
+            again = self._again(submitter, options)
+            if again is not None:
+                return again
         return submit(
             submitter,
             lambda: self._guarded(self._order(client, log, progress, shot), progress, buys=buys),
@@ -133,6 +146,22 @@ class ShotOrders:
             in_doubt=progress.in_doubt,
             pause=_paused,
         )
+
+    def _again(self, submitter: Submitter, options: GenerationOptions) -> Submitted | None:
+        """Return, in an automatic retry, the only request that the take has; else None.
+
+        Such a try buys nothing else for the take, whatever the storyboard asks now. So no frame is read and
+        made: a retry of a long storyboard would do that for each shot that has landed.
+        """
+        if options.adopt_request_id or on_changed_order(options, self.tries) is not OnChanged.REUSE:
+            return None
+        try:
+            records = submitter.ledger_access.ledger.records()
+        except KlingError:
+            return None  # the order's own record decides
+        if len(records) != 1 or records[0].state is not State.SUBMITTED:
+            return None
+        return submitter.recovery.reattach(records[0])
 
     def release_unbilled(self, progress: ShotProgress, error: KlingError) -> None:
         """Give back what was claimed in budgets for a take's request that has failed."""
@@ -172,7 +201,7 @@ class ShotOrders:
     def _guarded(self, order: Order, progress: ShotProgress, *, buys: bool) -> Order:
         """Return an order that is refused, before its frames are delivered, if its clip could not land."""
 
-        def deliver(*given: Any) -> Any:
+        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
             if not buys:
                 raise NothingIsBought(progress.name)
             try:
@@ -180,7 +209,7 @@ class ShotOrders:
             except KlingError as error:
                 money = Money.UNSPENT if self.tries.is_first else Money.IN_LEDGER
                 raise error.with_money(money) from error.__cause__
-            return order.deliver(*given)
+            return order.deliver(order_id, marker, addresses)
 
         return replace(order, deliver=deliver)
 

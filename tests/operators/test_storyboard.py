@@ -235,6 +235,17 @@ class TestOnce:
         report = finish(operator(shots, tmp_path, retries=1), context(store, try_number=2, max_tries=1))
         assert report["landed"] == posts(simulator) == billed(simulator) == 4
 
+    def test_a_retry_reads_no_frame_of_what_is_bought(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        store, still = TaskStateStore(), tmp_path / "still.jpg"
+        still.write_bytes(Path(urlsplit(rocket).path).read_bytes())
+        shots = [shot(still.as_uri(), "a"), shot(still.as_uri(), "b")]
+        deferral(lambda: operator(shots, tmp_path).execute(context(store)))
+        still.unlink()
+        report = finish(operator(shots, tmp_path, retries=1), context(store, try_number=2, max_tries=1))
+        assert report["landed"] == posts(simulator) == 2
+
     def test_one_more_take_buys_one_more_clip(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
@@ -462,20 +473,16 @@ class TestFailures:
     def test_fail_fast_lands_what_an_earlier_try_has_bought(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
-        """The first shot fails before the others are looked for, in each try."""
-        store = TaskStateStore()
-        still = tmp_path / "still.jpg"
-        still.write_bytes(Path(urlsplit(rocket).path).read_bytes())
-        shots = [shot(still.as_uri(), "first"), *(shot(rocket, f"s{n}") for n in range(4))]
-        fields = {"on_shot_failure": "fail_fast", "retries": 1}
-        died = operator(shots, tmp_path, max_in_flight=3, **fields)
+        """The first shot fails before the others are looked for."""
+        store, fields = TaskStateStore(), {"on_shot_failure": "fail_fast", "retries": 1}
+        shots = [shot("file:///no/such.jpg", "first"), *(shot(rocket, f"s{n}") for n in range(4))]
+        died = operator(shots[1:], tmp_path, max_in_flight=2, **fields)
         deferral(lambda: died.execute(context(store)))
-        still.unlink()
         retried = operator(shots, tmp_path, max_in_flight=1, **fields)
         with pytest.raises(exceptions.GenerationFailed, match=r"2 have landed.*Not submitted: s2, s3\."):
             finish(retried, context(store, try_number=2, max_tries=1))
         assert films(tmp_path) == ["s0.mp4", "s1.mp4"]
-        assert posts(simulator) == 3
+        assert posts(simulator) == 2
 
     def test_a_missing_frame_fails_its_shot_alone(
         self, simulator: Simulator, rocket: str, tmp_path: Path
