@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PREFIX = "bench_"
 LONG = {"storyboard", "triggerer", "waiting"}
-"""Half an hour and more: each has a target of its own in the Makefile."""
+"""Minutes and more: these run only if they are named, here or by a target of the Makefile."""
 
 
 def main() -> int:
@@ -23,14 +23,17 @@ def main() -> int:
         metavar="NAME",
         help=f"some of: {', '.join(known)} (default: all but {', '.join(sorted(LONG))})",
     )
-    names = parser.parse_args().names or [name for name in known if name not in LONG]
+    chosen, options = parser.parse_known_args()
+    names = chosen.names or [name for name in known if name not in LONG]
+    if options and len(names) != 1:
+        parser.error(f"options belong to one benchmark: {' '.join(options)}")
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
     failed = [
         name
         for name in names
         if subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{known[name].stem}"], cwd=HERE.parent, check=False
+            [sys.executable, "-m", f"benchmarks.{known[name].stem}", *options], cwd=HERE.parent, check=False
         ).returncode
     ]
     if failed:

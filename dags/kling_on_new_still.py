@@ -6,8 +6,12 @@ The DAG runs when the asset `kling_stills` gets an event. A task that stores sti
     outlet_events[Asset("kling_stills")].extra = {"uris": ["s3://stills/a.jpg", "s3://stills/b.jpg"]}
 
 Airflow may give one run the events of several tasks, and one event may name several stills: `shots` reads
-them all, each still once. `clips` buys a clip of each in one task. **This is the step that costs money**, so
-`budget_usd` limits a run; `[kling] budgets` limits all runs of a day.
+them all, each still once. If an event is stored after another one, and before that one's run is there, its
+stills wait for the run of the next event (Airflow 3.3.2, `_create_dag_runs_asset_triggered`). So a task that
+stores several stills names them in one event.
+
+`clips` buys a clip of each still in one task. **This is the step that costs money**, so `budget_usd` limits a
+run; `[kling] budgets` limits all runs of a day.
 
 To try it without an event, trigger it with `stills` filled in.
 """

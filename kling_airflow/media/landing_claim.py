@@ -93,12 +93,14 @@ def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: 
 
     The next run of the same task replaces it: a DAG that always lands at one address means that.
 
+    :param request_id: the request that lands now; "" before it is bought.
     :param landed_by: the task that lands now; empty if that is not known.
     :raises DestinationTaken: the sidecar there is another request's.
     """
     earlier = found.sidecar
     if earlier is None or earlier.request_id == request_id:
         return
+    this = f"this is request {request_id}" if request_id else "this would be another clip"
     before = earlier.landed_by
     if _is_next_run(before, landed_by):
         log.warning(
@@ -120,11 +122,11 @@ def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: 
         )
     if same_task:
         raise DestinationTaken(
-            f"{what}, which an earlier try of this task has landed; this is request {request_id}.",
+            f"{what}, which an earlier try of this task has landed; {this}.",
             todo="Set `overwrite=True` to replace the older clip, or give the new one a `destination` of its"
             " own, for instance with the number of the `take` in it.",
         )
-    raise DestinationTaken(f"{what}; this is request {request_id}.", todo=_OVERWRITE)
+    raise DestinationTaken(f"{what}; {this}.", todo=_OVERWRITE)
 
 
 def refuse_other_task(places: Places, found: Found, landed_by: Mapping[str, Any]) -> None:

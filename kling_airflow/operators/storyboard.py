@@ -40,8 +40,8 @@ class KlingStoryboardOperator(StoryboardArguments):
     :param max_in_flight: requests in the queue at a time, at most. None for ``pool_slots`` if the task names
         a pool, so that the pool counts clips; else 20.
     :param on_shot_failure: ``fail_at_end``: all that can land does, and then the task fails; ``fail_fast``:
-        nothing more is submitted, and the task fails at once, while requests in the queue go on;
-        ``continue``: the task succeeds, and the report names what failed.
+        nothing more is submitted, what is in the queue lands, and then the task fails; ``continue``: the
+        task succeeds, and the report names what failed.
     :param max_cost_usd: refuse a clip that costs more. For each clip.
     :param budget_usd: refuse, before anything is bought, a storyboard that costs more; what was bought for
         its shots under other prompts counts, too. None for no limit; ``[kling] budgets`` hold besides.

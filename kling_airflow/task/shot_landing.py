@@ -15,6 +15,7 @@ from kling_airflow.hooks.storage import StoredObject
 
 if TYPE_CHECKING:
     from kling_airflow.hooks.gmi import GMICloudHook
+    from kling_airflow.media.places import Places
     from kling_airflow.storyboard.shot import Shot
 
 _KEPT: Final = ("uri", "sha256", "bytes", "duration_seconds", "width", "height")
@@ -56,6 +57,21 @@ class ClipStore:
         confine(address, "destination", DESTINATIONS, self.written.of("destination"))
         return StoredObject(address, conn_id=self.conn_id, options=self.object_options)
 
+    def refuse_taken(self, name: str) -> None:
+        """Refuse, before a take is bought, what its landing would refuse afterwards.
+
+        :raises DestinationTaken: if another clip, or a file that no landing wrote, has the place.
+        :raises KlingError: if the store can't be read.
+        """
+        from kling_airflow.media.landing_claim import look, refuse_foreign, refuse_other_clip
+
+        if self.overwrite:
+            return
+        places = self._places(name)
+        found = look(places)
+        refuse_other_clip(places, found, "", self.landed_by or {})
+        refuse_foreign(places, found, "", with_poster=self.poster)
+
     def land(self, clip: Mapping[str, Any], name: str, shot: Shot | None) -> dict[str, Any]:
         """Land a clip under a name, or find that it has landed.
 
@@ -64,16 +80,14 @@ class ClipStore:
         :raises KlingError: as :func:`kling_airflow.media.landing.land` does.
         """
         from kling_airflow.media.landing import LandingOptions, land, paid_for
-        from kling_airflow.media.places import Places
         from kling_airflow.media.sidecar import Asked
 
         made = Clip.read(clip)
         frames = () if shot is None else (shot.frame, shot.end_frame)
         with paid_for(made.request_id):
-            place = self.object(f"{name}.mp4")
             landed = land(
                 made,
-                Places(place, place.sibling(".json"), place.sibling(".jpg")),
+                self._places(name),
                 asked=Asked(
                     duration=made.duration,
                     sound=made.sound,
@@ -90,6 +104,12 @@ class ClipStore:
                 ),
             )
         return {name: landed[name] for name in (*_KEPT, "poster_uri", "sidecar_uri", "request_id")}
+
+    def _places(self, name: str) -> Places:
+        from kling_airflow.media.places import Places
+
+        place = self.object(f"{name}.mp4")
+        return Places(place, place.sibling(".json"), place.sibling(".jpg"))
 
     def record_last_frame(self, name: str, landed: Mapping[str, Any]) -> str:
         """Store the last frame of a landed clip as PNG, once, and return its address.

@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.task.submission import begin, generation_of, open_submitter, submit
+from kling_airflow.errors import KlingError, Money
+from kling_airflow.submission.order import OnChanged
+from kling_airflow.submission.record import State
+from kling_airflow.task.submission import (
+    begin,
+    generation_of,
+    on_changed_order,
+    open_submitter,
+    submit,
+)
 
 if TYPE_CHECKING:
-    from kling_airflow.errors import KlingError
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.storyboard.shot import Shot
     from kling_airflow.submission.budget import Budget
-    from kling_airflow.submission.order import Log, Order, Submitted
+    from kling_airflow.submission.order import DeliveredFrames, Log, Order, Submitted
+    from kling_airflow.submission.record import SubmissionRecord
+    from kling_airflow.submission.submit import Submitter
+    from kling_airflow.submission.task_key import TaskKey
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.shot_frames import ShotFrames
     from kling_airflow.task.shot_landing import ClipStore
@@ -33,6 +44,10 @@ class ShotPaused(Exception):
     def __init__(self, seconds: float, in_doubt: list[Any]) -> None:
         self.seconds, self.in_doubt = seconds, in_doubt
         super().__init__(f"It is submitted again in {seconds:.0f} s.")
+
+
+class NothingIsBought(Exception):
+    """A shot has no request, and nothing more is bought for this storyboard."""
 
 
 class ShotLog:
@@ -87,13 +102,16 @@ class ShotOrders:
     adopt: Mapping[str, str] = field(default_factory=dict)
     own_budget: Budget | None = None
 
-    def submit(self, progress: ShotProgress, shot: Shot) -> Submitted:
+    def submit(self, progress: ShotProgress, shot: Shot, *, buys: bool = True) -> Submitted:
         """Return the take's request: the one that it has already, the one to adopt, or a new one.
 
         It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
 
         :param shot: what is asked; its start frame is there.
+        :param buys: whether a new request may be made.
         :raises ShotPaused: if nothing can be done now.
+        :raises NothingIsBought: if it has no request, and none may be made.
+        :raises DestinationTaken: if it would buy a clip whose place is taken.
         :raises Stopped: if the task was told to end.
         :raises KlingError: as :meth:`kling_airflow.submission.submit.Submitter.submit` does.
         """
@@ -113,9 +131,13 @@ class ShotOrders:
             shot=progress.key,
             own_budget=self.own_budget,
         )
+        if progress.in_doubt is None and not progress.earlier:
+            again = self._again(submitter, options)
+            if again is not None:
+                return again
         return submit(
             submitter,
-            lambda: self._order(client, log, progress, shot),
+            lambda: self._guarded(self._order(client, log, progress, shot), progress, buys=buys),
             options,
             self.tries,
             log,
@@ -124,6 +146,22 @@ class ShotOrders:
             in_doubt=progress.in_doubt,
             pause=_paused,
         )
+
+    def _again(self, submitter: Submitter, options: GenerationOptions) -> Submitted | None:
+        """Return, in an automatic retry, the only request that the take has; else None.
+
+        Such a try buys nothing else for the take, whatever the storyboard asks now. So no frame is read and
+        made: a retry of a long storyboard would do that for each shot that has landed.
+        """
+        if options.adopt_request_id or on_changed_order(options, self.tries) is not OnChanged.REUSE:
+            return None
+        try:
+            records = submitter.ledger_access.ledger.records()
+        except KlingError:
+            return None  # the order's own record decides
+        if len(records) != 1 or records[0].state is not State.SUBMITTED:
+            return None
+        return submitter.recovery.reattach(records[0])
 
     def release_unbilled(self, progress: ShotProgress, error: KlingError) -> None:
         """Give back what was claimed in budgets for a take's request that has failed."""
@@ -139,15 +177,41 @@ class ShotOrders:
 
         :raises KlingError: if its records can't be read.
         """
-        from kling_airflow.hooks.ledger import ledger_of
         from kling_airflow.submission.budget import claim_name, microusd
+
+        key, records = self._bought(progress)
+        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
+
+    def bought(self, progress: ShotProgress) -> list[SubmissionRecord]:
+        """Return the records of the take whose requests may be paid for.
+
+        :raises KlingError: if its records can't be read.
+        """
+        return self._bought(progress)[1]
+
+    def _bought(self, progress: ShotProgress) -> tuple[TaskKey, list[SubmissionRecord]]:
+        from kling_airflow.hooks.ledger import ledger_of
         from kling_airflow.task_instance.key import task_key
 
         key = task_key(self.context["ti"], self.context.get("loop"), progress.key)
         options = self.options
         ledger = ledger_of(self.context, key, durable=options.durable, ledger=options.ledger or None)
-        records = [record for record in ledger.records() if record.may_have_bought]
-        return {claim_name(key, record): microusd(record.price_usd or 0.0) for record in records}
+        return key, [record for record in ledger.records() if record.may_have_bought]
+
+    def _guarded(self, order: Order, progress: ShotProgress, *, buys: bool) -> Order:
+        """Return an order that is refused, before its frames are delivered, if its clip could not land."""
+
+        def deliver(order_id: str, marker: str | None, addresses: Mapping[str, str]) -> DeliveredFrames:
+            if not buys:
+                raise NothingIsBought(progress.name)
+            try:
+                self.store.refuse_taken(progress.name)
+            except KlingError as error:
+                money = Money.UNSPENT if self.tries.is_first else Money.IN_LEDGER
+                raise error.with_money(money) from error.__cause__
+            return order.deliver(order_id, marker, addresses)
+
+        return replace(order, deliver=deliver)
 
     def _order(self, client: GMIClient, log: Log, progress: ShotProgress, shot: Shot) -> Order:
         from kling_airflow.task.frame_order import frames_order

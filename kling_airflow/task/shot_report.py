@@ -90,11 +90,12 @@ def failure(progress: BoardProgress, report: Mapping[str, Any]) -> GenerationFai
     said = {money_of(error) for _, error in failed}
     named = "; ".join(f"{each.name}: {error['what']}" for each, error in failed[:_NAMED])
     more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-    left = [each.name for each in progress.of_phase(Phase.READY, Phase.WAITING)]
-    waiting = f" Not waited for any more: {', '.join(left[:_NAMED])}." if left else ""
+    left = [each.name for each in progress.of_phase(Phase.READY)]
+    rest = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    not_bought = f" Not submitted: {', '.join(left[:_NAMED])}{rest}." if left else ""
     return GenerationFailed(
         f"{len(failed)} of {report['clips']} shots failed, {report['landed']} have landed. {named}{more}."
-        f"{waiting}",
+        f"{not_bought}",
         retryable=any(error["retryable"] for _, error in failed),
         money=next(money for money in _WORST if money in said),
         todo=f"{report['report_uri']} says what to do for each shot. Then clear this task: a shot that has"

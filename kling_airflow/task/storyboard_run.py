@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextvars
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kling_airflow.airflow_compat import threads_may_call_airflow
 from kling_airflow.errors import InvalidArgument, KlingError, Money
-from kling_airflow.task.shot_orders import ShotLog, ShotPaused
+from kling_airflow.task.shot_orders import NothingIsBought, ShotLog, ShotPaused
 from kling_airflow.task.shot_progress import BoardProgress, Phase, ShotProgress
-from kling_airflow.task.stop_flag import Stopped
+from kling_airflow.task.shot_threads import in_threads
 
 if TYPE_CHECKING:
     from kling_airflow.storyboard.shot import Shot
@@ -21,10 +18,6 @@ if TYPE_CHECKING:
     from kling_airflow.task.options import GenerationOptions
     from kling_airflow.task.shot_landing import ClipStore
     from kling_airflow.task.shot_orders import ShotOrders
-
-THREADS: Final = 8
-"""Shots that are submitted or landed at the same time, at most: each needs a connection, and memory for a
-frame or for a block of a clip."""
 
 
 @dataclass
@@ -59,9 +52,9 @@ class StoryboardRun:
     @property
     def over(self) -> bool:
         """Whether nothing is left to do in this try."""
-        if self._gave_up:
-            return not self.progress.of_phase(Phase.FINISHED)
-        return not self.progress.of_phase(Phase.READY, Phase.WAITING, Phase.FINISHED)
+        if self.progress.of_phase(Phase.WAITING, Phase.FINISHED):
+            return False
+        return not (self._ready() if self._gave_up else self.progress.of_phase(Phase.READY))
 
     @property
     def _gave_up(self) -> bool:
@@ -85,7 +78,7 @@ class StoryboardRun:
             work = [*landings, *((each, self._submit) for each in self._due())]
             if not work:
                 return
-            self._in_threads(work)
+            in_threads(work, self.orders.stop)
 
     def take_in(self, ended: Mapping[str, Any]) -> None:
         """Note what a trigger says of requests that have ended.
@@ -125,10 +118,16 @@ class StoryboardRun:
             self._has_clip(each, request.clip().to_json())
 
     def _ready(self) -> list[ShotProgress]:
-        """Return the takes that may be submitted now or later: those whose start frame is there."""
-        if self._gave_up:
-            return []
-        return [each for each in self.progress.of_phase(Phase.READY) if self._start_is_there(each)]
+        """Return the takes that may be submitted now or later: those whose start frame is there.
+
+        If nothing more is bought, these are the takes whose request may be in the queue.
+        """
+        ready = [each for each in self.progress.of_phase(Phase.READY) if self._start_is_there(each)]
+        return [each for each in ready if self._may_have_bought(each)] if self._gave_up else ready
+
+    def _may_have_bought(self, each: ShotProgress) -> bool:
+        """Whether a POST of this try may have arrived, or an earlier try may have sent one."""
+        return each.in_doubt is not None or (each.until is None and not self.orders.tries.is_first)
 
     def _due(self) -> list[ShotProgress]:
         """Return the takes to submit now, as many as may be in the queue at a time."""
@@ -172,35 +171,10 @@ class StoryboardRun:
         before = self._before(shot)
         return _link_is_missing(shot) if before is None or before.phase is Phase.FAILED else None
 
-    def _in_threads(self, work: Sequence[tuple[ShotProgress, Callable[[ShotProgress], None]]]) -> None:
-        """Do some work, several shots at a time; what each shot meets is its own.
-
-        :raises Stopped: if the task was told to end.
-        """
-        if not threads_may_call_airflow():
-            for each, step in work:
-                step(each)
-            return
-        with ThreadPoolExecutor(min(THREADS, len(work)), thread_name_prefix="kling-shot") as pool:
-            futures: list[Future[None]] = [
-                pool.submit(contextvars.copy_context().run, step, each) for each, step in work
-            ]
-            try:
-                for future in futures:
-                    future.exception()
-            except BaseException:
-                # Airflow ends the task (`execution_timeout`). A POST that has left is finished and stored.
-                self.orders.stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        errors = [error for future in futures if (error := future.exception()) is not None]
-        # What is not of this package, such as a store that refuses a replaced try, ends the whole try.
-        if errors:
-            raise min(errors, key=lambda error: isinstance(error, Stopped))
-
     def _submit(self, each: ShotProgress) -> None:
-        """Submit a take, or find what it has bought."""
-        if self._gave_up:
+        """Submit a take, or find what it has bought; if nothing more is bought, only find."""
+        buys = not self._gave_up
+        if not buys and not self._may_have_bought(each):
             return
         shot = self.shots[each.shot]
         if shot.continues is not None:
@@ -208,7 +182,10 @@ class StoryboardRun:
         if each.until is None:
             each.until = round(time.time() + self.options.submit_timeout)
         try:
-            submitted = self.orders.submit(each, shot)
+            submitted = self.orders.submit(each, shot, buys=buys)
+        except NothingIsBought:
+            each.in_doubt = each.later_at = None
+            return
         except ShotPaused as pause:
             each.later_at, each.in_doubt = time.time() + pause.seconds, pause.in_doubt
             return
@@ -267,6 +244,11 @@ class StoryboardRun:
         from kling_airflow.task.resubmission import raise_unless_resubmitted
 
         log = ShotLog(self.log, each.name)
+        if self.shots and each.shot not in self.shots and error.money is Money.NOT_BILLED:
+            log.warning("It is not in the storyboard any more, and is left out: %s", error.what)
+            self.orders.release_unbilled(each, error)
+            del self.progress.takes[each.name]
+            return
         try:
             raise_unless_resubmitted(error, each.earlier, self.options, self.orders.hook.get_conn, log)
         except KlingError as final:

@@ -13,6 +13,7 @@ from kling_airflow.submission.budget import MemoryClaims
 from kling_airflow.task.clip_result import add_to_asset_events
 from kling_airflow.task.pause import DEFER_FROM
 from kling_airflow.task.shot_progress import BoardProgress, Phase
+from kling_airflow.task.shot_removed import add_removed
 from kling_airflow.task.shot_report import (
     MAX_REPORT_BYTES,
     REPORT_FILE,
@@ -85,8 +86,11 @@ class StoryboardTask:
         try:
             board = load_board(task)
             begun = cls(task, context, board, BoardProgress.of(board))
+            before = begun.report_before()
+            if not begun.running.orders.tries.is_first:
+                add_removed(begun.running.progress, before, begun.running.orders)
             begun.check_budget(board)
-            begun.prove_destination()
+            begun.store_report()
         except KlingError as error:
             if Tries.of(context, retries=task.retries or 0).is_first:
                 raise
@@ -141,12 +145,11 @@ class StoryboardTask:
             for each in self.running.progress.takes.values():
                 self.claims.held |= self.running.orders.claims(each)
 
-    def prove_destination(self) -> None:
-        """Store a report without results, so that a folder that can't be written to is found for free.
+    def report_before(self) -> bytes | None:
+        """Return the report of the try before; None if there is none.
 
         :raises InvalidArgument: if the task may not write there.
         :raises DestinationTaken: if there is a file of that name that is no report.
-        :raises StorageFailed: if the store refuses.
         """
         place = self.store.object(REPORT_FILE)
         before = place.read(MAX_REPORT_BYTES)
@@ -156,6 +159,14 @@ class StoryboardTask:
                 money=Money.IN_LEDGER,
                 todo="Name another `destination`, or set `overwrite=True`.",
             )
+        return before
+
+    def store_report(self) -> None:
+        """Store a report without results: a folder that can't be written to is found before money is spent.
+
+        :raises StorageFailed: if the store refuses.
+        """
+        place = self.store.object(REPORT_FILE)
         place.write(report_bytes(self._made_report(place.uri)), "application/json")
 
     def run(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import requests
 
 from benchmarks._table import publish
 from kling_airflow.simulator import Simulator
+from tests.chaos import storyboard
 from tests.chaos.account import COLUMNS, ENDED, landed_indexes, settle
 from tests.chaos.faults import LEFT_OUT, put_in_force
 from tests.chaos.killer import Killer
@@ -39,6 +40,8 @@ BUYERS = {"ours": "clip.generate", "peer": "ordinary.submit"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; return 1 if a clip was bought twice or lost."""
     options = _read(arguments)
+    if options.storyboard:
+        return storyboard.main(options)
     accounts = [{"key": _key(name), "name": name} for name in KEYS]
     with (
         tempfile.TemporaryDirectory(prefix="kling-airflow-chaos-") as folder,
@@ -181,6 +184,8 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("--seed", 1, "decides what goes wrong"),
         ("--minutes", 60.0, "at most; what still runs then is unresolved"),
         ("--parallelism", 8, "tasks that run at a time"),
+        ("--storyboard", 0, "instead: one storyboard of so many shots, killed at random moments, no faults"),
+        ("--kills", 20, "of the storyboard's task, worker and triggerers"),
     ):
         parser.add_argument(name, type=type(default), default=default, metavar="N", help=about)
     return parser.parse_args(arguments)

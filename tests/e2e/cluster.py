@@ -130,6 +130,26 @@ class ClusterAPI(AirflowAPI):
         """Delete a run with everything in it; Airflow refuses while it is running."""
         self._send("DELETE", "dags", dag_id, "dagRuns", run_id)
 
+    def question(self, dag_id: str, run_id: str, task_id: str) -> Row:
+        """Return what a task asks a person (Airflow 3.1 and later)."""
+        found: Row = self._send("GET", *self._question(dag_id, run_id, task_id)).json()
+        return found
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Choose an option in a task's question, as the button in the UI does."""
+        self._send("PATCH", *self._question(dag_id, run_id, task_id), json={"chosen_options": [option]})
+
+    def store_event(self, asset: str, extra: Row) -> None:
+        """Store an event of an asset, as another system does that knows of new files."""
+        assets = self._send("GET", "assets", params={"name_pattern": asset}).json()["assets"]
+        (asset_id,) = (row["id"] for row in assets if row["name"] == asset)
+        self._send("POST", "assets", "events", json={"asset_id": asset_id, "extra": extra})
+
+    def run_ids(self, dag_id: str) -> set[str]:
+        """Return the ids of a DAG's runs."""
+        rows = self._send("GET", "dags", dag_id, "dagRuns", params={"limit": "100"}).json()["dag_runs"]
+        return {str(row["dag_run_id"]) for row in rows}
+
     def set_slots(self, pool: str, slots: int) -> None:
         """Make a pool, or change how many tasks it lets run; 0 holds them back."""
         url = self._url("pools")
@@ -147,6 +167,10 @@ class ClusterAPI(AirflowAPI):
         asked = {"job_type": "TriggererJob", "order_by": "id", "limit": "1000"}
         jobs = self._send("GET", "jobs", params=asked).json()["jobs"]
         return {job["unixname"]: job for job in jobs}
+
+    @staticmethod
+    def _question(dag_id: str, run_id: str, task_id: str) -> tuple[str, ...]:
+        return ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1", "hitlDetails")
 
     def _send(self, method: str, *parts: str, **values: Any) -> requests.Response:
         answer = self._session.request(method, self._url(*parts), timeout=TIMEOUT, **values)

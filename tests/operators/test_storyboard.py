@@ -235,6 +235,17 @@ class TestOnce:
         report = finish(operator(shots, tmp_path, retries=1), context(store, try_number=2, max_tries=1))
         assert report["landed"] == posts(simulator) == billed(simulator) == 4
 
+    def test_a_retry_reads_no_frame_of_what_is_bought(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        store, still = TaskStateStore(), tmp_path / "still.jpg"
+        still.write_bytes(Path(urlsplit(rocket).path).read_bytes())
+        shots = [shot(still.as_uri(), "a"), shot(still.as_uri(), "b")]
+        deferral(lambda: operator(shots, tmp_path).execute(context(store)))
+        still.unlink()
+        report = finish(operator(shots, tmp_path, retries=1), context(store, try_number=2, max_tries=1))
+        assert report["landed"] == posts(simulator) == 2
+
     def test_one_more_take_buys_one_more_clip(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
@@ -300,6 +311,112 @@ class TestOnce:
         assert posts(simulator) == 2
 
 
+class TestRemovedShots:
+    """The storyboard changes between two tries."""
+
+    def retry(self, shots: list[dict[str, Any]], folder: Path, store: TaskStateStore) -> dict[str, Any]:
+        made = operator(shots, folder, retries=1)
+        report: dict[str, Any] = finish(made, context(store, try_number=2, max_tries=1))
+        return report
+
+    def test_what_is_paid_for_lands(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        store = TaskStateStore()
+        first = [shot(rocket, "a", takes=2), shot(rocket, "b")]
+        deferral(lambda: operator(first, tmp_path).execute(context(store)))
+        report = self.retry([shot(rocket, "b"), shot(rocket, "c")], tmp_path, store)
+        assert films(tmp_path) == ["a.1.mp4", "a.2.mp4", "b.mp4", "c.mp4"]
+        assert report["landed"] == billed(simulator) == posts(simulator) == 4
+
+    def test_one_take_less(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        store = TaskStateStore()
+        deferral(lambda: operator([shot(rocket, "a", takes=3)], tmp_path).execute(context(store)))
+        self.retry([shot(rocket, "a", takes=2)], tmp_path, store)
+        assert films(tmp_path) == ["a.1.mp4", "a.2.mp4", "a.3.mp4"]
+        assert posts(simulator) == 3
+
+    def test_what_has_failed_is_left_out(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        simulator.faults.add("failed-content-policy", contains="Rise, bad.", times=99)
+        store = TaskStateStore()
+        with pytest.raises(exceptions.GenerationFailed):
+            finish(operator([shot(rocket, "bad"), shot(rocket, "b")], tmp_path), context(store))
+        cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+        report = finish(operator([shot(rocket, "b")], tmp_path), cleared)
+        assert sorted(rows(report)) == ["b"]
+        assert (billed(simulator), posts(simulator)) == (1, 2)
+
+    def test_what_fails_while_it_is_waited_for_is_left_out(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        simulator.faults.add("failed-content-policy", contains="Rise, bad.", times=99)
+        given = context()
+        board = tmp_path / "shots.json"
+        board.write_text(json.dumps([shot(rocket, "bad"), shot(rocket, "b")]))
+        made = operator(board.as_uri(), tmp_path / "clips")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")
+            deferred = deferral(lambda: made.execute(given))
+            board.write_text(json.dumps([shot(rocket, "b")]))
+            report = resume(made, given, deferred)
+        assert sorted(rows(report)) == ["b"]
+        assert posts(simulator) == 2
+
+    def test_what_another_task_has_landed_is_not_taken(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        """The report of another task lies at the same destination."""
+        finish(operator([shot(rocket, "a")], tmp_path), context())
+        report = self.retry([shot(rocket, "b")], tmp_path, TaskStateStore())
+        assert sorted(rows(report)) == ["b"]
+        assert posts(simulator) == 2
+
+
+class TestTakenDestinations:
+    """What a landing would refuse is refused before anything is bought."""
+
+    def other_run(self, task_id: str) -> dict[str, Any]:
+        given = context()
+        given["ti"].task_id, given["ti"].run_id = task_id, "another run"
+        return given
+
+    @pytest.mark.parametrize("name", ["a.mp4", "a.json", "a.jpg", "a.landing.json"])
+    def test_a_file_that_no_landing_wrote(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, name: str
+    ) -> None:
+        (tmp_path / name).write_text("precious")
+        with pytest.raises(exceptions.GenerationFailed, match=rf"b?a\S*{name}.*No money was spent"):
+            finish(operator([shot(rocket, "a"), shot(rocket, "b")], tmp_path), context())
+        assert (tmp_path / name).read_text() == "precious"
+        assert films(tmp_path) == sorted({"b.mp4"} | ({name} if name.endswith(".mp4") else set()))
+        assert posts(simulator) == 1
+
+    def test_a_twin_of_another_task(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        finish(operator([shot(rocket, "a")], tmp_path), context())
+        with pytest.raises(exceptions.GenerationFailed, match="would be another clip.*No money was spent"):
+            finish(operator([shot(rocket, "a")], tmp_path), self.other_run("twin"))
+        assert posts(simulator) == 1
+
+    def test_the_next_run_of_the_task_replaces_its_clips(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        first = finish(operator([shot(rocket, "a")], tmp_path), context())
+        second = finish(operator([shot(rocket, "a")], tmp_path), self.other_run("submit"))
+        assert rows(first)["a"]["request_id"] != rows(second)["a"]["request_id"]
+        assert json.loads((tmp_path / "a.json").read_text())["request_id"] == rows(second)["a"]["request_id"]
+
+    def test_a_changed_prompt_is_bought_only_if_its_clip_may_land(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        store, changed = TaskStateStore(), [shot(rocket, "a", prompt="Fall.")]
+        finish(operator([shot(rocket, "a")], tmp_path), context(store))
+        cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+        with pytest.raises(exceptions.GenerationFailed, match="an earlier try of this task has landed"):
+            finish(operator(changed, tmp_path), cleared)
+        assert posts(simulator) == 1
+        again = context(store, try_number=3, max_tries=2, clear_number=2)
+        assert finish(operator(changed, tmp_path, overwrite=True), again)["landed"] == 1
+        assert posts(simulator) == 2
+
+
 class TestFailures:
     def shots(self, rocket: str) -> list[dict[str, Any]]:
         return [shot(rocket, "a"), shot(rocket, "bad"), shot(rocket, "c")]
@@ -339,9 +456,33 @@ class TestFailures:
 
     def test_fail_fast_submits_nothing_more(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         shots = [shot(rocket, "bad"), *(shot(rocket, f"s{n}") for n in range(4))]
-        with pytest.raises(exceptions.GenerationFailed, match="Not waited for any more: s0, s1"):
+        with pytest.raises(exceptions.GenerationFailed, match="Not submitted: s0, s1"):
             finish(operator(shots, tmp_path, on_shot_failure="fail_fast", max_in_flight=1), context())
         assert posts(simulator) == 1
+
+    def test_fail_fast_lands_what_is_in_the_queue(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        shots = [shot(rocket, "bad"), *(shot(rocket, f"s{n}") for n in range(4))]
+        made = operator(shots, tmp_path, on_shot_failure="fail_fast", max_in_flight=3)
+        with pytest.raises(exceptions.GenerationFailed, match=r"2 have landed.*Not submitted: s2, s3\."):
+            finish(made, context())
+        assert films(tmp_path) == ["s0.mp4", "s1.mp4"]
+        assert (posts(simulator), billed(simulator)) == (3, 2)
+
+    def test_fail_fast_lands_what_an_earlier_try_has_bought(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        """The first shot fails before the others are looked for."""
+        store, fields = TaskStateStore(), {"on_shot_failure": "fail_fast", "retries": 1}
+        shots = [shot("file:///no/such.jpg", "first"), *(shot(rocket, f"s{n}") for n in range(4))]
+        died = operator(shots[1:], tmp_path, max_in_flight=2, **fields)
+        deferral(lambda: died.execute(context(store)))
+        retried = operator(shots, tmp_path, max_in_flight=1, **fields)
+        with pytest.raises(exceptions.GenerationFailed, match=r"2 have landed.*Not submitted: s2, s3\."):
+            finish(retried, context(store, try_number=2, max_tries=1))
+        assert films(tmp_path) == ["s0.mp4", "s1.mp4"]
+        assert posts(simulator) == 2
 
     def test_a_missing_frame_fails_its_shot_alone(
         self, simulator: Simulator, rocket: str, tmp_path: Path
