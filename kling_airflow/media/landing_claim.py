@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 _CLAIM_BYTES = 10_000
 _BEGINNING = b'{\n  "made_by": "kling_airflow"'
-_OVERWRITE = "Choose another `destination`, or set `overwrite=True`, which replaces these files."
+OVERWRITE = "Choose another `destination`, or set `overwrite=True`, which replaces these files."
+"""What to do if a file of another stands at a destination."""
+TASK_NAMES = ("dag_id", "task_id", "map_index")
+"""What names a task whatever its run: its next run replaces what it has stored."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def refuse_foreign(places: Places, found: Found, request_id: str, *, with_poster
             raise DestinationTaken(
                 f"`destination`: {shown(place.uri)}, where {what} would go, exists, and no sidecar of an"
                 " earlier landing names it.",
-                todo=_OVERWRITE,
+                todo=OVERWRITE,
             )
 
 
@@ -126,7 +129,7 @@ def refuse_other_clip(places: Places, found: Found, request_id: str, landed_by: 
             todo="Set `overwrite=True` to replace the older clip, or give the new one a `destination` of its"
             " own, for instance with the number of the `take` in it.",
         )
-    raise DestinationTaken(f"{what}; {this}.", todo=_OVERWRITE)
+    raise DestinationTaken(f"{what}; {this}.", todo=OVERWRITE)
 
 
 def refuse_other_task(places: Places, found: Found, landed_by: Mapping[str, Any]) -> None:
@@ -142,7 +145,7 @@ def refuse_other_task(places: Places, found: Found, landed_by: Mapping[str, Any]
     raise DestinationTaken(
         f"`destination`: {shown(places.clip.uri)} holds what {whose} has landed (request"
         f" {found.sidecar.request_id}).",
-        todo=_OVERWRITE,
+        todo=OVERWRITE,
     )
 
 
@@ -174,7 +177,7 @@ def take(places: Places, found: Found, request_id: str, *, overwrite: bool) -> N
         raise DestinationTaken(
             f"Another landing has finished at {shown(places.clip.uri)} meanwhile; its files are whole and"
             " stay.",
-            todo=_OVERWRITE,
+            todo=OVERWRITE,
         )
 
 
@@ -207,7 +210,7 @@ def _refuse_foreign_claim(places: Places) -> None:
         raise DestinationTaken(
             f"`destination`: {shown(places.claim.uri)}, where the claim of a landing would go, exists, and no"
             " landing wrote it.",
-            todo=_OVERWRITE,
+            todo=OVERWRITE,
         )
 
 
@@ -216,8 +219,7 @@ def _is_next_run(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> boo
 
 
 def _is_same_task(before: Mapping[str, Any], landed_by: Mapping[str, Any]) -> bool:
-    names = ("dag_id", "task_id", "map_index")
-    return bool(landed_by) and all(before.get(name) == landed_by.get(name) for name in names)
+    return bool(landed_by) and all(before.get(name) == landed_by.get(name) for name in TASK_NAMES)
 
 
 def _other(sidecar: Sidecar | None, request_id: str) -> bool:

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import is_http, shown
 from kling_airflow.airflow_compat import approval_operator
-from kling_airflow.arguments import number_or_none, read_structure, switch_or_none, text_or_none
+from kling_airflow.arguments import name_or_none, number_or_none, read_structure, switch_or_none, text_or_none
 from kling_airflow.errors import InvalidArgument, KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import SOURCES, confine
 from kling_airflow.hooks.storage import StoredObject
+from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.review import review_text
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
+    from kling_airflow.task.literals import Literals
 
 _Approval: Any = approval_operator()
 _SIGNED_SECONDS = 86_400
 
 
-class ApproveTakesOperator(_Approval):  # type: ignore[misc]
+class ApproveTakesOperator(_Approval, KlingTask):  # type: ignore[misc]
     """Ask a person to approve takes before the DAG goes on; the sheet and the price are in the question.
 
     The person sees it under *Required Actions* in Airflow's UI. *Approve* goes on; *Reject* skips the tasks
@@ -67,6 +69,15 @@ class ApproveTakesOperator(_Approval):  # type: ignore[misc]
         self.next_usd = next_usd
         self.sheet_conn_id = sheet_conn_id
         self.skip_review = skip_review
+        self.check_own_literals()
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        given.read("takes", lambda _, value: _report(value), none=True)
+        given.read("next_usd", number_or_none)
+        given.read("sheet_conn_id", name_or_none)
+        given.read("skip_review", switch_or_none)
 
     def execute(self, context: Context) -> Any:
         """Ask, or go on if the question is skipped."""
@@ -84,15 +95,9 @@ class ApproveTakesOperator(_Approval):  # type: ignore[misc]
         return super().execute(context)
 
     def _question(self) -> str:
-        given = read_structure(self.takes)
-        report: Mapping[str, Any] = given if isinstance(given, Mapping) else {"takes": given}
-        takes = report.get("takes")
-        if not isinstance(takes, Sequence) or not all(isinstance(take, Mapping) for take in takes):
-            raise InvalidArgument(
-                f"`takes` is {shown(given)!r}; it must be what CheckTakesOperator returned, or its `takes`."
-            )
+        report = _report(self.takes)
         return review_text(
-            takes,
+            report["takes"],
             sheet=self._sheet(text_or_none(report.get("sheet_uri"))),
             cost_usd=number_or_none("takes['cost_usd']", report.get("cost_usd")),
             next_usd=number_or_none("next_usd", self.next_usd),
@@ -109,3 +114,19 @@ class ApproveTakesOperator(_Approval):  # type: ignore[misc]
         except KlingError as error:
             self.log.info("The sheet is shown by its address alone: %s", error.what)
             return uri
+
+
+def _report(given: object) -> Mapping[str, Any]:
+    """Return what ``CheckTakesOperator`` returned; of a bare list of takes, a report of these."""
+    given = read_structure(given)
+    report: Mapping[str, Any] = given if isinstance(given, Mapping) else {"takes": given}
+    takes = report.get("takes")
+    if (
+        isinstance(takes, str)
+        or not isinstance(takes, Sequence)
+        or not all(isinstance(take, Mapping) for take in takes)
+    ):
+        raise InvalidArgument(
+            f"`takes` is {shown(given)!r}; it must be what CheckTakesOperator returned, or its `takes`."
+        )
+    return report

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import check_location, is_http, shown
 from kling_airflow.arguments import (
-    is_literal,
     number_or_none,
     read_structure,
     switch_or_none,
@@ -21,16 +20,18 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS, MAX_SOURCE_BYTES
+from kling_airflow.task.film_literals import check_literal_takes
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
-from kling_airflow.transfers.landing_arguments import number_or
+from kling_airflow.transfers.landing_arguments import number_or, task_of
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.film.shot import Shot
     from kling_airflow.media.film.take_check import TakeReport
+    from kling_airflow.task.literals import Literals
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
@@ -57,6 +58,8 @@ class CheckTakesOperator(KlingTask):
     :param max_pixels: a clip with larger pictures is refused.
     :param source_conn_id: connection of the clips' and the frames' store.
     :param destination_conn_id: connection of the sheet's store.
+    :param overwrite: whether to replace a file at the destination that this task has not stored, in this run
+        or an earlier one.
     """
 
     template_fields: Sequence[str] = (
@@ -71,6 +74,7 @@ class CheckTakesOperator(KlingTask):
         "max_pixels",
         "source_conn_id",
         "destination_conn_id",
+        "overwrite",
     )
     ui_color = "#e0f2fe"
     stores_at = "destination"
@@ -89,6 +93,7 @@ class CheckTakesOperator(KlingTask):
         max_pixels: int | str | None = MAX_CLIP_PIXELS,
         source_conn_id: str | None = None,
         destination_conn_id: str | None = None,
+        overwrite: bool | str | None = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
@@ -103,12 +108,17 @@ class CheckTakesOperator(KlingTask):
         self.max_pixels = max_pixels
         self.source_conn_id = source_conn_id
         self.destination_conn_id = destination_conn_id
+        self.overwrite = overwrite
         self.written_places = WrittenPlaces(self, clips=clips, destination=destination, frames=frames)
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
-        with airflow_errors():
-            if is_literal(destination):
-                _format_of(destination)
+        self.check_own_literals()
         refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        given.read("destination", lambda _, value: _format_of(value), none=True)
+        check_literal_takes(given)
 
     @classmethod
     def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
@@ -118,6 +128,7 @@ class CheckTakesOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the takes, check each, store the sheet."""
         from kling_airflow.media.film.contact_sheet import SheetTake, contact_sheet
+        from kling_airflow.media.picture_claim import PictureClaim
         from kling_airflow.task.film_clips import FilmSource, fetch_clips, read_clips
 
         with airflow_errors(), tempfile.TemporaryDirectory(prefix="kling-takes-") as folder:
@@ -142,7 +153,8 @@ class CheckTakesOperator(KlingTask):
                 format=format_,
                 max_pixels=self._max_pixels(),
             )
-            target.write(sheet, f"image/{format_}")
+            overwrite = bool(switch_or_none("overwrite", self.overwrite))
+            PictureClaim(task_of(context), overwrite=overwrite).store(target, sheet, "the sheet")
         self._lineage = [shot.uri for shot in shots], [target.uri]
         return _result(shots, reports, target.uri)
 

@@ -6,21 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import (
-    is_literal,
-    name_or_none,
-    refuse_empty_template,
-    text_or_none,
-    whole_number,
-)
+from kling_airflow.arguments import name_or_none, text_or_none, whole_number
 from kling_airflow.errors import GenerationFailed, Money
-from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.frame_argument import delivery, frame_or_none
-from kling_airflow.task.literals import is_mapped_index
-from kling_airflow.task.omni_arguments import entries, is_written
-from kling_airflow.task.price_limit import limit_usd
+from kling_airflow.task.frame_argument import delivery
+from kling_airflow.task.omni_arguments import element_images
+from kling_airflow.task.omni_literals import check_literal_element, element_options
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
     from kling_airflow.submission.order import Order
     from kling_airflow.submission.source_frame import SourceFrame
     from kling_airflow.task.frame_order import FrameReader
+    from kling_airflow.task.literals import Literals
 
 ELEMENT_KEY = "element_id"
 """The XCom, and the key of what the operator returns, that holds the element's id."""
@@ -93,47 +86,18 @@ class KlingCreateElementOperator(GenerationOperator):
         self._written = {"element_name": element_name, "element_description": element_description}
         self.written_places = WrittenPlaces(self, frontal_image=frontal_image, refer_images=refer_images)
         self.check_own_literals()
-        if not is_mapped_index(self):
-            with airflow_errors():
-                self._check_literals()
 
-    def _check_literals(self) -> None:
-        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
-        from kling_airflow.payloads import ClipOptions
-
-        if is_literal(self.max_cost_usd):
-            limit_usd(self.max_cost_usd)
-        if all(is_written(getattr(self, name)) for name in self.template_fields[:5]):
-            self._clip_options()
-        else:
-            names = {name: getattr(self, name) for name in self._written}
-            ClipOptions.of_literals(models.CREATE_ELEMENT, **names, refer_images="{{ later }}")
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say: texts, pictures, a limit that is none."""
+        super().check_literals(given)
+        check_literal_element(given)
 
     def _clip_options(self) -> ClipOptions:
-        from kling_airflow.payloads import ClipOptions
-
-        for name, written in self._written.items():
-            refuse_empty_template(name, getattr(self, name), written)
-        places = self._sources()
-        tags = [{"tag_id": str(tag)} for tag in entries("tags", self.tags)]
-        return ClipOptions.of(
-            models.CREATE_ELEMENT,
-            frames=places,
-            element_name=self.element_name,
-            element_description=self.element_description,
-            refer_images=[None] * (len(places) - ("frontal_image" in places)) or None,
-            tag_list=tags or None,
-        )
+        return element_options(vars(self), self._written)
 
     def _sources(self) -> dict[str, str]:
-        """Return the pictures' addresses by their place in the payload, which is their argument, too."""
-        found = {}
-        if (address := frame_or_none("frontal_image", self.frontal_image)) is not None:
-            found["frontal_image"] = address
-        images = [frame_or_none("refer_images", each) for each in entries("refer_images", self.refer_images)]
-        for number, address in enumerate(filter(None, images)):
-            found[f"refer_images.{number}"] = address
-        return found
+        return element_images(vars(self))
 
     def _model(self) -> str:
         return models.CREATE_ELEMENT

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import check_location, is_http, shown
-from kling_airflow.arguments import is_literal, number_or_none, text_or_none
+from kling_airflow.arguments import number_or_none, switch_or_none, text_or_none
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
+from kling_airflow.task.film_literals import check_literal_clip
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
-from kling_airflow.transfers.landing_arguments import number_or
+from kling_airflow.transfers.landing_arguments import number_or, task_of
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
+    from kling_airflow.media.picture_claim import PictureClaim
+    from kling_airflow.task.literals import Literals
 
 _WORDS = ("first", "last")
 
@@ -47,6 +50,8 @@ class ExtractFrameOperator(KlingTask):
     :param max_pixels: a clip with larger pictures is refused.
     :param source_conn_id: connection of the clip's store; None takes the store's default.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
+    :param overwrite: whether to replace files at the destination that this task has not stored, in this run
+        or an earlier one.
     """
 
     template_fields: Sequence[str] = (
@@ -58,6 +63,7 @@ class ExtractFrameOperator(KlingTask):
         "max_pixels",
         "source_conn_id",
         "destination_conn_id",
+        "overwrite",
     )
     ui_color = "#e0f2fe"
     stores_at = "destination"
@@ -73,6 +79,7 @@ class ExtractFrameOperator(KlingTask):
         max_pixels: int | str | None = MAX_CLIP_PIXELS,
         source_conn_id: str | None = None,
         destination_conn_id: str | None = None,
+        overwrite: bool | str | None = False,
         **kwargs: Any,
     ) -> None:
         # Each value of one frame becomes an XCom of its own, so that `frame.output["uri"]` works.
@@ -85,16 +92,19 @@ class ExtractFrameOperator(KlingTask):
         self.max_pixels = max_pixels
         self.source_conn_id = source_conn_id
         self.destination_conn_id = destination_conn_id
+        self.overwrite = overwrite
         self.written_places = WrittenPlaces(self, clip=clip, destination=destination)
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
-        with airflow_errors():
-            if is_literal(destination):
-                _check_png(destination)
-            if is_literal(at):
-                _read_at(at)
-            if is_literal(every):
-                _read_every(every)
+        self.check_own_literals()
         refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        check_literal_clip(given)
+        given.read("destination", lambda _, value: _check_png(value), none=True)
+        given.read("at", lambda _, value: _read_at(value))
+        given.read("every", lambda _, value: _read_every(value))
 
     @classmethod
     def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
@@ -104,6 +114,7 @@ class ExtractFrameOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch the clip, decode what is needed, store the frames."""
         from kling_airflow.hooks.clip_source import fetch_allowed
+        from kling_airflow.media.picture_claim import PictureClaim
 
         with airflow_errors():
             at, every = _read_at(self.at), _read_every(self.every)
@@ -119,10 +130,14 @@ class ExtractFrameOperator(KlingTask):
                     deadline=DOWNLOAD_SECONDS,
                 )
                 pixels = number_or("max_pixels", self.max_pixels, MAX_CLIP_PIXELS)
+                claim = PictureClaim(
+                    task_of(context), overwrite=bool(switch_or_none("overwrite", self.overwrite))
+                )
                 if every is None:
-                    made: Any = self._store(target, *_one(fetched.path, at, pixels))
+                    png, seconds = _one(fetched.path, at, pixels)
+                    made: Any = _described(target, claim.store(target, png, "the frame"), seconds)
                 else:
-                    made = list(self._store_all(target, fetched.path, every, pixels))
+                    made = _store_all(target, fetched.path, every, pixels, claim)
         stored = [made] if isinstance(made, dict) else made
         self._lineage = [fetched.uri], [frame["uri"] for frame in stored]
         self.log.info("Stored %d frames of %s at %s.", len(stored), shown(fetched.uri), shown(target.uri))
@@ -141,25 +156,34 @@ class ExtractFrameOperator(KlingTask):
         confine(address, "destination", DESTINATIONS, self.written_places.of("destination"))
         return StoredObject(address, conn_id=text_or_none(self.destination_conn_id), field="destination")
 
-    def _store_all(
-        self, target: StoredObject, path: Path, every: float, pixels: int
-    ) -> Iterator[dict[str, Any]]:
-        from kling_airflow.media.film.frames import frames_every
 
-        for number, still in enumerate(frames_every(path, every, max_pixels=pixels), 1):
-            yield self._store(target.sibling(f".{number:04}.png"), still.png, still.seconds)
+def _store_all(
+    target: StoredObject, path: Path, every: float, pixels: int, claim: PictureClaim
+) -> list[dict[str, Any]]:
+    """Store all frames, after a look at each place: either all of them are written, or none."""
+    from kling_airflow.media.film.frames import frames_every
 
-    def _store(self, place: StoredObject, png: bytes, seconds: float | None) -> dict[str, Any]:
-        place.write(png, "image/png")
-        return {
-            "uri": place.uri,
-            "width": int.from_bytes(png[16:20], "big"),
-            "height": int.from_bytes(png[20:24], "big"),
-            "bytes": len(png),
-            "sha256": hashlib.sha256(png).hexdigest(),
-            "format": "png",
-            "seconds": seconds,
-        }
+    frames: list[tuple[StoredObject, Path, float]] = []
+    for number, still in enumerate(frames_every(path, every, max_pixels=pixels), 1):
+        place, file = target.sibling(f".{number:04}.png"), path.with_suffix(f".{number:04}.png")
+        claim.refuse_other(place, still.png, "a frame")
+        file.write_bytes(still.png)
+        frames.append((place, file, still.seconds))
+    return [
+        _described(place, claim.write(place, file.read_bytes()), seconds) for place, file, seconds in frames
+    ]
+
+
+def _described(place: StoredObject, png: bytes, seconds: float | None) -> dict[str, Any]:
+    return {
+        "uri": place.uri,
+        "width": int.from_bytes(png[16:20], "big"),
+        "height": int.from_bytes(png[20:24], "big"),
+        "bytes": len(png),
+        "sha256": hashlib.sha256(png).hexdigest(),
+        "format": "png",
+        "seconds": seconds,
+    }
 
 
 def _one(path: Path, at: str | float, pixels: int) -> tuple[bytes, float | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import canonical, check_location, is_http, read_address, shown
-from kling_airflow.arguments import name_or_none, text_or_none, whole_number
+from kling_airflow.arguments import name_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
@@ -16,6 +17,7 @@ from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
+from kling_airflow.transfers.landing_arguments import task_of
 from kling_airflow.yaml_habits import yaml_hint
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class PrepareFrameOperator(KlingTask):
     The picture is turned upright, converted to sRGB without transparency, and cut, padded or stretched to
     the shape asked for. The frame is never larger than asked, and never larger than the picture has pixels
     for; a picture too small for the queue is enlarged up to twice, and refused if twice isn't enough.
-    Metadata is left out. The same picture gives the same bytes.
+    Metadata is left out, but for a comment that names the task as a hash. The same picture gives the same
+    bytes.
 
     Returns ``uri, width, height, bytes, sha256, format``.
 
@@ -54,6 +57,8 @@ class PrepareFrameOperator(KlingTask):
         JPEG is decoded at a reduced size, so that a larger one passes.
     :param source_conn_id: connection of the source's store; None takes the store's default.
     :param destination_conn_id: connection of the destination's store; None takes the store's default.
+    :param overwrite: whether to replace a file at the destination that this task has not stored, in this run
+        or an earlier one.
     """
 
     template_fields: Sequence[str] = (
@@ -70,6 +75,7 @@ class PrepareFrameOperator(KlingTask):
         "max_pixels",
         "source_conn_id",
         "destination_conn_id",
+        "overwrite",
     )
     ui_color = "#e0f2fe"
     stores_at = "destination"
@@ -90,6 +96,7 @@ class PrepareFrameOperator(KlingTask):
         max_pixels: Templated[int] | None = MAX_PIXELS,
         source_conn_id: Templated[str] | None = None,
         destination_conn_id: Templated[str] | None = None,
+        overwrite: Templated[bool] | None = False,
         **kwargs: Any,
     ) -> None:
         # Each value becomes an XCom of its own, so that `start.output["uri"]` works.
@@ -107,6 +114,7 @@ class PrepareFrameOperator(KlingTask):
         self.max_pixels: Any = max_pixels
         self.source_conn_id: Any = source_conn_id
         self.destination_conn_id: Any = destination_conn_id
+        self.overwrite: Any = overwrite
         self.written_places = WrittenPlaces(self, source=source, destination=destination)
         self._lineage: tuple[str, str] | None = None
         self.check_own_literals()
@@ -122,6 +130,7 @@ class PrepareFrameOperator(KlingTask):
         from kling_airflow.hooks.frame_source import read_allowed_frame
         from kling_airflow.hooks.storage import StoredObject
         from kling_airflow.media.frame import prepare_frame
+        from kling_airflow.media.picture_claim import PictureClaim
 
         with airflow_errors():
             options = self._options()
@@ -145,23 +154,26 @@ class PrepareFrameOperator(KlingTask):
             )
             self.log.info("Read %s: %d bytes.", shown(source), len(data))
             frame = prepare_frame(data, options)
-            target.write(frame.data, f"image/{frame.info.format}")
-        info = frame.info
+            claim = PictureClaim(
+                task_of(context), overwrite=bool(switch_or_none("overwrite", self.overwrite))
+            )
+            stored = claim.store(target, frame.data, "the frame")
+        info, sha256 = frame.info, hashlib.sha256(stored).hexdigest()
         self.log.info(
             "Stored %s: %d x %d, %d bytes, sha256 %s.",
             target.uri,
             info.width,
             info.height,
-            info.bytes,
-            info.sha256,
+            len(stored),
+            sha256,
         )
         self._lineage = source, target.uri
         return {
             "uri": target.uri,
             "width": info.width,
             "height": info.height,
-            "bytes": info.bytes,
-            "sha256": info.sha256,
+            "bytes": len(stored),
+            "sha256": sha256,
             "format": info.format,
         }
 
@@ -205,6 +217,7 @@ class PrepareFrameOperator(KlingTask):
         given.read("background", lambda _, value: _check_background(value))
         for name in ("source_conn_id", "destination_conn_id"):
             given.read(name, name_or_none)
+        given.read("overwrite", switch_or_none)
 
 
 def _check_background(background: object) -> None:

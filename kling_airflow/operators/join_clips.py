@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import is_literal, read_object_options, switch_or_none, text_or_none
+from kling_airflow.arguments import read_object_options, switch_or_none, text_or_none
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.signing_key import read_signing_key
@@ -15,6 +15,7 @@ from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
 from kling_airflow.task.asset_events import describe_events
+from kling_airflow.task.film_literals import check_literal_film
 from kling_airflow.task.film_options import FILM_FIELDS, FilmArguments
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kling_airflow.lineage import Lineage
     from kling_airflow.media.film.landing import FilmPlaces
     from kling_airflow.media.film.plan import Progress
+    from kling_airflow.task.literals import Literals
 
 _CAPTION_BYTES = 5_000_000
 _SPOKEN = 15.0  # percent of the film between two lines of progress
@@ -157,12 +159,13 @@ class JoinClipsOperator(KlingTask):
             self, clips=clips, destination=destination, music=music, captions=captions
         )
         self._lineage: tuple[list[str | None], list[str | None]] = ([], [])
-        with airflow_errors():
-            if is_literal(destination):
-                check_destination(destination)
-            if all(is_literal(getattr(self, name)) for name in ("shape", "fit", "transition", "preset")):
-                FilmArguments(self).check_words()
+        self.check_own_literals()
         refuse_shared_place_in_group("destination", self)
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say."""
+        check_literal_film(given)
 
     @classmethod
     def check_mapped(cls, partial: Mapping[str, Any], mapped: Any) -> None:
@@ -252,11 +255,10 @@ class JoinClipsOperator(KlingTask):
         return None if path is None else path.read_bytes()
 
     def _fetched(self, field: str, path: Path, max_bytes: int) -> Path | None:
-        from kling_airflow.addresses import address_or_none
         from kling_airflow.hooks.clip_source import fetch_allowed
 
         value = getattr(self, field)
-        if address_or_none(field, value) is None:
+        if text_or_none(value) is None:
             return None
         return fetch_allowed(
             value,

@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow import models
-from kling_airflow.arguments import (
-    is_literal,
-    name_or_none,
-    refuse_empty_template,
-    refuse_empty_templates,
-    whole_number,
-)
-from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.arguments import name_or_none, whole_number
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.models import omni
 from kling_airflow.operators.base import GenerationOperator
-from kling_airflow.task.frame_argument import delivery, frame_or_none
-from kling_airflow.task.literals import is_mapped_index
-from kling_airflow.task.omni_arguments import element_ids, entries, is_written, shots_of
-from kling_airflow.task.price_limit import limit_usd, refuse_above_limit
+from kling_airflow.task.frame_argument import delivery
+from kling_airflow.task.omni_arguments import pictures, video_or_none
+from kling_airflow.task.omni_literals import check_literal_omni, omni_options
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
@@ -29,11 +20,7 @@ if TYPE_CHECKING:
     from kling_airflow.submission.order import Order
     from kling_airflow.submission.source_frame import SourceFrame
     from kling_airflow.task.frame_order import FrameReader
-
-VIDEO_ROLES = {"reference": omni.REFERENCE, "edit": omni.EDIT}
-"""The values of ``video_role``, and the payload's `refer_type` of each."""
-_LATER = "{{ later }}"
-"""Stands for what is known only when the task runs."""
+    from kling_airflow.task.literals import Literals
 
 
 class KlingOmniOperator(GenerationOperator):
@@ -133,86 +120,21 @@ class KlingOmniOperator(GenerationOperator):
             self, image=image, image_tail=image_tail, references=references, video=video
         )
         self.check_own_literals()
-        if not is_mapped_index(self):
-            with airflow_errors():
-                self._check_literals()
 
-    def _check_literals(self) -> None:
-        """Refuse when the DAG is parsed what is wrong whatever the templates will say."""
-        from kling_airflow.payloads import ClipOptions
-
-        if is_literal(self.max_cost_usd):
-            limit_usd(self.max_cost_usd)
-        if all(is_written(getattr(self, name)) for name in self.template_fields[:12]):
-            options = self._clip_options()
-            if is_literal(self.max_cost_usd):
-                refuse_above_limit(self.max_cost_usd, options.price_usd, str(options))
-            return
-        shots = shots_of(self.shots) if is_written(self.shots) else []
-        if not shots:
-            ClipOptions.of_literals(models.OMNI, **self._scalars(), image_list=_LATER)
-        elif is_literal(self.duration):
-            problems = omni.shot_problems(shots, self._seconds(shots))
-            if problems:
-                raise InvalidArgument(f"{'; '.join(problems)}.")
-
-    def _scalars(self) -> dict[str, Any]:
-        return {
-            "prompt": self.prompt or None,
-            "mode": self.mode,
-            "duration": self.duration,
-            "sound": self.sound,
-            "aspect_ratio": self.aspect_ratio or None,
-        }
-
-    def _seconds(self, shots: list[dict[str, Any]]) -> Any:
-        """Return the duration that is asked for: what the user says, else what the shots last together."""
-        if self.duration is not None or not shots:
-            return self.duration
-        return sum(int(shot["duration"]) for shot in shots)
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say: options, pictures, a price too high."""
+        super().check_literals(given)
+        check_literal_omni(given)
 
     def _sources(self) -> list[tuple[str, str, str | None]]:
-        """Return argument, address and type of each picture, in the order of the payload's list."""
-        frames = (("image", omni.FIRST_FRAME), ("image_tail", omni.END_FRAME))
-        found: list[tuple[str, str, str | None]] = []
-        for argument, kind in frames:
-            if (address := frame_or_none(argument, getattr(self, argument))) is not None:
-                found.append((argument, address, kind))
-        for number, entry in enumerate(entries("references", self.references)):
-            argument = f"references.{number}"
-            if (address := frame_or_none(argument, entry)) is not None:
-                found.append((argument, address, None))
-        return found
+        return pictures(vars(self))
 
     def _video(self) -> str | None:
-        from kling_airflow.task.omni_arguments import video_or_none
-
         return video_or_none(self.video)
 
     def _clip_options(self) -> ClipOptions:
-        from kling_airflow.payloads import ClipOptions
-
-        refuse_empty_template("prompt", self.prompt, self._written["prompt"])
-        refuse_empty_templates("shots", self.shots, self._written["shots"])
-        shots = shots_of(self.shots)
-        given = self._scalars() | {"duration": self._seconds(shots)}
-        if shots:
-            given |= {"multi_shot": True, "shot_type": "customize", "multi_prompt": shots}
-        pictures = [{} if kind is None else {"type": kind} for _, _, kind in self._sources()]
-        video = {"refer_type": self._refer_type()} if self._video() else None
-        return ClipOptions.of(
-            models.OMNI,
-            image_list=pictures or None,
-            element_list=[{"element_id": each} for each in element_ids(self.elements)] or None,
-            video_list=[video] if video else None,
-            **given,
-        )
-
-    def _refer_type(self) -> str:
-        role = VIDEO_ROLES.get(str(self.video_role).strip().lower())
-        if role is None:
-            raise InvalidArgument(f"`video_role` is {self.video_role!r}; it must be `reference` or `edit`.")
-        return role
+        return omni_options(vars(self), self._written)
 
     def _model(self) -> str:
         return models.OMNI

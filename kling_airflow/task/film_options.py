@@ -49,13 +49,6 @@ class FilmArguments:
     def __init__(self, operator: Any) -> None:
         self._operator = operator
 
-    def check_words(self) -> None:
-        """Refuse unknown words when the DAG is parsed.
-
-        :raises InvalidArgument: naming the argument and what is possible.
-        """
-        self._words().check()
-
     def options(self, titles: Sequence[str], music: Path | None) -> FilmOptions:
         """Return how the film is made.
 
@@ -96,7 +89,7 @@ class FilmArguments:
         from kling_airflow.media.film.production import Extras
 
         made = Extras(
-            variants=_texts("variants", self._operator.variants),
+            variants=texts("variants", self._operator.variants),
             captions=captions,
             poster=self._switch("poster"),
             preview=text_or_none(self._operator.preview),
@@ -129,11 +122,10 @@ class FilmArguments:
     def _words(self) -> FilmOptions:
         from kling_airflow.media.film.plan import FilmOptions
 
-        transition = text_or_none(self._operator.transition)
         return FilmOptions(
             shape=text_or_none(self._operator.shape),
             fit=text_or_none(self._operator.fit) or "pad",
-            transition=None if (transition or "").strip().lower() in _CUTS else transition,
+            transition=transition_or_none(self._operator.transition),
             preset=text_or_none(self._operator.preset) or "medium",
         )
 
@@ -145,8 +137,17 @@ class FilmArguments:
         return switch_or_none(field, getattr(self._operator, field)) is not False
 
 
-def _texts(field: str, value: object) -> tuple[str, ...]:
-    """Return a list of words: a list, its JSON, or words between commas."""
+def transition_or_none(value: object) -> str | None:
+    """Return the name of a transition; None for cuts."""
+    name = text_or_none(value)
+    return None if (name or "").strip().lower() in _CUTS else name
+
+
+def texts(field: str, value: object) -> tuple[str, ...]:
+    """Return a list of words: a list, its JSON, or words between commas.
+
+    :raises InvalidArgument: for what is no list.
+    """
     value = read_structure(value)
     if value is None:
         return ()

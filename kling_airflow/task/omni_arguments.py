@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_airflow.arguments import is_literal, read_structure, text_or_none, whole_number
+from kling_airflow.arguments import read_structure, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
+from kling_airflow.models import omni
 from kling_airflow.redaction import shown_value
 from kling_airflow.task.frame_argument import frame_or_none
 from kling_airflow.task.shot_failure import raise_if_failed
 
-
-def is_written(value: object) -> bool:
-    """Return whether a value is final when the DAG is parsed, all that is in it included."""
-    if isinstance(value, Mapping):
-        return all(is_written(inner) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return all(is_written(inner) for inner in value)
-    return is_literal(value)
+VIDEO_ROLES = {"reference": omni.REFERENCE, "edit": omni.EDIT}
+"""The values of ``video_role``, and the payload's `refer_type` of each."""
 
 
 def entries(field: str, value: object) -> list[Any]:
@@ -99,3 +94,44 @@ def shots_of(value: object) -> list[dict[str, Any]]:
         prompt = text_or_none(entry.get("prompt")) or ""
         shots.append({"index": number + 1, "prompt": prompt, "duration": str(seconds)})
     return shots
+
+
+def refer_type(video_role: object) -> str:
+    """Return what the payload calls the role of a video.
+
+    :raises InvalidArgument: for an unknown one.
+    """
+    role = VIDEO_ROLES.get(str(video_role).strip().lower())
+    if role is None:
+        raise InvalidArgument(f"`video_role` is {video_role!r}; it must be `reference` or `edit`.")
+    return role
+
+
+def pictures(given: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Return argument, address and type of each picture of a clip, in the order of the payload's list.
+
+    :param given: the operator's arguments by name.
+    """
+    found: list[tuple[str, str, str | None]] = []
+    for argument, kind in (("image", omni.FIRST_FRAME), ("image_tail", omni.END_FRAME)):
+        if (address := frame_or_none(argument, given[argument])) is not None:
+            found.append((argument, address, kind))
+    for number, entry in enumerate(entries("references", given["references"])):
+        argument = f"references.{number}"
+        if (address := frame_or_none(argument, entry)) is not None:
+            found.append((argument, address, None))
+    return found
+
+
+def element_images(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the addresses of an element's pictures by their place in the payload, their argument, too.
+
+    :param given: the operator's arguments by name.
+    """
+    found = {}
+    if (address := frame_or_none("frontal_image", given["frontal_image"])) is not None:
+        found["frontal_image"] = address
+    images = [frame_or_none("refer_images", each) for each in entries("refer_images", given["refer_images"])]
+    for number, address in enumerate(filter(None, images)):
+        found[f"refer_images.{number}"] = address
+    return found

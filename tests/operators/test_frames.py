@@ -116,7 +116,7 @@ def test_every_option_arrives(bucket: str, s3: S3) -> None:
     assert (made["width"], made["height"]) == image.size == (1080, 1920)
     assert image.getpixel((5, 5)) == (10, 20, 30)
     low, high = (
-        prepare(source=f"s3://{bucket}/hubble.jpg", destination=f"s3://{bucket}/x.jpg", quality=q)["bytes"]
+        prepare(source=f"s3://{bucket}/hubble.jpg", destination=f"s3://{bucket}/{q}.jpg", quality=q)["bytes"]
         for q in (50, "95")
     )
     assert low * 2 < high

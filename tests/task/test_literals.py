@@ -8,23 +8,45 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG, task
+from packaging.version import Version
 
 from kling_airflow.exceptions import InvalidArgument
+from kling_airflow.operators.check_takes import CheckTakesOperator
+from kling_airflow.operators.create_element import KlingCreateElementOperator
+from kling_airflow.operators.extract_frame import ExtractFrameOperator
 from kling_airflow.operators.frames import PrepareFrameOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
+from kling_airflow.operators.join_clips import JoinClipsOperator
+from kling_airflow.operators.omni import KlingOmniOperator
 from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.simulator import Simulator
+from kling_airflow.task.literals import ChecksLiterals
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
+from tests import test_yaml_habits
 from tests.airflow_context import connect
+from tests.airflow_versions import AIRFLOW
 from tests.dag_runs import run_dag
-from tests.test_yaml_habits import NEEDED
+from tests.package_operators import package_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NEEDED: dict[type[Any], dict[str, Any]] = {
+    **test_yaml_habits.NEEDED,
+    KlingOmniOperator: {"prompt": "rise", "aspect_ratio": "1:1", "image": "s3://a/b.png"},
+    KlingCreateElementOperator: {
+        "element_name": "hero",
+        "element_description": "an astronaut",
+        "frontal_image": "s3://a/b.png",
+        "refer_images": ["s3://a/c.png"],
+    },
+    JoinClipsOperator: {"clips": ["s3://a/c.mp4"], "destination": "s3://a/b.mp4"},
+    ExtractFrameOperator: {"clip": "s3://a/c.mp4", "destination": "s3://a/b.png"},
+    CheckTakesOperator: {"clips": ["s3://a/c.mp4"], "destination": "s3://a/b.png"},
+}
 BUYS = [
     ({"take": 0}, "`take` is 0"),
     ({"take": "two"}, "`take` is 'two'"),
@@ -60,6 +82,15 @@ CLIP = [
     ({"sound": "loud"}, "`sound` is 'loud'"),
     ({"max_cost_usd": "a dollar"}, "`max_cost_usd` is 'a dollar'"),
     ({"max_cost_usd": -1}, "`max_cost_usd` is -1"),
+]
+FILES = [
+    ({"destination": "b.mp4"}, "without a scheme"),
+    ({"destination": None}, "`destination` is"),
+    ({"max_bytes": 0}, "`max_bytes` is 0"),
+    ({"max_pixels": "many"}, "`max_pixels` is 'many'"),
+    ({"source_conn_id": True}, "`source_conn_id` is True"),
+    ({"destination_conn_id": ["a"]}, "`destination_conn_id` is"),
+    ({"overwrite": "perhaps"}, "`overwrite` is 'perhaps'"),
 ]
 MISTAKES: dict[type[Any], list[tuple[dict[str, Any], str]]] = {
     PrepareFrameOperator: [
@@ -156,8 +187,100 @@ MISTAKES: dict[type[Any], list[tuple[dict[str, Any], str]]] = {
         ({"on_mismatch": "ignore"}, "`on_mismatch` is 'ignore'"),
         ({"frames": ["s3://a/b.png"]}, "`frames` holds 's3://a/b.png'"),
         ({"object_options": ["ACL"]}, "`object_options` is"),
+        ({"signing_conn_id": True}, "`signing_conn_id` is True"),
+    ],
+    KlingOmniOperator: [
+        *BUYS,
+        ({"prompt": "x" * 2501}, "2501 characters"),
+        ({"prompt": "null"}, "`prompt` is 'null'; it must be a text"),
+        ({"prompt": "<<<image_3>>> rises"}, "image_3"),
+        ({"prompt": None}, "`prompt` is missing"),
+        ({"mode": "4k"}, "`mode` is '4k'"),
+        ({"duration": 16}, "`duration` is 16"),
+        ({"sound": "loud"}, "`sound` is 'loud'"),
+        ({"aspect_ratio": "4:3"}, "`aspect_ratio` is '4:3'"),
+        ({"image": "rocket.jpg"}, "`image` is .rocket.jpg., which has no scheme"),
+        ({"image_tail": {"sha256": "a"}}, "`image_tail` is a dict without a `uri`"),
+        ({"references": ["s3://a/b.png", "end.jpg"]}, r"`references\.1` is .end.jpg., which has no scheme"),
+        ({"elements": [{"x": 1}]}, r"`elements\.0` is"),
+        ({"shots": [{"prompt": "rise"}]}, r"`shots\.0\.duration` is None"),
+        ({"shots": [{"prompt": "x" * 513, "duration": 5}]}, "513 characters"),
+        ({"shots": [{"prompt": "rise", "duration": 4}], "duration": 5}, "lasts 4 s in all"),
+        ({"video": {"a": 1}}, "`video` is a dict without `uri` and `video_url`"),
+        ({"video": "s3://a/b.mp4", "video_role": "copy"}, "`video_role` is 'copy'"),
+        ({"image_delivery": "mail"}, "`image_delivery` is 'mail'"),
+        ({"image_conn_id": True}, "`image_conn_id` is True"),
+        ({"max_cost_usd": "cheap"}, "`max_cost_usd` is 'cheap'"),
+        ({"max_cost_usd": 0.5}, r"`max_cost_usd` is 0\.5, and .* costs \$0\.56"),
+    ],
+    KlingCreateElementOperator: [
+        *BUYS,
+        ({"element_name": "x" * 21}, "`element_name` .*21 characters"),
+        ({"element_name": "null"}, "`element_name` is 'null'"),
+        ({"element_description": " "}, "`element_description` .*empty"),
+        ({"frontal_image": "hero.png"}, "`frontal_image` is .hero.png., which has no scheme"),
+        ({"frontal_image": None}, "`frontal_image` is missing"),
+        ({"refer_images": ["hero.png"]}, r"`refer_images\.0` is .hero.png., which has no scheme"),
+        ({"refer_images": ["s3://a/b.png"] * 4}, "4 entries"),
+        ({"image_delivery": "mail"}, "`image_delivery` is 'mail'"),
+        ({"max_cost_usd": ""}, "`max_cost_usd` is ''"),
+    ],
+    JoinClipsOperator: [
+        *FILES,
+        ({"clips": "none"}, "`clips` is 'None'; it must be a list"),
+        ({"clips": []}, "`clips` is empty"),
+        ({"clips": ["s3://a/c.mp4", None]}, "`clips` has nothing at position 2 of 2"),
+        ({"clips": ["s3://a/c.mp4", {"model": "x"}]}, r"`clips\[1\]` is None"),
+        ({"destination": "s3://a/b.mov"}, r"it must end in \.mp4"),
+        ({"shape": "2:1"}, "`shape` is '2:1'"),
+        ({"fit": "stretch"}, "`fit` is 'stretch'"),
+        ({"transition": "spin"}, "`transition` is 'spin'"),
+        ({"transition_seconds": 3}, "`transition_seconds` is 3; it must be from 0 to 2"),
+        ({"preset": "fastest"}, "`preset` is 'fastest'"),
+        ({"crf": 52}, "`crf` is 52; it must be from 0 to 51"),
+        ({"crf": 18.5}, r"`crf` is 18\.5; it must be a whole number"),
+        ({"loudness": -4}, "`loudness` is -4; it must be from -70 to -5"),
+        ({"music": {"model": "x"}}, "`music` is"),
+        ({"music_volume": "loud"}, "`music_volume` is 'loud'"),
+        ({"ducking": "some"}, "`ducking` is 'some'"),
+        ({"fade_out": "slowly"}, "`fade_out` is 'slowly'"),
+        ({"chapters": "two"}, "`chapters` is 'two'"),
+        ({"captions": 5}, "`captions` is int; it must be an address"),
+        ({"variants": ["2:1"]}, "`variants` holds '2:1'"),
+        ({"variants": {"a": 1}}, "`variants` is .* it must be a list"),
+        ({"poster": "big"}, "`poster` is 'big'"),
+        ({"preview": "avi"}, "`preview` is 'avi'"),
+        ({"timeline": "long"}, "`timeline` is 'long'"),
+        ({"signing_conn_id": True}, "`signing_conn_id` is True"),
+    ],
+    ExtractFrameOperator: [
+        *FILES,
+        ({"clip": None}, "`clip` is None"),
+        ({"clip": {"model": "x"}}, "`clip` is None"),
+        ({"destination": "s3://a/b.jpg"}, r"ends in \.png"),
+        ({"at": "middle"}, "`at` is 'middle'; it must be `first`, `last` or a number"),
+        ({"every": 0}, "`every` is 0; it must be a number of seconds above 0"),
+    ],
+    CheckTakesOperator: [
+        *FILES,
+        ({"clips": []}, "`clips` is empty"),
+        ({"destination": "s3://a/b.gif"}, r"ends in \.jpg, \.jpeg, \.png"),
+        ({"sound": "loud"}, "`sound` is 'loud'"),
+        ({"likeness": "much"}, "`likeness` is 'much'"),
+        ({"columns": 0}, "`columns` is 0; it must be a whole number, 1 or more"),
+        ({"rows": "two"}, "`rows` is 'two'"),
     ],
 }
+if Version("3.1") <= AIRFLOW:  # the first with a human in the loop
+    from kling_airflow.operators.approve_takes import ApproveTakesOperator
+
+    NEEDED[ApproveTakesOperator] = {"takes": [{"uri": "s3://a/c.mp4"}]}
+    MISTAKES[ApproveTakesOperator] = [
+        ({"takes": "good"}, "`takes` is 'good'; it must be what CheckTakesOperator returned"),
+        ({"next_usd": "much"}, "`next_usd` is 'much'"),
+        ({"sheet_conn_id": True}, "`sheet_conn_id` is True"),
+        ({"skip_review": "perhaps"}, "`skip_review` is 'perhaps'"),
+    ]
 ALL = [
     pytest.param(kind, wrong, words, id=f"{kind.__name__}-{number}-{'-'.join(wrong)}")
     for kind, mistakes in MISTAKES.items()
@@ -172,6 +295,8 @@ MAPPED = {
     }
     for kind, needed in NEEDED.items()
 }
+IN_ITS_OWN_INIT = ("KlingStoryboardOperator",)
+"""Its storyboard is a list of shots already: a task of it is not mapped over literals."""
 NOT_MAPPED = ("execution_timeout",)
 """Airflow itself refuses to map it."""
 
@@ -186,6 +311,16 @@ def dag() -> Iterator[DAG]:
 @task
 def rows() -> list[dict[str, Any]]:
     return []
+
+
+def test_every_operator_of_the_package_checks_its_literals_and_is_tested_here() -> None:
+    found = package_operators()
+    tested = {kind.__name__ for kind in MISTAKES} | {"ApproveTakesOperator"}
+    assert tested == found.keys() - set(IN_ITS_OWN_INIT)
+    for name, kind in found.items():
+        assert issubclass(kind, ChecksLiterals), name
+        if name not in IN_ITS_OWN_INIT:
+            assert kind.check_literals.__func__ is not ChecksLiterals.check_literals.__func__, name
 
 
 @pytest.mark.parametrize(("kind", "wrong", "words"), ALL)
@@ -278,6 +413,7 @@ def test_a_subclass_may_read_its_arguments_otherwise() -> None:
 
 DAG_FILE = """
 from airflow.sdk import DAG, task
+from packaging.version import Version
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
 
 with DAG("bad_rows"):
