@@ -191,5 +191,3 @@ def newest_first(entries: Iterable[GalleryEntry]) -> list[GalleryEntry]:
 
 def _only(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if pattern.fullmatch(name))
-
-

@@ -39,9 +39,7 @@ def reindex(folder: Folder, progress: Callable[[int, int], None] = lambda done, 
     keys = set(folder.keys())
     found: list[GalleryEntry] = []
     skipped: list[str] = []
-    clips = sorted(
-        key for key in keys if is_path(key, ".mp4") and f"{key.removesuffix('.mp4')}.json" in keys
-    )
+    clips = sorted(key for key in keys if is_path(key, ".mp4") and f"{key.removesuffix('.mp4')}.json" in keys)
     for start in range(0, len(clips), _AT_ONCE):
         part = clips[start : start + _AT_ONCE]
         sidecars = folder.read_many([f"{clip.removesuffix('.mp4')}.json" for clip in part])
@@ -49,7 +47,7 @@ def reindex(folder: Folder, progress: Callable[[int, int], None] = lambda done, 
             sidecar = Sidecar.parse(data)
             try:
                 if sidecar is None:
-                    raise ValueError("no sidecar")  # noqa: TRY301 -- both kinds are skipped alike
+                    raise ValueError("no sidecar")
                 found.append(GalleryEntry.of(sidecar, clip))
             except ValueError:
                 skipped.append(f"{clip.removesuffix('.mp4')}.json")

@@ -23,7 +23,11 @@ def open_gallery(address: str) -> Folder:
     from kling_airflow.hooks.store_path import open_path
 
     place = split_connection(address)[1].partition("://")[2]
-    if not scheme_of(address) or not place.strip("/") or ":" in address.partition("://")[2].rpartition("@")[0]:
+    if (
+        not scheme_of(address)
+        or not place.strip("/")
+        or ":" in address.partition("://")[2].rpartition("@")[0]
+    ):
         raise InvalidArgument(
             "`[kling] gallery` must be the address of a folder, such as s3://clips or s3://conn_id@clips/films,"
             " without a password."

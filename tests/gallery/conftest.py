@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +23,22 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Folder]:
         return
     server: S3 = request.getfixturevalue("s3")
     yield open_gallery(f"s3://{S3.conn_id}@{server.bucket()}/all clips")
+
+
+@pytest.fixture(scope="module")
+def client(airflow_db: Path) -> Iterator[Any]:
+    """Airflow's API server, with the gallery mounted by its entry point."""
+    from tests.gallery.airflow_app import api_server, make_dags
+
+    make_dags()
+    with api_server() as running:
+        yield running
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that ``[kling] gallery`` names."""
+    path = tmp_path / "gallery"
+    path.mkdir()
+    monkeypatch.setenv("AIRFLOW__KLING__GALLERY", path.as_uri())
+    return path
