@@ -122,8 +122,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "gallery": {
                         "description": (
-                            "The folder whose clips and films the gallery in Airflow's UI shows (3.1 and later)."
-                            " Landings below it keep an index in its folder `.kling-gallery`."
+                            "The folder whose clips and films the gallery in Airflow's UI shows (3.1 and"
+                            " later). Landings below it keep an index in its folder `.kling-gallery`."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

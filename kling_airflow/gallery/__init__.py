@@ -1,1 +1,1 @@
-"""The gallery inside Airflow's UI: the clips and films below ``[kling] gallery``, for users who may read them."""
+"""The gallery inside Airflow's UI: clips and films below ``[kling] gallery``, for those who may read them."""

@@ -100,7 +100,7 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def is_sound(self) -> bool:
-        """Whether the path stays in the gallery, and the id is one: the index is data that others can write."""
+        """Whether path and id are what they should be: others can write the index, too."""
         return is_path(self.path, ".mp4") and _REQUEST_ID.fullmatch(self.request_id) is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The files below one folder of any store that fsspec opens: named by relative keys, read whole or in parts."""
+"""The files below one folder of any store that fsspec opens, named by relative keys."""
 
 from __future__ import annotations
 

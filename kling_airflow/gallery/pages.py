@@ -1,4 +1,4 @@
-"""HTML pages, escaped, with headers that let a page fetch nothing from elsewhere and run no script of a prompt."""
+"""HTML pages: all text escaped, and headers that let a page load and run nothing from elsewhere."""
 
 from __future__ import annotations
 

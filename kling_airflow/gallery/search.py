@@ -63,8 +63,7 @@ class Search:
 
     def query(self, page: int) -> str:
         """Return the query of another page of the same search."""
-        path = entry.path.removesuffix(".mp4")
-    names = ("text", "dag", "since", "until", "state", "kind")
+        names = ("text", "dag", "since", "until", "state", "kind")
         values = {name: value for name in names if (value := getattr(self, name))}
         return urlencode(values | ({"page": page} if page > 1 else {}))
 
@@ -114,14 +113,6 @@ class Page:
 
 
 def _text(entry: GalleryEntry) -> str:
-    path = entry.path.removesuffix(".mp4")
-    names = (
-        entry.prompt,
-        path,
-        entry.request_id,
-        entry.dag_id,
-        entry.run_id,
-        entry.task_id,
-        entry.model,
-    )
-    return "\n".join(names).lower()
+    name = entry.path.removesuffix(".mp4")
+    ids = (entry.request_id, entry.dag_id, entry.run_id, entry.task_id, entry.model)
+    return "\n".join((entry.prompt, name, *ids)).lower()
