@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("kling_airflow.cli.demo", "watch a real Airflow make a clip of two photographs"),
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
     "spend": ("kling_airflow.cli.spend", "sum what was spent, by day, DAG, model and state"),
+    "gallery": ("kling_airflow.cli.gallery", "write the index of the gallery in Airflow's UI anew"),
     "storyboard": ("kling_airflow.cli.storyboard", "check, price and show a storyboard"),
 }
 

@@ -120,6 +120,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": '[{"usd": 100, "per": "day"}, {"usd": 20, "dag": "*"}]',
                         "default": None,
                     },
+                    "gallery": {
+                        "description": (
+                            "The folder whose clips and films the gallery in Airflow's UI shows (3.1 and"
+                            " later). Landings below it keep an index in its folder `.kling-gallery`."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://clips",
+                        "default": None,
+                    },
                     "min_poll_interval": {
                         "description": (
                             "Seconds between two polls of one request, at least: a task that asks for less is"

@@ -174,12 +174,14 @@ class JoinClipsOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clips, make the film, store it; or find that it has been made."""
+        from kling_airflow.gallery.landed import note_landing
         from kling_airflow.media.film.landing import landed
 
         with airflow_errors(), tempfile.TemporaryDirectory(prefix="kling-film-") as folder:
             place = self._place()
             sidecar, places, inputs = self._made(context, place, Path(folder))
             result = landed(sidecar, places)
+            note_landing(place)
         stored = [result["uri"], result["poster_uri"], result["sidecar_uri"]]
         self._lineage = inputs, [*stored, *(str(file["uri"]) for file in sidecar.files)]
         if context.get("ti") is not None:

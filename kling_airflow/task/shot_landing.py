@@ -79,6 +79,7 @@ class ClipStore:
         :return: ``uri, sha256, bytes, duration_seconds, width, height, poster_uri, sidecar_uri``.
         :raises KlingError: as :func:`kling_airflow.media.landing.land` does.
         """
+        from kling_airflow.gallery.landed import note_landing
         from kling_airflow.media.landing import LandingOptions, land, paid_for
         from kling_airflow.media.sidecar import Asked
 
@@ -103,6 +104,7 @@ class ClipStore:
                     landed_by=self.landed_by,
                 ),
             )
+            note_landing(place)
         return {name: landed[name] for name in (*_KEPT, "poster_uri", "sidecar_uri", "request_id")}
 
     def _places(self, name: str) -> Places:

@@ -156,6 +156,7 @@ class ClipToObjectStorageOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
+        from kling_airflow.gallery.landed import note_landing
         from kling_airflow.hooks.queue_clip import fresh_url
         from kling_airflow.media.download import DownloadLimits
         from kling_airflow.media.landing import land, paid_for
@@ -180,6 +181,7 @@ class ClipToObjectStorageOperator(KlingTask):
                     guard=self._guard(),
                     options=self._options(context),
                 )
+                note_landing(place)
         self._lineage = (
             [clip.video_url, *(str(frame["uri"]) for frame in asked.frames)],
             [landed["uri"], landed["poster_uri"], landed["sidecar_uri"]],
