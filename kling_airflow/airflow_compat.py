@@ -187,6 +187,18 @@ async def get_async_extra_dejson(connection: Connection) -> dict[str, Any]:
     return await sync_to_async(lambda: connection.extra_dejson)()
 
 
+def serves_plugin_apps() -> bool:
+    """Return whether Airflow's web server shows the view of a plugin's own app (Airflow 3.1 and later)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    try:
+        return Version(version("apache-airflow-task-sdk")) >= Version("1.1")  # comes with Airflow 3.1
+    except PackageNotFoundError:
+        return False
+
+
 def threads_may_call_airflow() -> bool:
     """Return whether several threads of this task may call Airflow at the same time.
 

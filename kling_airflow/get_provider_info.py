@@ -173,5 +173,10 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
-        "extra-links": ["kling_airflow.links.ConsoleLink", "kling_airflow.links.ClipLink"],
+        "extra-links": [
+            "kling_airflow.links.RequestLink",
+            "kling_airflow.links.ClipLink",
+            "kling_airflow.links.GalleryLink",
+            "kling_airflow.links.ReportLink",
+        ],
     }

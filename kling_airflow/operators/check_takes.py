@@ -118,6 +118,7 @@ class CheckTakesOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the takes, check each, store the sheet."""
         from kling_airflow.media.film.contact_sheet import SheetTake, contact_sheet
+        from kling_airflow.task.asset_events import describe_file
         from kling_airflow.task.film_clips import FilmSource, fetch_clips, read_clips
 
         with airflow_errors(), tempfile.TemporaryDirectory(prefix="kling-takes-") as folder:
@@ -144,7 +145,10 @@ class CheckTakesOperator(KlingTask):
             )
             target.write(sheet, f"image/{format_}")
         self._lineage = [shot.uri for shot in shots], [target.uri]
-        return _result(shots, reports, target.uri)
+        result = _result(shots, reports, target.uri)
+        about = {"uri": target.uri, "takes": len(shots), "cost_usd": result["cost_usd"]}
+        describe_file(self.outlets, context, target.uri, about)
+        return result
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the takes as inputs, and the sheet as the output."""

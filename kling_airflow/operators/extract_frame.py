@@ -104,6 +104,7 @@ class ExtractFrameOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch the clip, decode what is needed, store the frames."""
         from kling_airflow.hooks.clip_source import fetch_allowed
+        from kling_airflow.task.asset_events import describe_events
 
         with airflow_errors():
             at, every = _read_at(self.at), _read_every(self.every)
@@ -125,6 +126,9 @@ class ExtractFrameOperator(KlingTask):
                     made = list(self._store_all(target, fetched.path, every, pixels))
         stored = [made] if isinstance(made, dict) else made
         self._lineage = [fetched.uri], [frame["uri"] for frame in stored]
+        files = [(frame["uri"], frame) for frame in stored]
+        extra = made if isinstance(made, dict) else {"frames": len(stored)}
+        describe_events(self.outlets, context, extra, files)
         self.log.info("Stored %d frames of %s at %s.", len(stored), shown(fetched.uri), shown(target.uri))
         return made  # type: ignore[no-any-return]
 

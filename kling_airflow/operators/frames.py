@@ -122,6 +122,7 @@ class PrepareFrameOperator(KlingTask):
         from kling_airflow.hooks.frame_source import read_allowed_frame
         from kling_airflow.hooks.storage import StoredObject
         from kling_airflow.media.frame import prepare_frame
+        from kling_airflow.task.asset_events import describe_file
 
         with airflow_errors():
             options = self._options()
@@ -156,7 +157,7 @@ class PrepareFrameOperator(KlingTask):
             info.sha256,
         )
         self._lineage = source, target.uri
-        return {
+        made = {
             "uri": target.uri,
             "width": info.width,
             "height": info.height,
@@ -164,6 +165,8 @@ class PrepareFrameOperator(KlingTask):
             "sha256": info.sha256,
             "format": info.format,
         }
+        describe_file(self.outlets, context, target.uri, made)
+        return made
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the picture as the input and the frame as the output."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ConsoleLink
+from kling_airflow.links import GalleryLink, ReportLink, RequestLink
 from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import check_execution_timeout
 from kling_airflow.task.stop_flag import StopFlag
@@ -81,7 +81,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         "on_unresolved",
         "ledger",
     )
-    operator_extra_links = (ConsoleLink(),)
+    operator_extra_links = (RequestLink(), ReportLink(), GalleryLink())
     limit_fields = ("max_cost_usd", "budget_usd")
     stores_at = "destination"
     ui_color = "#dcfce7"
