@@ -55,6 +55,16 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "kling_airflow.transfers.clip_to_storage",
             }
         ],
+        "task-decorators": [
+            {
+                "name": "kling_image_to_video",
+                "class-name": "kling_airflow.decorators.image_to_video.image_to_video_task",
+            },
+            {
+                "name": "kling_storyboard",
+                "class-name": "kling_airflow.decorators.storyboard.storyboard_task",
+            },
+        ],
         "connection-types": [
             {
                 "connection-type": "gmi_cloud",
