@@ -145,7 +145,7 @@ class CheckTakesOperator(KlingTask):
             )
             target.write(sheet, f"image/{format_}")
         self._lineage = [shot.uri for shot in shots], [target.uri]
-        result = _result(shots, reports, target.uri)
+        result = self.lineage_result = _result(shots, reports, target.uri)
         about = {"uri": target.uri, "takes": len(shots), "cost_usd": result["cost_usd"]}
         describe_file(self.outlets, context, target.uri, about)
         return result
@@ -155,7 +155,7 @@ class CheckTakesOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _target(self) -> tuple[StoredObject, str]:
         refuse_one_for_all(self)

@@ -125,6 +125,7 @@ class ExtractFrameOperator(KlingTask):
                 else:
                     made = list(self._store_all(target, fetched.path, every, pixels))
         stored = [made] if isinstance(made, dict) else made
+        self.lineage_result = stored
         self._lineage = [fetched.uri], [frame["uri"] for frame in stored]
         files = [(frame["uri"], frame) for frame in stored]
         extra = made if isinstance(made, dict) else {"frames": len(stored)}
@@ -137,7 +138,7 @@ class ExtractFrameOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _target(self) -> StoredObject:
         refuse_one_for_all(self)

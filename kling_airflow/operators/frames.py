@@ -165,6 +165,7 @@ class PrepareFrameOperator(KlingTask):
             "sha256": info.sha256,
             "format": info.format,
         }
+        self.lineage_result = made
         describe_file(self.outlets, context, target.uri, made)
         return made
 
@@ -173,7 +174,7 @@ class PrepareFrameOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         source, target = self._lineage or (None, None)
-        return lineage(inputs=[source], outputs=[target])
+        return lineage(inputs=[source], outputs=[target], result=self.lineage_result)
 
     def _options(self) -> FrameOptions:
         from kling_airflow.media.frame import FrameOptions

@@ -177,6 +177,7 @@ class JoinClipsOperator(KlingTask):
             place = self._place()
             sidecar, places, inputs = self._made(context, place, Path(folder))
             result = landed(sidecar, places)
+        self.lineage_result = result
         stored = [result["uri"], result["poster_uri"], result["sidecar_uri"]]
         self._lineage = inputs, [*stored, *(str(file["uri"]) for file in sidecar.files)]
         if context.get("ti") is not None:
@@ -229,7 +230,7 @@ class JoinClipsOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _place(self) -> StoredObject:
         refuse_one_for_all(self)

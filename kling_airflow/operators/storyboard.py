@@ -207,6 +207,7 @@ class KlingStoryboardOperator(StoryboardArguments):
     def _ended(self, task: Any) -> dict[str, Any]:
         try:
             report: dict[str, Any] = task.run()
+            self.lineage_result = report
         finally:
             self._lineage = task.lineage()
         return report
@@ -215,7 +216,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         """Name the frames as inputs and the landed clips as outputs."""
         from kling_airflow.lineage import lineage
 
-        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
+        return lineage(inputs=self._lineage[0], outputs=self._lineage[1], result=self.lineage_result)
 
     def on_kill(self) -> None:
         """Set a flag that the waiting code checks, as :meth:`GenerationOperator.on_kill` does."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class KlingTask(CheckedWhenMapped):
     """A task whose data is never rendered, and whose mapping is checked when the DAG is parsed."""
 
+    lineage_result: Any = None
+    """What the task has bought or stored, for the facets of OpenLineage."""
+
     if TYPE_CHECKING:
         # Airflow's annotation has no `output["uri"]`, which it documents and runs.
         @property

@@ -184,6 +184,7 @@ class ClipToObjectStorageOperator(KlingTask):
             [clip.video_url, *(str(frame["uri"]) for frame in asked.frames)],
             [landed["uri"], landed["poster_uri"], landed["sidecar_uri"]],
         )
+        self.lineage_result = {**landed, "cost_usd": clip.cost_usd, "model": clip.model}
         self._hand_on(context, clip, landed, place)
         return landed
 
@@ -192,7 +193,7 @@ class ClipToObjectStorageOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _asked(self, clip: Clip) -> Asked:
         from kling_airflow.media.sidecar import Asked
