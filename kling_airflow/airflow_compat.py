@@ -35,16 +35,20 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseSensorOperator as BaseSensorOperator
     from airflow.providers.common.compat.sdk import Connection as Connection
     from airflow.providers.common.compat.sdk import Context as Context
+    from airflow.providers.common.compat.sdk import DecoratedOperator as DecoratedOperator
     from airflow.providers.common.compat.sdk import ObjectStoragePath as ObjectStoragePath
     from airflow.providers.common.compat.sdk import Param as Param
     from airflow.providers.common.compat.sdk import PokeReturnValue as PokeReturnValue
     from airflow.providers.common.compat.sdk import RetryDecision as RetryDecision
     from airflow.providers.common.compat.sdk import RetryPolicy as RetryPolicy
+    from airflow.providers.common.compat.sdk import TaskDecorator as TaskDecorator
     from airflow.providers.common.compat.sdk import TaskDeferred as TaskDeferred
     from airflow.providers.common.compat.sdk import TaskInstanceKey as TaskInstanceKey
     from airflow.providers.common.compat.sdk import XCom as XCom
     from airflow.providers.common.compat.sdk import conf as conf
+    from airflow.providers.common.compat.sdk import determine_kwargs as determine_kwargs
     from airflow.providers.common.compat.sdk import task as task
+    from airflow.providers.common.compat.sdk import task_decorator_factory as task_decorator_factory
     from airflow.providers.common.compat.sdk import task_group as task_group
     from airflow.sdk import get_current_context as get_current_context
     from airflow.sdk.definitions.xcom_arg import PlainXComArg as PlainXComArg
@@ -80,6 +84,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "Connection": ("airflow.sdk:", "airflow.models.connection:"),
     "Context": ("airflow.sdk:", "airflow.utils.context:"),
     "DAG": ("airflow.sdk:", "airflow.models.dag:"),
+    "DecoratedOperator": ("airflow.sdk.bases.decorator:", "airflow.decorators.base:"),
     "NEVER_EXPIRE": ("airflow.sdk.execution_time.context:",),  # from Airflow 3.3 on
     "ObjectStoragePath": ("airflow.sdk:", "airflow.io.path:"),
     "Param": ("airflow.sdk:", "airflow.models.param:"),
@@ -88,7 +93,9 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "RetryPolicy": ("airflow.sdk:",),
     "TaskInstanceKey": ("airflow.sdk.types:", "airflow.models.taskinstancekey:"),
     "XCom": ("airflow.sdk.execution_time.xcom:", "airflow.models.xcom:"),
+    "determine_kwargs": ("airflow.sdk.bases.decorator:", "airflow.utils.operator_helpers:"),
     "task": ("airflow.sdk:", "airflow.decorators:"),
+    "task_decorator_factory": ("airflow.sdk.bases.decorator:", "airflow.decorators.base:"),
     "task_group": ("airflow.sdk:", "airflow.decorators:"),
     "get_current_context": ("airflow.sdk:", "airflow.operators.python:"),
     "conf": ("airflow.sdk.configuration:", "airflow.configuration:"),
@@ -185,6 +192,18 @@ async def get_async_extra_dejson(connection: Connection) -> dict[str, Any]:
         extra: dict[str, Any] = await connection.aextra_dejson()
         return extra
     return await sync_to_async(lambda: connection.extra_dejson)()
+
+
+def serves_plugin_apps() -> bool:
+    """Return whether Airflow's web server shows the view of a plugin's own app (Airflow 3.1 and later)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    try:
+        return Version(version("apache-airflow-task-sdk")) >= Version("1.1")  # comes with Airflow 3.1
+    except PackageNotFoundError:
+        return False
 
 
 def threads_may_call_airflow() -> bool:

@@ -55,6 +55,16 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "kling_airflow.transfers.clip_to_storage",
             }
         ],
+        "task-decorators": [
+            {
+                "name": "kling_image_to_video",
+                "class-name": "kling_airflow.decorators.image_to_video.image_to_video_task",
+            },
+            {
+                "name": "kling_storyboard",
+                "class-name": "kling_airflow.decorators.storyboard.storyboard_task",
+            },
+        ],
         "connection-types": [
             {
                 "connection-type": "gmi_cloud",
@@ -183,5 +193,10 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
-        "extra-links": ["kling_airflow.links.ConsoleLink", "kling_airflow.links.ClipLink"],
+        "extra-links": [
+            "kling_airflow.links.RequestLink",
+            "kling_airflow.links.ClipLink",
+            "kling_airflow.links.GalleryLink",
+            "kling_airflow.links.ReportLink",
+        ],
     }

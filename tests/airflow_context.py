@@ -32,6 +32,10 @@ class TaskInstance:
         json.dumps(value)
         self.xcoms[key] = value
 
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int = -1) -> Any:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index), "only XComs of its own are kept"
+        return self.xcoms.get(key)
+
     def get_first_reschedule_date(self, context: Any) -> Any:
         return self.first_reschedule
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kling_airflow.errors import KlingError
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ClipLink, ConsoleLink, push_request
+from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_request
 from kling_airflow.task.generation import GenerationTask
 from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import check_literal_options, switch
@@ -70,7 +70,7 @@ class GenerationOperator(GenerationTask):
     )
     field_arguments: ClassVar[Mapping[str, str]] = {"clip_label": "label"}
     hands_on_request = True
-    operator_extra_links = (ConsoleLink(), ClipLink())
+    operator_extra_links = (RequestLink(), ClipLink(), GalleryLink())
     ui_color = "#dcfce7"
 
     def __init__(

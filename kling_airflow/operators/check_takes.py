@@ -129,6 +129,7 @@ class CheckTakesOperator(KlingTask):
         """Fetch the takes, check each, store the sheet."""
         from kling_airflow.media.film.contact_sheet import SheetTake, contact_sheet
         from kling_airflow.media.picture_claim import PictureClaim
+        from kling_airflow.task.asset_events import describe_file
         from kling_airflow.task.film_clips import FilmSource, fetch_clips, read_clips
 
         with airflow_errors(), tempfile.TemporaryDirectory(prefix="kling-takes-") as folder:
@@ -156,14 +157,17 @@ class CheckTakesOperator(KlingTask):
             overwrite = bool(switch_or_none("overwrite", self.overwrite))
             PictureClaim(task_of(context), overwrite=overwrite).store(target, sheet, "the sheet")
         self._lineage = [shot.uri for shot in shots], [target.uri]
-        return _result(shots, reports, target.uri)
+        result = self.lineage_result = _result(shots, reports, target.uri)
+        about = {"uri": target.uri, "takes": len(shots), "cost_usd": result["cost_usd"]}
+        describe_file(self.outlets, context, target.uri, about)
+        return result
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the takes as inputs, and the sheet as the output."""
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _target(self) -> tuple[StoredObject, str]:
         refuse_one_for_all(self)

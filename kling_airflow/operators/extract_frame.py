@@ -115,6 +115,7 @@ class ExtractFrameOperator(KlingTask):
         """Fetch the clip, decode what is needed, store the frames."""
         from kling_airflow.hooks.clip_source import fetch_allowed
         from kling_airflow.media.picture_claim import PictureClaim
+        from kling_airflow.task.asset_events import describe_events
 
         with airflow_errors():
             at, every = _read_at(self.at), _read_every(self.every)
@@ -139,7 +140,11 @@ class ExtractFrameOperator(KlingTask):
                 else:
                     made = _store_all(target, fetched.path, every, pixels, claim)
         stored = [made] if isinstance(made, dict) else made
+        self.lineage_result = stored
         self._lineage = [fetched.uri], [frame["uri"] for frame in stored]
+        files = [(frame["uri"], frame) for frame in stored]
+        extra = made if isinstance(made, dict) else {"frames": len(stored)}
+        describe_events(self.outlets, context, extra, files)
         self.log.info("Stored %d frames of %s at %s.", len(stored), shown(fetched.uri), shown(target.uri))
         return made  # type: ignore[no-any-return]
 
@@ -148,7 +153,7 @@ class ExtractFrameOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _target(self) -> StoredObject:
         refuse_one_for_all(self)

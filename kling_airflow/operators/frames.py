@@ -131,6 +131,7 @@ class PrepareFrameOperator(KlingTask):
         from kling_airflow.hooks.storage import StoredObject
         from kling_airflow.media.frame import prepare_frame
         from kling_airflow.media.picture_claim import PictureClaim
+        from kling_airflow.task.asset_events import describe_file
 
         with airflow_errors():
             options = self._options()
@@ -168,7 +169,7 @@ class PrepareFrameOperator(KlingTask):
             sha256,
         )
         self._lineage = source, target.uri
-        return {
+        made = {
             "uri": target.uri,
             "width": info.width,
             "height": info.height,
@@ -176,13 +177,16 @@ class PrepareFrameOperator(KlingTask):
             "sha256": sha256,
             "format": info.format,
         }
+        self.lineage_result = made
+        describe_file(self.outlets, context, target.uri, made)
+        return made
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the picture as the input and the frame as the output."""
         from kling_airflow.lineage import lineage
 
         source, target = self._lineage or (None, None)
-        return lineage(inputs=[source], outputs=[target])
+        return lineage(inputs=[source], outputs=[target], result=self.lineage_result)
 
     def _options(self) -> FrameOptions:
         from kling_airflow.media.frame import FrameOptions

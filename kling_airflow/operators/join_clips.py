@@ -12,9 +12,9 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.hooks.storage import StoredObject
-from kling_airflow.links import ClipLink, push_clip
+from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_landed
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
-from kling_airflow.task.asset_events import describe_events
+from kling_airflow.task.asset_events import describe_file
 from kling_airflow.task.film_literals import check_literal_film
 from kling_airflow.task.film_options import FILM_FIELDS, FilmArguments
 from kling_airflow.task.mapped_destination import refuse_one_for_all
@@ -94,7 +94,7 @@ class JoinClipsOperator(KlingTask):
         "object_options",
     )
     ui_color = "#e0f2fe"
-    operator_extra_links = (ClipLink(),)
+    operator_extra_links = (RequestLink(), ClipLink(), GalleryLink())
     stores_at = "destination"
 
     def __init__(
@@ -182,13 +182,14 @@ class JoinClipsOperator(KlingTask):
             sidecar, places, inputs = self._made(context, place, Path(folder))
             result = landed(sidecar, places)
             note_landing(place)
+        self.lineage_result = result
         stored = [result["uri"], result["poster_uri"], result["sidecar_uri"]]
         self._lineage = inputs, [*stored, *(str(file["uri"]) for file in sidecar.files)]
         if context.get("ti") is not None:
             context["ti"].xcom_push(key="uri", value=result["uri"])
-            push_clip(context, place.link)
+        push_landed(context, result, place)
         names = ("request_id", "cost_usd", "duration_seconds", "sha256", "uri", "clips")
-        describe_events(self.outlets, context, result["uri"], {name: result[name] for name in names})
+        describe_file(self.outlets, context, result["uri"], {name: result[name] for name in names})
         return result
 
     def _made(
@@ -234,7 +235,7 @@ class JoinClipsOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _place(self) -> StoredObject:
         refuse_one_for_all(self)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ConsoleLink
+from kling_airflow.links import GalleryLink, ReportLink, RequestLink
 from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import check_execution_timeout
 from kling_airflow.task.stop_flag import StopFlag
@@ -81,7 +81,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         "on_unresolved",
         "ledger",
     )
-    operator_extra_links = (ConsoleLink(),)
+    operator_extra_links = (RequestLink(), ReportLink(), GalleryLink())
     limit_fields = ("max_cost_usd", "budget_usd")
     stores_at = "destination"
     ui_color = "#dcfce7"
@@ -207,6 +207,7 @@ class KlingStoryboardOperator(StoryboardArguments):
     def _ended(self, task: Any) -> dict[str, Any]:
         try:
             report: dict[str, Any] = task.run()
+            self.lineage_result = report
         finally:
             self._lineage = task.lineage()
         return report
@@ -215,7 +216,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         """Name the frames as inputs and the landed clips as outputs."""
         from kling_airflow.lineage import lineage
 
-        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
+        return lineage(inputs=self._lineage[0], outputs=self._lineage[1], result=self.lineage_result)
 
     def on_kill(self) -> None:
         """Set a flag that the waiting code checks, as :meth:`GenerationOperator.on_kill` does."""

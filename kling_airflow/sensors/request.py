@@ -17,7 +17,7 @@ from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
 from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
 from kling_airflow.handed_on import HandedOn, find, unknown_request
 from kling_airflow.hooks.gmi import GMICloudHook, default_connection
-from kling_airflow.links import ClipLink, ConsoleLink, push_clip, push_request
+from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_request
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.task.operator import KlingTask, waits_in_triggerer
 from kling_airflow.task.options import switch
@@ -62,7 +62,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("request_id", "model", "gmi_conn_id", "clip_label")
     field_arguments: ClassVar[Mapping[str, str]] = {"clip_label": "label"}
-    operator_extra_links = (ConsoleLink(), ClipLink())
+    operator_extra_links = (RequestLink(), ClipLink(), GalleryLink())
     ui_color = "#e8f0ff"
     mapped_trigger_rule = "all_done"
 
@@ -263,12 +263,12 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:
-        from kling_airflow.task.clip_result import log_result
+        from kling_airflow.task.clip_result import hand_on_clip, log_result
 
         assert self._request is not None  # noqa: S101 -- execute() and execute_complete() set it
         clip = clip | {"gmi_conn_id": self._request.gmi_conn_id, "label": self._request.label}
         log_result(self.log, clip)
-        push_clip(context, clip["video_url"])
+        hand_on_clip(context, clip, self.outlets)
         return clip
 
     def _error(self, context: Context, error: KlingError) -> Exception:

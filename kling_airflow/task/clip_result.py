@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kling_airflow.links import push_clip
+from kling_airflow.task.asset_events import describe_events
 
 if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import Context
     from kling_airflow.submission.order import Log
 
 
@@ -17,14 +17,14 @@ def hand_on_clip(context: Mapping[str, Any], clip: Mapping[str, Any], outlets: I
 
     :param outlets: the task's outlets; each asset's event carries ``request_id, cost_usd, duration_seconds``.
     """
-    push_clip(cast("Context", context), clip["video_url"])
+    push_clip(context, clip["video_url"])
     extra = {
         "request_id": clip["request_id"],
         "cost_usd": clip.get("cost_usd"),
         "duration_seconds": clip.get("duration"),
         "label": clip.get("label"),
     }
-    add_to_asset_events(context, outlets, extra)
+    describe_events(outlets, context, extra)
 
 
 def log_result(log: Log, clip: Mapping[str, Any]) -> None:
@@ -43,16 +43,3 @@ def log_result(log: Log, clip: Mapping[str, Any]) -> None:
             ", ".join(f"`{name}`" for name in clip["left_out"][:20]),
             clip["request_id"],
         )
-
-
-def add_to_asset_events(context: Mapping[str, Any], outlets: Iterable[Any], extra: Mapping[str, Any]) -> None:
-    """Add extras to the asset event of each outlet that is an asset."""
-    events = context.get("outlet_events")
-    outlets = list(outlets)
-    if events is None or not outlets:
-        return
-    from kling_airflow.airflow_compat import Asset
-
-    for outlet in outlets:
-        if isinstance(outlet, Asset):
-            events[outlet].extra.update(extra)

@@ -184,7 +184,7 @@ class GenerationTask(KlingTask):
         known = {"gmi_conn_id": self._hook.gmi_conn_id, "label": self._label} | self._asked()
         clip = completed(clip, known, lambda: self._price_usd(self._hook.get_conn()), self.log)
         hand_on_clip(context, clip, self.outlets)
-        self._lineage = self._frames_used(), [clip["video_url"]]
+        self._lineage, self.lineage_result = (self._frames_used(), [clip["video_url"]]), clip
         log_result(self.log, clip)
         return clip
 
@@ -192,7 +192,7 @@ class GenerationTask(KlingTask):
         """Name the frames as inputs and the clip's address as the output."""
         from kling_airflow.lineage import lineage
 
-        return lineage(inputs=self._lineage[0], outputs=self._lineage[1])
+        return lineage(inputs=self._lineage[0], outputs=self._lineage[1], result=self.lineage_result)
 
     def _resubmit_or_raise(self, context: Context, error: KlingError, earlier: int) -> dict[str, Any]:
         from kling_airflow.task.resubmission import raise_unless_resubmitted

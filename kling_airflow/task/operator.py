@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import switch_or_none
+from kling_airflow.links import PushedLink
 from kling_airflow.task.mapping import CheckedWhenMapped
 
 if TYPE_CHECKING:
@@ -15,10 +16,23 @@ if TYPE_CHECKING:
 class KlingTask(CheckedWhenMapped):
     """A task whose data is never rendered, and whose mapping is checked when the DAG is parsed."""
 
+    lineage_result: Any = None
+    """What the task has bought or stored, for the facets of OpenLineage."""
+
     if TYPE_CHECKING:
         # Airflow's annotation has no `output["uri"]`, which it documents and runs.
         @property
         def output(self) -> PlainXComArg: ...  # noqa: D102
+
+    def pre_execute(self, context: Any) -> None:
+        """Take the links that the task pushes itself away from Airflow's own push of links.
+
+        When a task ends or defers, Airflow 3 asks each link of the task for its address, and stores an empty
+        XCom where there is none (``task_runner.finalize``, 3.3.2). The UI knows the links from the DAG.
+        """
+        super().pre_execute(context)
+        links: Any = self.operator_extra_links
+        self.operator_extra_links = tuple(link for link in links if not isinstance(link, PushedLink))
 
 
 def waits_in_triggerer(deferrable: bool | str | None) -> bool:

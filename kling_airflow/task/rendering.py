@@ -118,7 +118,7 @@ class DataIsNoTemplate(BaseOperator):
         mapped = tasks_of_dag(self).get(self.task_id)
         if getattr(mapped, "expand_input", None) is None:
             return list(fields)
-        data = _data(self._arguments, mapped, _map_index(context))
+        data = _data(self._arguments, mapped, map_index_of(context))
         marked = _marked(list(data.values()), jinja_env)
         written = self._arguments.keys() | _default_args(self)
         names = {field: self.field_arguments.get(field, field) for field in fields}
@@ -193,7 +193,8 @@ def _default(kind: type[Any], name: str) -> Any:
     return None
 
 
-def _map_index(context: Context) -> int:
+def map_index_of(context: Context) -> int:
+    """Return the map index of the running task instance, -1 if it isn't mapped."""
     index = context["ti"].map_index
     return -1 if index is None else index
 
@@ -211,10 +212,10 @@ def _data(given: Mapping[str, Any], mapped: Any, map_index: int) -> dict[str, An
         if name not in _OF_THE_TASK and not (name in partial and value is partial[name])
     }
     inputs = mapped.expand_input
-    return {name: value for name, value in row.items() if not _is_written(inputs, name, map_index)}
+    return {name: value for name, value in row.items() if not is_written(inputs, name, map_index)}
 
 
-def _is_written(inputs: Any, name: str, map_index: int) -> bool:
+def is_written(inputs: Any, name: str, map_index: int) -> bool:
     """Return whether an argument of ``expand`` or ``expand_kwargs`` stands in the DAG file."""
     value = inputs.value
     if isinstance(value, Mapping):  # expand(name=values)
@@ -228,7 +229,7 @@ def _is_written_for_group(content: Any, context: Context) -> bool:
     inputs, name = getattr(content, "_input", None), getattr(content, "_key", None)
     if inputs is None or not isinstance(name, str) or not hasattr(inputs, "value"):
         return False
-    return _is_written(inputs, name, _map_index(context))
+    return is_written(inputs, name, map_index_of(context))
 
 
 def _marked(value: Any, env: jinja2.Environment) -> bool:

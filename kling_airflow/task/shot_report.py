@@ -79,6 +79,16 @@ def report_text(report: Mapping[str, Any]) -> str:
     return "\n".join([*lines, total])
 
 
+def landed_files(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return address and extras of each clip that has landed, for asset events."""
+    names = ("request_id", "cost_usd", "duration_seconds", "sha256", "uri")
+    return [
+        (row["uri"], {name: row[name] for name in names} | {"label": row["name"]})
+        for row in report["shots"]
+        if row["uri"]
+    ]
+
+
 def failure(progress: BoardProgress, report: Mapping[str, Any]) -> GenerationFailed | None:
     """Return the error of a storyboard with failed shots; None if none has failed.
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import one_of, seconds
 from kling_airflow.errors import BudgetExceeded, DestinationTaken, KlingError, Money, Unreachable
-from kling_airflow.links import ConsoleLink
+from kling_airflow.links import push_report, push_request_link
 from kling_airflow.submission.budget import MemoryClaims
-from kling_airflow.task.clip_result import add_to_asset_events
+from kling_airflow.task.asset_events import describe_events
 from kling_airflow.task.pause import DEFER_FROM
 from kling_airflow.task.shot_progress import BoardProgress, Phase
 from kling_airflow.task.shot_removed import add_removed
@@ -19,6 +19,7 @@ from kling_airflow.task.shot_report import (
     REPORT_FILE,
     failure,
     is_report,
+    landed_files,
     make_report,
     report_bytes,
     report_text,
@@ -175,7 +176,9 @@ class StoryboardTask:
         :return: the report.
         :raises KlingError: if shots have failed, or the task was told to end.
         """
-        self._push(ConsoleLink.xcom_key, self.task.hook.get_conn().protocol.base_url)
+        context: Mapping[str, Any] = self.context
+        push_request_link(context, None, self.task.hook.get_conn().protocol.base_url)
+        push_report(context, self.store.object(REPORT_FILE).link)
         try:
             while True:
                 self.running.advance()
@@ -253,7 +256,7 @@ class StoryboardTask:
         if failed is not None and self.task.on_shot_failure != "continue":
             raise failed
         extra = {name: report[name] for name in ("clips", "landed", "failed", "cost_usd", "report_uri")}
-        add_to_asset_events(self.context, self.task.outlets, extra)
+        describe_events(self.task.outlets, self.context, extra, landed_files(report))
         return report
 
     def _made_report(self, uri: str) -> dict[str, Any]:

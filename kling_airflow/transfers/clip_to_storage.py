@@ -18,7 +18,7 @@ from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.links import ClipLink, push_clip
+from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_landed
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -56,7 +56,7 @@ class ClipToObjectStorageOperator(KlingTask):
 
     Returns ``uri, sha256, bytes, duration_seconds, width, height, fps, has_audio, poster_uri, sidecar_uri,
     request_id``; the URI is an XCom of its own, too: ``land.output["uri"]``. Asset events of ``outlets``
-    carry ``request_id, cost_usd, duration_seconds, sha256, uri`` as extras.
+    carry ``request_id, cost_usd, duration_seconds, sha256, uri, label`` as extras.
 
     :param clip: the dict that ``GMICloudRequestSensor`` returns, its JSON, or a request id; templated, as are
         all parameters here. None, from a Param, means "not given" in each of them.
@@ -98,7 +98,7 @@ class ClipToObjectStorageOperator(KlingTask):
         "object_options",
     )
     ui_color = "#e0f2fe"
-    operator_extra_links = (ClipLink(),)
+    operator_extra_links = (RequestLink(), ClipLink(), GalleryLink())
     stores_at = "destination"
     mapped_trigger_rule = "all_done"
 
@@ -186,7 +186,8 @@ class ClipToObjectStorageOperator(KlingTask):
             [clip.video_url, *(str(frame["uri"]) for frame in asked.frames)],
             [landed["uri"], landed["poster_uri"], landed["sidecar_uri"]],
         )
-        self._hand_on(context, clip, landed, place.link)
+        self.lineage_result = {**landed, "cost_usd": clip.cost_usd, "model": clip.model}
+        self._hand_on(context, clip, landed, place)
         return landed
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
@@ -194,7 +195,7 @@ class ClipToObjectStorageOperator(KlingTask):
         from kling_airflow.lineage import lineage
 
         inputs, outputs = self._lineage
-        return lineage(inputs=inputs, outputs=outputs)
+        return lineage(inputs=inputs, outputs=outputs, result=self.lineage_result)
 
     def _asked(self, clip: Clip) -> Asked:
         from kling_airflow.media.sidecar import Asked
@@ -256,18 +257,19 @@ class ClipToObjectStorageOperator(KlingTask):
             )
         return request.clip()
 
-    def _hand_on(self, context: Context, clip: Clip, landed: Mapping[str, Any], link: str | None) -> None:
-        """Leave the URI and the link as XComs, and what the clip is in the asset events of the outlets."""
-        from kling_airflow.task.asset_events import describe_events
+    def _hand_on(self, context: Context, clip: Clip, landed: Mapping[str, Any], place: StoredObject) -> None:
+        """Leave the URI and the links as XComs, and what the clip is in the asset events of the outlets."""
+        from kling_airflow.task.asset_events import describe_file
 
         if context.get("ti") is not None:
             context["ti"].xcom_push(key="uri", value=landed["uri"])
-            push_clip(context, link)
+        push_landed(context, landed, place)
         extra = {
             "request_id": landed["request_id"],
             "cost_usd": clip.cost_usd,
             "duration_seconds": landed["duration_seconds"],
             "sha256": landed["sha256"],
             "uri": landed["uri"],
+            "label": clip.label,
         }
-        describe_events(self.outlets, context, landed["uri"], extra)
+        describe_file(self.outlets, context, landed["uri"], extra)

@@ -77,7 +77,7 @@ class TestEveryPathReturnsTheSame:
                 "label": None,
                 "task_id": "submit",
             },
-            "console_link": queue.base_url,
+            "request_link": queue.base_url,
             "clip_link": clip["video_url"],
         }
 
@@ -130,7 +130,7 @@ class TestDeferring:
     def test_links_are_there_before_it_defers(self, queue: Simulator, rocket: str) -> None:
         given = context()
         deferral(lambda: waiting(rocket).execute(given))
-        assert set(given["ti"].xcoms) == {"request_id", "request", "console_link"}
+        assert set(given["ti"].xcoms) == {"request_id", "request", "request_link"}
 
     def test_each_try_waits_anew(self, queue: Simulator, rocket: str) -> None:
         store = TaskStateStore()

@@ -58,7 +58,7 @@ class TestSubmitting:
         assert entry.request_id == request_id
         assert entry.amount_microusd == 756_000
         assert given["ti"].xcoms["request_id"] == request_id
-        assert given["ti"].xcoms["console_link"] == simulator.base_url
+        assert given["ti"].xcoms["request_link"] == simulator.base_url
 
     def test_the_id_is_logged_at_once(
         self, simulator: Simulator, rocket: str, logged: Callable[[], str]

@@ -68,7 +68,7 @@ def test_a_clip_that_is_there_is_returned_at_once(execute: Any, mode: dict[str, 
     assert clip["video_url"] == "https://m/a.mp4"
     assert given["ti"].xcoms["request_id"] == "a"
     assert given["ti"].xcoms["clip_link"] == "https://m/a.mp4"
-    assert given["ti"].xcoms["console_link"].startswith("http://127.0.0.1")
+    assert given["ti"].xcoms["request_link"].startswith("http://127.0.0.1")
 
 
 def test_it_defers_with_ids_and_a_deadline(execute: Any) -> None:
