@@ -11,7 +11,7 @@ _ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`~?([\w.]+)`")
 
 
 class Docstrings(griffe.Extension):
-    """Turn ``:class:`X``` into a link where the reference has X, else into code; drop the ``::`` of code blocks."""
+    """Turn ``:class:`X``` into a link if the reference has X, else into code; drop the ``::``."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of one object."""
