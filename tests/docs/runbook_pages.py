@@ -116,9 +116,7 @@ def _facts(text: Text) -> str:
 
 def _joined(said: list[str]) -> str:
     plain = [" ".join(each.split()) for each in said]
-    return " Or: ".join(
-        _escaped(each if each.endswith((".", ":", "!")) else f"{each}.") for each in said if each
-    )
+    return " Or: ".join(_escaped(each if each.endswith((".", ":")) else f"{each}.") for each in plain if each)
 
 
 def _escaped(text: str) -> str:
