@@ -85,10 +85,11 @@ class ClipStore:
 
         made = Clip.read(clip)
         frames = () if shot is None else (shot.frame, shot.end_frame)
+        places = self._places(name)
         with paid_for(made.request_id):
             landed = land(
                 made,
-                self._places(name),
+                places,
                 asked=Asked(
                     duration=made.duration,
                     sound=made.sound,
@@ -104,7 +105,7 @@ class ClipStore:
                     landed_by=self.landed_by,
                 ),
             )
-            note_landing(place)
+            note_landing(places.clip)
         return {name: landed[name] for name in (*_KEPT, "poster_uri", "sidecar_uri", "request_id")}
 
     def _places(self, name: str) -> Places:
