@@ -24,7 +24,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.models import Choice, ModelSpec, Number, Option, Seconds, Switch, Text, spec_of
 from kling_airflow.nested import with_values
 from kling_airflow.prices import price_usd
-from kling_airflow.yaml_habits import yaml_hint
+from kling_airflow.yaml_habits import range_hint, yaml_hint
 
 _SWITCH = {
     "on": True,
@@ -267,7 +267,9 @@ def _sentence(spec: ModelSpec, problem: Any) -> str:
             limits = spec.options[name]
             assert isinstance(limits, Seconds | Number)  # noqa: S101 -- only these have such limits
             unit = " seconds" if isinstance(limits, Seconds) else ""
-            return f"`{name}` is {value!r}; it must be {limits.least} to {limits.most}{unit}"
+            hint = range_hint(value, limits.least, limits.most).rstrip(".")
+            known = f"{limits.least} to {limits.most}{unit}{'.' if hint else ''}"
+            return f"`{name}` is {value!r}; it must be {known}{hint}"
         case "value_error":
             option = spec.options.get(name)
             words = option.values if isinstance(option, Choice) else ()

@@ -6,11 +6,14 @@ A DAG factory or a sheet of shots is often YAML. PyYAML reads ``16:9`` as the nu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date
 from typing import Final
 
 _SPELLED: Final = {True: "`yes`, `on` and `true`", False: "`no`, `off` and `false`"}
+_TIME: Final = re.compile(r"\d+(?::\d+)+(?:\.\d*)?")
+_WITH_UNIT: Final = re.compile(r"\d+(?:[.,]\d+)?\s*[a-zA-Z%$\u20ac]+|P[\dTDHMS.]+")
 _QUOTES: Final = ": put quotes around the text in the YAML file"
 
 
@@ -23,7 +26,7 @@ def yaml_hint(value: object, words: Collection[str] = (), *, text: bool = True) 
     """
     quotes = _QUOTES if text else ""
     if isinstance(value, str):
-        return _hint_of_text(value.strip(), words, quotes)
+        return _hint_of_text(value.strip(), words, quotes) or ("" if text else _hint_of_unit(value.strip()))
     if isinstance(value, bool):
         return f" YAML reads {_SPELLED[value]} without quotes as {value}{quotes}."
     if isinstance(value, date):
@@ -33,6 +36,33 @@ def yaml_hint(value: object, words: Collection[str] = (), *, text: bool = True) 
     if isinstance(value, float) and text:
         return f" YAML reads digits without quotes as a number{quotes}."
     return ""
+
+
+def range_hint(value: object, least: float, most: float) -> str:
+    """Return what YAML has probably read, if a number is out of range; "" otherwise. Begins with a blank.
+
+    :param value: the number, or anything else that was refused.
+    :param least: the least that the argument takes.
+    :param most: the most that the argument takes.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or least <= value <= most or value < 8:
+        return ""
+    octal = int(f"{value:o}")
+    if least <= octal <= most:
+        return f" If `0{octal}` stands in the YAML file: YAML reads that as {value}; leave out the zero."
+    if value > most and 60 <= value < 60**3:
+        minutes, seconds = divmod(value, 60)
+        hours, minutes = divmod(minutes, 60)
+        time = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        return f" If `{time}` stands in the YAML file: YAML reads that as {value}; write one number."
+    return ""
+
+
+def _hint_of_unit(text: str) -> str:
+    """Return the hint of a text where a number belongs."""
+    if _TIME.fullmatch(text):
+        return " Write one number, without colons."
+    return " Write the number without a unit." if _WITH_UNIT.fullmatch(text) else ""
 
 
 def _hint_of_text(text: str, words: Collection[str], quotes: str) -> str:

@@ -16,7 +16,7 @@ from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
-from kling_airflow.yaml_habits import yaml_hint
+from kling_airflow.yaml_habits import range_hint, yaml_hint
 
 NEEDED: dict[type[Any], dict[str, Any]] = {
     PrepareFrameOperator: {"source": "s3://a/b.jpg", "destination": "s3://a/c.jpg"},
@@ -157,6 +157,64 @@ def test_a_payload(written: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operator", "name", "written", "words"),
+    [
+        (KlingTextToVideoOperator, "duration", "12:30", "is 750; it must be 3 to 15 seconds. If `12:30`"),
+        (
+            KlingTextToVideoOperator,
+            "duration",
+            "1:00",
+            "If `1:00` stands in the YAML file: YAML reads that as 60",
+        ),
+        (KlingTextToVideoOperator, "duration", "1:00:05", "If `1:00:05` stands in the YAML file"),
+        (KlingImageToVideoOperator, "duration", "1:5", "If `1:05` stands in the YAML file"),
+        (PrepareFrameOperator, "quality", "045", "If `045` stands in the YAML file: YAML reads that as 37"),
+        (
+            PrepareFrameOperator,
+            "quality",
+            "2:00",
+            "If `2:00` stands in the YAML file: YAML reads that as 120",
+        ),
+        (
+            PrepareFrameOperator,
+            "short_side",
+            "0640",
+            "If `0640` stands in the YAML file: YAML reads that as 416",
+        ),
+        (PrepareFrameOperator, "short_side", "1:00:00", "If `1:00:00` stands in the YAML file"),
+    ],
+)
+def test_a_number_that_yaml_counted_in_sixties_or_eights(
+    operator: type[Any], name: str, written: str, words: str
+) -> None:
+    assert words in refused(operator, name, written)
+
+
+@pytest.mark.parametrize("written", ["5", "16", "2", "-750", "3.5"])
+def test_a_number_that_no_habit_explains(written: str) -> None:
+    assert range_hint(yaml.safe_load(written), 3, 15) == ""
+
+
+@pytest.mark.parametrize(("operator", "name"), arguments("numbers"))
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("0:10", "Write one number, without colons"),
+        ("00:10:00", "Write one number, without colons"),
+        ("'12:30'", "Write one number, without colons"),
+        ("5s", "Write the number without a unit"),
+        ("10 min", "Write the number without a unit"),
+        ("PT10M", "Write the number without a unit"),
+        ("2 USD", "Write the number without a unit"),
+    ],
+)
+def test_a_time_or_a_unit_where_a_number_belongs(
+    operator: type[Any], name: str, written: str, words: str
+) -> None:
+    assert words in refused(operator, name, written)
+
+
+@pytest.mark.parametrize(
     ("name", "written", "value"),
     [
         ("duration", "1_0", 10),
@@ -197,3 +255,15 @@ def test_a_hint_is_a_sentence_or_nothing(value: Any) -> None:
     for text in (True, False):
         hint = yaml_hint(value, ("16:9", "source"), text=text)
         assert hint == "" or (hint[0] == " " and hint.endswith("."))
+
+
+@given(st.integers(60, 60**3 - 1))
+def test_any_time_is_read_back(number: int) -> None:
+    hint = range_hint(number, 0, 1)
+    assert yaml.safe_load(hint.split("`")[1]) == number
+
+
+@given(st.integers(8, 10**6))
+def test_any_number_with_a_leading_zero_is_read_back(number: int) -> None:
+    meant = int(f"{number:o}")
+    assert yaml.safe_load(range_hint(number, meant, meant).split("`")[1]) == number

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
-from kling_airflow.yaml_habits import yaml_hint
+from kling_airflow.yaml_habits import range_hint, yaml_hint
 
 MIN_SIDE = 300
 """Shortest side the queue takes, in pixels; documented by the vendor."""
@@ -85,7 +85,8 @@ def check_options(aspect_ratio: str, fit: str, gravity: str, short_side: int) ->
             raise InvalidArgument(f"`{field}` is {value!r}; it must be one of {', '.join(known)}.{hint}")
     low, high = SHORT_SIDE_RANGE
     if not low <= short_side <= high:
-        raise InvalidArgument(f"`short_side` is {short_side}; it must be from {low} to {high} pixels.")
+        hint = range_hint(short_side, low, high)
+        raise InvalidArgument(f"`short_side` is {short_side}; it must be from {low} to {high} pixels.{hint}")
 
 
 def plan_layout(

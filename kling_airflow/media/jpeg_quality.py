@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidArgument, InvalidFrame
+from kling_airflow.yaml_habits import range_hint
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,7 +27,8 @@ def check_quality(quality: int) -> None:
     :raises InvalidArgument: naming the least and the most.
     """
     if not LOWEST_QUALITY <= quality <= 100:
-        raise InvalidArgument(f"`quality` is {quality}; it must be from {LOWEST_QUALITY} to 100.")
+        hint = range_hint(quality, LOWEST_QUALITY, 100)
+        raise InvalidArgument(f"`quality` is {quality}; it must be from {LOWEST_QUALITY} to 100.{hint}")
 
 
 def encode_jpeg(image: Image.Image, *, quality: int, max_bytes: int) -> bytes:

@@ -9,6 +9,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.models.entry import Address, Choice, Items, Number, Option, Seconds, Switch, Text
 from kling_airflow.models.table import MODELS
 from kling_airflow.redaction import shown_value
+from kling_airflow.yaml_habits import range_hint
 
 
 def refuse_payload(model: str, payload: Mapping[str, Any]) -> None:
@@ -44,7 +45,7 @@ def _problems(name: str, option: Option, value: Any) -> list[str]:
         case Seconds(least, most):
             whole = str(value).isdecimal() and not isinstance(value, bool) and len(str(value)) < 9
             fits = whole and least <= int(value) <= most
-            return [] if fits else [_wrong(name, value, f"must be {least} to {most} seconds")]
+            return [] if fits else [_wrong(name, value, f"must be {least} to {most} seconds", least, most)]
         case Switch():
             return [] if value in ("on", "off") else [_wrong(name, value, "must be on or off")]
         case Choice(values):
@@ -52,7 +53,8 @@ def _problems(name: str, option: Option, value: Any) -> list[str]:
             return [] if fits else [_wrong(name, value, f"must be one of {', '.join(values)}")]
         case Number(least, most):
             fits = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-            return [] if fits else [_wrong(name, value, f"must be a number from {least:g} to {most:g}")]
+            limit = f"must be a number from {least:g} to {most:g}"
+            return [] if fits else [_wrong(name, value, limit, least, most)]
         case Address():
             return [] if isinstance(value, str) else [_wrong(name, value, "must be an address or Base64")]
         case Items(most):
@@ -73,5 +75,7 @@ def _missing(name: str) -> str:
     return f"`{name}` is missing"
 
 
-def _wrong(name: str, value: Any, limit: str) -> str:
-    return f"`{name}` is {shown_value(value)}; it {limit}"
+def _wrong(name: str, value: Any, limit: str, least: float | None = None, most: float | None = None) -> str:
+    """Say what is wrong with a value; with its range, what YAML may have made of it, too."""
+    hint = "" if least is None or most is None else range_hint(value, least, most).rstrip(".")
+    return f"`{name}` is {shown_value(value)}; it {limit}{'.' if hint else ''}{hint}"

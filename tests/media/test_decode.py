@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pytest
 from PIL import Image, ImageCms
@@ -11,6 +12,7 @@ from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.color import to_srgb
 from kling_airflow.media.decode import open_picture
 from kling_airflow.media.limits import MAX_PIXELS
+from tests.media.files import tiff
 from tests.media.pictures import (
     BLUE,
     GREEN,
@@ -126,6 +128,61 @@ def test_deep_grays_are_scaled_not_clipped(mode: str, high: float, kind: str) ->
     made = rgb(encoded(ramp(mode, high), kind))
     values = [made.getpixel((x, 9))[0] for x in (0, 64, 128, 191, 255)]
     assert values == pytest.approx([0, 64, 128, 191, 255], abs=1)
+
+
+def signed_tiff(bits: int, low: int, high: int, *, order: str = "<", photometric: int = 1) -> bytes:
+    """A ramp of signed samples, from the left to the right."""
+    levels = [round(low + (high - low) * x / 255) for x in range(256)]
+    row = struct.pack(f"{order}256{ {8: 'b', 16: 'h', 32: 'i'}[bits] }", *levels)
+    tags = {
+        256: (4, [256]),
+        257: (4, [300]),
+        258: (3, [bits]),
+        259: (3, [1]),
+        262: (3, [photometric]),
+        277: (3, [1]),
+        278: (4, [300]),
+        339: (3, [2]),
+    }
+    return tiff((tags, row * 300), order=order)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("bits", "low", "high"),
+    [
+        (8, 0, 127),
+        (8, -128, 127),
+        (8, -20, 100),
+        (16, 0, 32767),
+        (16, -32768, 32767),
+        (16, -1000, 3000),
+        (32, -(2**31), 2**31 - 1),
+    ],
+)
+def test_signed_levels_have_the_whole_range(bits: int, low: int, high: int, order: str) -> None:
+    made = rgb(signed_tiff(bits, low, high, order=order))
+    assert [made.getpixel((x, 9))[0] for x in (0, 64, 128, 191, 255)] == pytest.approx(
+        [0, 64, 128, 191, 255], abs=2
+    )
+
+
+def test_a_dark_signed_picture_stays_dark() -> None:
+    assert rgb(signed_tiff(16, 0, 3277)).getpixel((255, 9)) == pytest.approx((25, 25, 25), abs=1)
+    assert rgb(signed_tiff(8, 0, 13)).getpixel((255, 9)) == pytest.approx((26, 26, 26), abs=1)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 32767), (-32768, 32767)])
+def test_signed_levels_of_which_the_least_is_white(low: int, high: int) -> None:
+    made = rgb(signed_tiff(16, low, high, photometric=0))
+    assert [made.getpixel((x, 9))[0] for x in (0, 128, 255)] == pytest.approx([255, 127, 0], abs=1)
+
+
+def test_signed_gray_with_alpha_is_refused_by_name() -> None:
+    tags = {256: (4, [300]), 257: (4, [300]), 258: (3, [16, 16]), 259: (3, [1]), 262: (3, [1])}
+    tags |= {277: (3, [2]), 278: (4, [300]), 338: (3, [2]), 339: (3, [2, 2])}
+    with pytest.raises(InvalidFrame, match=r"16-bit signed integer samples \(gray, 2 channels\)"):
+        rgb(tiff((tags, bytes(300 * 300 * 4))))
 
 
 def test_a_dark_16_bit_picture_stays_dark() -> None:

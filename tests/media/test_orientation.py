@@ -128,3 +128,51 @@ def test_a_value_that_does_not_exist_is_upright(value: int) -> None:
 def test_a_block_that_cannot_be_read_is_upright_and_said(caplog: pytest.LogCaptureFixture) -> None:
     assert orientation_of(b"Exif\0\0XX") == 1
     assert "EXIF block can't be read" in caplog.text
+
+
+def segments(*bodies: bytes) -> bytes:
+    """A JPEG with these APP1 segments."""
+    data = encoded(IMAGE, "JPEG", quality=95)
+    return data[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(b) + 2) + b for b in bodies) + data[2:]
+
+
+def without_orientation() -> bytes:
+    block = Image.Exif()
+    block[0x010F] = "maker"
+    return block.tobytes()
+
+
+def packet(value: int) -> bytes:
+    return b"http://ns.adobe.com/xap/1.0/\0" + xmp(value)
+
+
+def exif_chunk(value: int) -> bytes:
+    return chunk(b"eXIf", exif(value).removeprefix(b"Exif\0\0"))
+
+
+SEVERAL: dict[str, tuple[bytes, int]] = {
+    "two": (segments(exif(6), exif(3)), 6),
+    "two, upright first": (segments(exif(1), exif(6)), 1),
+    "two, the first says nothing": (segments(without_orientation(), exif(6)), 6),
+    "two, the first is empty": (segments(b"Exif\0\0", exif(6)), 6),
+    "two, the first can't be read": (segments(b"Exif\0\0XX", exif(6)), 6),
+    "two, the first is impossible": (segments(exif(0), exif(6)), 6),
+    "two, the second can't be read": (segments(exif(6), b"Exif\0\0XX"), 6),
+    "one in two parts": (segments(exif(6)[:40], b"Exif\0\0" + exif(6)[40:]), 6),
+    "padded by another byte": (segments(b"Exif\0\xff" + exif(6)[6:]), 6),
+    "two XMP": (segments(packet(6), packet(3)), 6),
+    "XMP before EXIF": (segments(packet(3), exif(6)), 6),
+    "XMP, and EXIF that says nothing": (segments(packet(6), without_orientation()), 6),
+    "PNG, two": (png(IMAGE, exif_chunk(6), exif_chunk(3)), 6),
+    "PNG, before and after the pixels": (
+        png(IMAGE, exif_chunk(6))[:-12] + exif_chunk(3) + png(IMAGE)[-12:],
+        6,
+    ),
+    "PNG, as text and as a chunk": (text_png(3)[:-12] + exif_chunk(6) + png(IMAGE)[-12:], 6),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_of_several_the_first_that_says_an_orientation_counts(name: str) -> None:
+    data, value = SEVERAL[name]
+    assert open_picture(data, max_pixels=MAX_PIXELS).orientation == value

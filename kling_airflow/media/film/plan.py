@@ -15,6 +15,7 @@ from kling_airflow.media.film.mix import Music
 from kling_airflow.media.film.mp4_index import read_index
 from kling_airflow.media.film.picture_filters import FITS, Look
 from kling_airflow.media.limits import MAX_CLIP_PIXELS
+from kling_airflow.yaml_habits import range_hint
 
 SHAPES = {"16:9": Fraction(16, 9), "9:16": Fraction(9, 16), "1:1": Fraction(1), "4:5": Fraction(4, 5)}
 """The shapes that a film can be made in, width by height."""
@@ -215,4 +216,5 @@ def _one_of(field: str, value: object, words: Sequence[object]) -> None:
 
 def _within(field: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise InvalidArgument(f"`{field}` is {value:g}; it must be from {least:g} to {most:g}.")
+        hint = range_hint(value, least, most)
+        raise InvalidArgument(f"`{field}` is {value:g}; it must be from {least:g} to {most:g}.{hint}")
