@@ -72,7 +72,7 @@ def resume(made: GenerationOperator, context: dict[str, Any], deferred: TaskDefe
 
 
 async def _fired(trigger: Any) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         (event,) = [event.payload async for event in trigger.run()]
         return event
 

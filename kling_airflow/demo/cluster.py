@@ -174,8 +174,12 @@ def airflow_environment(
             "WORKER_LOG_SERVER_PORT": str(worker_logs),
             "TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         },
-        # Without this setting Airflow 3.3 sometimes marks a task as failed that defers within 3 s.
-        "WORKERS": {"MIN_HEARTBEAT_INTERVAL": "1"},
+        "WORKERS": {
+            # On a busy machine the API server needs more than the usual 5 s now and then.
+            "EXECUTION_API_TIMEOUT": "60",
+            # Without this setting Airflow 3.3 sometimes marks a task as failed that defers within 3 s.
+            "MIN_HEARTBEAT_INTERVAL": "1",
+        },
     }
     options = {
         f"AIRFLOW__{section}__{key}": value

@@ -37,12 +37,18 @@ _NAMED: Final = 10
 
 
 def make_report(
-    title: str | None, shots: Mapping[str, Shot], progress: BoardProgress, *, report_uri: str
+    title: str | None,
+    shots: Mapping[str, Shot],
+    progress: BoardProgress,
+    *,
+    report_uri: str,
+    task: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report as plain JSON.
 
     :param shots: the shots by name.
     :param report_uri: where the report is stored.
+    :param task: the task whose report it is; None if that is not known.
     """
     rows = [_row(each, shots.get(each.shot)) for each in progress.takes.values()]
     costs = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
@@ -54,6 +60,7 @@ def make_report(
         "failed": sum(row["state"] == "failed" for row in rows),
         "cost_usd": round(sum(costs), 6),
         "report_uri": report_uri,
+        "task": None if task is None else dict(task),
         "shots": rows,
     }
 
@@ -70,6 +77,21 @@ def is_report(data: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(content, dict) and {"version", "clips", "shots", "report_uri"} <= content.keys()
+
+
+def other_task_of(data: bytes, task: Mapping[str, Any] | None) -> str | None:
+    """Return the task whose report a file is, if it is not this task; other runs of a task are the same task.
+
+    :param data: a report.
+    :param task: the task that asks; None if that is not known.
+    """
+    owner = json.loads(data).get("task")
+    if task is None or not isinstance(owner, dict):
+        return None
+    if all(owner.get(name) == task.get(name) for name in ("dag_id", "task_id", "map_index")):
+        return None
+    index = owner.get("map_index", -1)
+    return f"{owner.get('dag_id')}.{owner.get('task_id')}" + ("" if index == -1 else f"[{index}]")
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from kling_airflow.task.shot_report import (
     is_report,
     landed_files,
     make_report,
+    other_task_of,
     report_bytes,
     report_text,
 )
@@ -150,17 +151,21 @@ class StoryboardTask:
         """Return the report of the try before; None if there is none.
 
         :raises InvalidArgument: if the task may not write there.
-        :raises DestinationTaken: if there is a file of that name that is no report.
+        :raises DestinationTaken: if there is a file of that name that is no report, or another task's.
         """
         place = self.store.object(REPORT_FILE)
         before = place.read(MAX_REPORT_BYTES)
-        if before is not None and not self.task.overwrite and not is_report(before):
-            raise DestinationTaken(
-                f"{place.uri} exists, and is no report of a storyboard.",
-                money=Money.IN_LEDGER,
-                todo="Name another `destination`, or set `overwrite=True`.",
-            )
-        return before
+        if before is None or self.task.overwrite:
+            return before
+        if not is_report(before):
+            what = f"{place.uri} exists, and is no report of a storyboard."
+        elif owner := other_task_of(before, self.store.landed_by):
+            what = f"`destination`: {place.uri} is the report of another storyboard, of the task {owner}."
+        else:
+            return before
+        raise DestinationTaken(
+            what, money=Money.UNSPENT, todo="Name another `destination`, or set `overwrite=True`."
+        )
 
     def store_report(self) -> None:
         """Store a report without results: a folder that can't be written to is found before money is spent.
@@ -261,7 +266,13 @@ class StoryboardTask:
 
     def _made_report(self, uri: str) -> dict[str, Any]:
         title = None if self.board is None else self.board.title
-        return make_report(title, self.running.shots, self.running.progress, report_uri=uri)
+        return make_report(
+            title,
+            self.running.shots,
+            self.running.progress,
+            report_uri=uri,
+            task=self.store.landed_by,
+        )
 
     def _stopped(self) -> TaskStopped:
         """Cancel the requests if a user has ended the task, and return the error to raise."""

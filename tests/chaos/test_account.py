@@ -6,6 +6,7 @@ from typing import Any
 
 from kling_airflow.simulator.queue.billing import LedgerEntry
 from tests.chaos.account import Account, settle
+from tests.chaos.storyboard import settle_board
 
 BUYER = "clip.generate"
 
@@ -74,3 +75,26 @@ def test_what_is_still_looked_for_is_not_lost() -> None:
 def test_what_nobody_bought_is_neither() -> None:
     result = account(generate="failed", land="upstream_failed")
     assert (result.billed, result.landed, result.bought_twice, result.lost) == (0, 0, 0, 0)
+
+
+class TestOfAStoryboard:
+    """The run fails unless each shot is billed once, and that clip has landed."""
+
+    def account(self, *orders: list[LedgerEntry], landed: set[str]) -> Account:
+        asked = [f"shot {number}" for number in range(len(orders))]
+        by_prompt = dict(zip(asked, orders, strict=True)) | {"another team's": [request(99)]}
+        return settle_board(asked, by_prompt, landed, tries=5, seconds=60.0)
+
+    def test_each_shot_once(self) -> None:
+        result = self.account([request(1)], [request(2)], landed={"request-1", "request-2"})
+        assert (result.asked, result.billed, result.landed) == (2, 2, 2)
+        assert (result.bought_twice, result.lost, result.tries, result.wasted_usd) == (0, 0, 5, 0.0)
+
+    def test_a_second_request_for_a_shot_is_bought_twice(self) -> None:
+        result = self.account([request(1), request(2)], landed={"request-2"})
+        assert (result.billed, result.landed, result.bought_twice, result.lost) == (2, 1, 1, 0)
+        assert result.wasted_usd == 0.5
+
+    def test_what_is_paid_for_and_does_not_land_is_lost(self) -> None:
+        result = self.account([request(1)], [], [request(3, billed=False)], landed=set())
+        assert (result.billed, result.landed, result.lost, result.wasted_usd) == (1, 0, 1, 0.5)

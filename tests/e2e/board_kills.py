@@ -53,6 +53,12 @@ class KilledBoard:
     before: int = 0
     """Our requests that were in the queue before the run."""
 
+    def start(self) -> None:
+        """Start the run."""
+        self._write_board()
+        self.before = len(self._ours())
+        self.world.cluster.api.start(DAG_ID, self.name, {"in_flight": self.in_flight})
+
     def play(self, seconds: float) -> str:
         """Start the run, kill what runs it, and return how the run ends.
 
@@ -61,11 +67,9 @@ class KilledBoard:
 
         :raises AssertionError: if the run takes longer.
         """
-        self._write_board()
-        self.before = len(self._entries())
         chance = random.Random(self.seed)
         moments = sorted(chance.randrange(int(2.9 * self.shots)) for _ in range(self.kills))
-        self.world.cluster.api.start(DAG_ID, self.name, {"in_flight": self.in_flight})
+        self.start()
         deadline, said_at, ordered_at = time.monotonic() + seconds, 0.0, 0.0
         while (state := self._state()) not in ENDED:
             assert time.monotonic() < deadline, (
@@ -82,9 +86,13 @@ class KilledBoard:
             time.sleep(0.1)
         return state
 
+    def entries(self) -> list[LedgerEntry]:
+        """Return our requests since the run began."""
+        return self._ours()[self.before :]
+
     def counts(self) -> dict[str, int]:
         """Return how many of our requests were created and billed, and how many clips have landed."""
-        entries = self._entries()[self.before :]
+        entries = self.entries()
         billed = sum(entry.billed for entry in entries)
         return {"created": len(entries), "billed": billed, "landed": len(self.landed())}
 
@@ -112,7 +120,7 @@ class KilledBoard:
         """The run."""
         return Run(self.world, DAG_ID, self.name)
 
-    def _entries(self) -> list[LedgerEntry]:
+    def _ours(self) -> list[LedgerEntry]:
         return [entry for entry in self.world.simulator.ledger() if entry.key_name == OURS]
 
     def _write_board(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 import requests
+from PIL import Image
 
 from kling_airflow.demo.options import START
 
@@ -68,6 +69,26 @@ def log_in(text: str) -> None:
     ((name, password),) = re.findall(r"Login +(\S+) +password (\S+)", text)
     answer = requests.post(f"{address}/auth/token", json={"username": name, "password": password}, timeout=30)
     assert answer.status_code == 201
+
+
+def test_a_storyboard_becomes_a_film_in_the_output_folder(tmp_path: Path) -> None:
+    options = ("--story", "--no-sound", "--duration", "3", "--speed", "100")
+    with demo(tmp_path, *options) as (process, shown):
+        assert process.wait(timeout=SECONDS) == 0, shown.read_text()
+    text = shown.read_text()
+    assert "Your film has landed" in text
+    for name in ("launch", "flight", "arrival.1", "arrival.2"):
+        assert re.search(rf"{re.escape(name)} +landed +3\.\d\d +\$0\.50", text), text
+    assert "4 requests, by the simulator's ledger" in text
+    files = {file.name: file for file in (tmp_path / "demo-output").iterdir()}
+    film, sheet = files["film.mp4"], files["contact-sheet.jpg"]
+    assert film.read_bytes()[4:8] == b"ftyp"
+    with Image.open(sheet) as picture:
+        picture.load()
+        assert picture.format == "JPEG"
+    assert json.loads(files["report.json"].read_text())["landed"] == 4
+    assert json.loads(files["film.otio"].read_text())["OTIO_SCHEMA"].startswith("Timeline")
+    assert files["film.vtt"].read_text().startswith("WEBVTT")
 
 
 def test_a_failed_task_ends_with_the_reason_and_its_log(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from kling_airflow.demo.options import START
 from kling_airflow.simulator import Simulator
 from tests.airflow_versions import needs_airflow
 from tests.e2e.board_kills import ACCOUNTS, DAG_ID, OURS, KilledBoard
-from tests.e2e.world import Run, World
+from tests.e2e.world import CANCEL, Run, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,37 @@ class TestKills:
         assert bought == {name: [request_id] for name, request_id in board.landed().items()}
         assert len(bought) == requests_of_ours(world) - before == SHOTS
         assert board.report()["landed"] == SHOTS
+
+
+class TestUsers:
+    """What a person does while all clips of a storyboard are waited for in a triggerer."""
+
+    def waiting(self, world: World, name: str) -> KilledBoard:
+        """Start a storyboard whose requests never end by themselves, and wait until a triggerer has them."""
+        board = KilledBoard(world, name, shots=3, kills=0, seed=0, in_flight=3)
+        world.simulator.faults.add("stuck-queued", contains=name, times=3)
+        board.start()
+        world.wait_for(lambda: board.run.instance("clips")["triggerer_job"], "a triggerer has the requests")
+        assert board.counts()["created"] == 3
+        return board
+
+    def test_a_task_that_is_marked_failed_cancels_every_request(self, world: World) -> None:
+        board = self.waiting(world, "marked")
+        world.cluster.api.mark(DAG_ID, board.name, "clips", "failed")
+        world.wait_for(
+            lambda: all(CANCEL in entry.calls for entry in board.entries()), "every request is cancelled"
+        )
+        assert board.run.wait_until_over() == "failed"
+        assert len(board.entries()) == 3
+
+    def test_a_task_that_is_cleared_goes_on_with_every_request(self, world: World) -> None:
+        board = self.waiting(world, "cleared")
+        world.cluster.api.clear(DAG_ID, board.name, "clips")
+        world.wait_for(
+            lambda: board.run.log("clips").count("Waiting for 3 requests") == 2, "the next try waits for them"
+        )
+        assert not any(CANCEL in entry.calls for entry in board.entries())
+        assert len(board.entries()) == 3
 
 
 @needs_airflow("3.1", "tasks that ask a person")

@@ -12,6 +12,7 @@ import pytest
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
 
+from kling_airflow import exceptions
 from kling_airflow.hooks.ledger import open_ledger_path
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 from kling_airflow.simulator import Simulator
@@ -76,6 +77,24 @@ def test_all_of_it_over_s3(
     again = finish(made, context(try_number=2, max_tries=1, clear_number=1))
     assert again == report
     assert posts(simulator) == 3
+
+
+def test_a_bucket_one_may_not_write_to(
+    simulator: Simulator, s3: S3, rocket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3.bucket()
+    denied = (403, {}, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+    monkeypatch.setattr(S3Response, "put_object", lambda self: denied)
+    made = KlingStoryboardOperator(
+        task_id="film",
+        storyboard=[{"name": "a", "frame": rocket, "prompt": "Rise.", "duration": 3}],
+        destination=f"s3://{bucket}/clips",
+        destination_conn_id=S3.conn_id,
+    )
+    with pytest.raises(exceptions.StorageFailed, match=r"report\.json.*PermissionError") as caught:
+        finish(made, context())
+    assert "No money was spent" in str(caught.value)
+    assert posts(simulator) == 0
 
 
 def test_many_claims_at_once_over_s3(s3: S3) -> None:

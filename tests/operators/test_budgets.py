@@ -165,7 +165,7 @@ class TestOfAStoryboard:
         changed = [shot(rocket, "a", prompt="Fall.")]
         cleared = context(store, try_number=2, max_tries=1, clear_number=1)
         with pytest.raises(exceptions.GenerationFailed, match=r"\$0\.50 of the budget are claimed"):
-            finish(storyboard_operator(changed, tmp_path, budget_usd=0.6), cleared)
+            finish(storyboard_operator(changed, tmp_path, budget_usd=0.6, overwrite=True), cleared)
         assert posts(simulator) == 1
 
     def test_a_failed_request_does_not_count(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:

@@ -391,9 +391,21 @@ class TestTakenDestinations:
 
     def test_a_twin_of_another_task(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         finish(operator([shot(rocket, "a")], tmp_path), context())
+        (tmp_path / "report.json").rename(tmp_path / "moved.json")
         with pytest.raises(exceptions.GenerationFailed, match="would be another clip.*No money was spent"):
             finish(operator([shot(rocket, "a")], tmp_path), self.other_run("twin"))
         assert posts(simulator) == 1
+
+    def test_a_twin_that_begins_while_the_other_waits(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        first, given = operator([shot(rocket, "a")], tmp_path), context()
+        deferred = deferral(lambda: first.execute(given))
+        with pytest.raises(exceptions.DestinationTaken, match=r"the task dag\.submit\..*No money was spent"):
+            finish(operator([shot(rocket, "b")], tmp_path), self.other_run("twin"))
+        assert resume(first, given, deferred)["landed"] == posts(simulator) == 1
+        twin = operator([shot(rocket, "b")], tmp_path, overwrite=True)
+        assert finish(twin, self.other_run("twin"))["landed"] == 1
 
     def test_the_next_run_of_the_task_replaces_its_clips(
         self, simulator: Simulator, rocket: str, tmp_path: Path
@@ -592,6 +604,21 @@ class TestChains:
         cleared = context(store, try_number=2, max_tries=1, clear_number=1)
         assert finish(operator(shots, tmp_path), cleared) == first
         assert posts(simulator) == 2
+
+    def test_a_retry_mends_a_failed_link(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        simulator.faults.add("failed-content-policy", contains="Rise, a.", times=1)
+        store, on = TaskStateStore(), {"prompt": "On.", "duration": 3}
+        shots = [
+            shot(rocket, "a"),
+            {"name": "b", "continues": "a", **on},
+            {"name": "c", "continues": "b", "takes": 2, **on},
+            shot(rocket, "x"),
+        ]
+        with pytest.raises(exceptions.GenerationFailed, match="4 of 5 shots failed, 1 have landed"):
+            finish(operator(shots, tmp_path), context(store))
+        cleared = context(store, try_number=2, max_tries=1, clear_number=1)
+        assert finish(operator(shots, tmp_path), cleared)["landed"] == billed(simulator) == 5
+        assert posts(simulator) == 6
 
     def test_a_failed_link_fails_only_what_hangs_on_it(
         self, simulator: Simulator, rocket: str, tmp_path: Path
