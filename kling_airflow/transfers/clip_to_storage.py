@@ -21,11 +21,7 @@ from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
-from kling_airflow.task.mapped_destination import refuse_one_for_all
-from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
-from kling_airflow.task.operator import KlingTask
-from kling_airflow.task.shot_failure import raise_if_failed
-from kling_airflow.transfers.landing_arguments import (
+from kling_airflow.task.landing_arguments import (
     asked_seconds,
     check_destination,
     check_literal_landing,
@@ -34,6 +30,10 @@ from kling_airflow.transfers.landing_arguments import (
     read_frames,
     task_of,
 )
+from kling_airflow.task.mapped_destination import refuse_one_for_all
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
+from kling_airflow.task.shot_failure import raise_if_failed
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context, Templated
