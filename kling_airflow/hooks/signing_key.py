@@ -1,4 +1,4 @@
-"""The key that films are signed with, out of an Airflow connection."""
+"""The key that clips and films are signed with, out of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kling_airflow.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from kling_airflow.media.film.signing import SigningKey
+    from kling_airflow.media.signing import SigningKey
 
 
 def read_signing_key(conn_id: str | None) -> SigningKey | None:
@@ -19,7 +19,7 @@ def read_signing_key(conn_id: str | None) -> SigningKey | None:
     if conn_id is None:
         return None
     from kling_airflow.airflow_compat import AirflowNotFoundException, BaseHook
-    from kling_airflow.media.film.signing import SigningKey
+    from kling_airflow.media.signing import SigningKey
 
     try:
         connection = BaseHook.get_connection(conn_id)

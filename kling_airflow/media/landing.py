@@ -21,7 +21,7 @@ from kling_airflow.errors import KlingError, Money, StorageFailed
 from kling_airflow.media.clip_check import ClipInfo, check_clip
 from kling_airflow.media.clip_download import fetch
 from kling_airflow.media.clip_picture import poster
-from kling_airflow.media.credentials import find_credentials
+from kling_airflow.media.credentials import Credentials, find_credentials
 from kling_airflow.media.download import Downloaded, DownloadLimits
 from kling_airflow.media.landing_claim import (
     Found,
@@ -38,6 +38,7 @@ from kling_airflow.media.sidecar import Asked, Sidecar
 
 if TYPE_CHECKING:
     from kling_airflow.media.http_connection import AddressGuard
+    from kling_airflow.media.signing import SigningKey
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class LandingOptions:
     :param on_mismatch: "fail" or "warn": what to do with a clip that is damaged or not what was asked for.
     :param max_pixels: of one picture of the clip; larger ones are not decoded.
     :param landed_by: the task that lands, for the sidecar: ``dag_id, run_id, task_id, map_index``.
+    :param signing: the key that the clip is signed with (C2PA), after its checks; None stores it as it came.
     """
 
     with_poster: bool = True
@@ -60,6 +62,7 @@ class LandingOptions:
     on_mismatch: str = "fail"
     max_pixels: int = MAX_CLIP_PIXELS
     landed_by: Mapping[str, Any] | None = None
+    signing: SigningKey | None = None
 
 
 def land(
@@ -111,6 +114,16 @@ def paid_for(request_id: str) -> Iterator[None]:
         raise error.with_money(Money.SPENT, todo=todo, request_id=request_id) from error.__cause__
 
 
+@dataclass(frozen=True)
+class _File:
+    """What is stored as the clip; ``signed`` is what the sidecar says of its signature."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    signed: Mapping[str, str] | None = None
+
+
 class _Landing:
     """One clip on its way to its places."""
 
@@ -135,8 +148,10 @@ class _Landing:
             downloaded = fetch(self.clip, path, limits, renew, guard)
             info = self._checked(path)
             picture = poster(path, max_pixels=self.options.max_pixels) if self.options.with_poster else None
+            credentials = find_credentials(path)
+            file = self._signed(path, downloaded)
             take(self.places, found, self.clip.request_id, overwrite=self.options.overwrite)
-            made = self._store(path, found, downloaded, info, picture)
+            made = self._store(file, found, info, picture, credentials)
         release(self.places)
         log.info("Request %s has landed at %s.", self.clip.request_id, self._shown())
         return what_landed(made, self.places)
@@ -160,14 +175,32 @@ class _Landing:
         )
         return info
 
+    def _signed(self, path: Path, downloaded: Downloaded) -> _File:
+        """Return the file that is stored: as it came, or signed."""
+        if self.options.signing is None:
+            return _File(path, downloaded.sha256, downloaded.bytes)
+        from kling_airflow.media.signing import sign_clip
+
+        key, name = self.options.signing, self.places.clip.uri.rpartition("/")[2].removesuffix(".mp4")
+        sign_clip(path, key, title=name, model=self.clip.model, max_pixels=self.options.max_pixels)
+        signed = {"by": key.name, "from_sha256": downloaded.sha256}
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return _File(path, digest, path.stat().st_size, signed)
+
     def _store(
-        self, path: Path, found: Found, downloaded: Downloaded, info: ClipInfo, picture: bytes | None
+        self,
+        file: _File,
+        found: Found,
+        info: ClipInfo,
+        picture: bytes | None,
+        credentials: Credentials | None,
     ) -> Sidecar:
         """Write clip, poster and sidecar, in this order; the older sidecar goes first."""
         places = self.places
         if found.raw is not None:
             remove_sidecar(places.sidecar, is_known=found.sidecar is not None)
-        places.clip.write_file(path, "video/mp4")
+        places.clip.write_file(file.path, "video/mp4")
         if picture:
             places.poster.write(picture, "image/jpeg")
         elif found.sidecar and found.sidecar.poster:
@@ -176,13 +209,14 @@ class _Landing:
             self.clip,
             self.asked,
             info,
-            sha256=downloaded.sha256,
-            size=downloaded.bytes,
+            sha256=file.sha256,
+            size=file.bytes,
             uri=places.clip.uri,
             poster=_described(places.poster, picture),
             landed_at=datetime.now(UTC),
             landed_by=self.options.landed_by,
-            credentials=find_credentials(path),
+            credentials=credentials,
+            signed=file.signed,
         )
         places.sidecar.write(made.to_json(), "application/json")
         return made
@@ -191,6 +225,9 @@ class _Landing:
         """Compare what is stored with its sidecar, the cheap questions first."""
         if earlier.request_id != self.clip.request_id:
             log.info("%s is the clip of request %s.", self._shown(), earlier.request_id)
+            return False
+        if self.options.signing is not None and earlier.signed_by != self.options.signing.name:
+            log.info("%s is not signed with this key.", self._shown())
             return False
         if self.places.clip.size() != earlier.bytes:
             log.warning("%s doesn't have the %d bytes of its sidecar.", self._shown(), earlier.bytes)

@@ -56,6 +56,7 @@ class Sidecar:
         landed_at: datetime,
         landed_by: Mapping[str, Any] | None = None,
         credentials: Credentials | None = None,
+        signed: Mapping[str, str] | None = None,
     ) -> Self:
         """Describe a landing.
 
@@ -65,6 +66,8 @@ class Sidecar:
         :param poster: its ``uri``, ``sha256`` and ``bytes``; None if there is none.
         :param landed_by: the task: ``dag_id, run_id, task_id, map_index``; None if no task has landed it.
         :param credentials: the vendor's, as they were found in the clip; None if there are none.
+        :param signed: with which key (``by``), and the hash of the clip as it came (``from_sha256``); None if
+            the clip was stored as it came.
         """
         return cls(
             {
@@ -87,6 +90,7 @@ class Sidecar:
                 "checks": _checks(info),
                 "poster": None if poster is None else dict(poster),
                 "credentials": None if credentials is None else credentials.to_json(),
+                "signed": None if signed is None else dict(signed),
                 "cost_usd": clip.cost_usd,
                 "submitted_at": clip.submitted_at,
                 "finished_at": clip.finished_at,
@@ -142,6 +146,12 @@ class Sidecar:
         """The task that landed the clip; empty if that is not known."""
         task = self.content.get("landed_by")
         return task if isinstance(task, Mapping) else {}
+
+    @property
+    def signed_by(self) -> str | None:
+        """The name of the key that a landed clip was signed with; None if it was stored as it came."""
+        signed = self.content.get("signed")
+        return str(signed.get("by")) if isinstance(signed, Mapping) else None
 
     @property
     def measures(self) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, c
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS, MAX_SOURCE_BYTES
 from kling_airflow.task.film_literals import check_literal_takes
+from kling_airflow.task.landing_arguments import number_or, task_of
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
-from kling_airflow.transfers.landing_arguments import number_or, task_of
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context

@@ -14,10 +14,10 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
+from kling_airflow.task.landing_arguments import task_of
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
 from kling_airflow.task.operator import KlingTask
-from kling_airflow.transfers.landing_arguments import task_of
 from kling_airflow.yaml_habits import yaml_hint
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLI
 from kling_airflow.task.asset_events import describe_file
 from kling_airflow.task.film_literals import check_literal_film
 from kling_airflow.task.film_options import FILM_FIELDS, FilmArguments
-from kling_airflow.task.mapped_destination import refuse_one_for_all
-from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
-from kling_airflow.task.operator import KlingTask
-from kling_airflow.transfers.landing_arguments import (
+from kling_airflow.task.landing_arguments import (
     check_destination,
     number_or,
     task_of,
 )
+from kling_airflow.task.mapped_destination import refuse_one_for_all
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context

@@ -15,7 +15,7 @@ from kling_airflow.arguments import (
 )
 from kling_airflow.hooks.clip_source import address_of
 from kling_airflow.task.film_options import texts, transition_or_none
-from kling_airflow.transfers.landing_arguments import check_destination, number_or
+from kling_airflow.task.landing_arguments import check_destination, number_or
 
 if TYPE_CHECKING:
     from kling_airflow.task.literals import Literals

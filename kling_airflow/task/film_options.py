@@ -14,7 +14,7 @@ from kling_airflow.errors import InvalidArgument
 if TYPE_CHECKING:
     from kling_airflow.media.film.plan import FilmOptions
     from kling_airflow.media.film.production import Extras
-    from kling_airflow.media.film.signing import SigningKey
+    from kling_airflow.media.signing import SigningKey
 
 FILM_FIELDS = (
     "shape",
@@ -113,9 +113,7 @@ class FilmArguments:
             "poster": extras.poster,
             "preview": extras.preview,
             "timeline": extras.timeline,
-            "signed_with": None
-            if extras.signing is None
-            else f"sha256:{hashlib.sha256(extras.signing.certificates.encode()).hexdigest()}",
+            "signed_with": None if extras.signing is None else extras.signing.name,
         }
         return {**found, "titles": list(options.titles), **beside}
 

@@ -18,13 +18,10 @@ from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
+from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_landed
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
-from kling_airflow.task.mapped_destination import refuse_one_for_all
-from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
-from kling_airflow.task.operator import KlingTask
-from kling_airflow.task.shot_failure import raise_if_failed
-from kling_airflow.transfers.landing_arguments import (
+from kling_airflow.task.landing_arguments import (
     asked_seconds,
     check_destination,
     check_literal_landing,
@@ -33,6 +30,10 @@ from kling_airflow.transfers.landing_arguments import (
     read_frames,
     task_of,
 )
+from kling_airflow.task.mapped_destination import refuse_one_for_all
+from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
+from kling_airflow.task.operator import KlingTask
+from kling_airflow.task.shot_failure import raise_if_failed
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context, Templated
@@ -75,6 +76,8 @@ class ClipToObjectStorageOperator(KlingTask):
     :param download_timeout: seconds that the download may take in all, or a timedelta.
     :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" lands it, and
         says what is wrong in log and sidecar.
+    :param signing_conn_id: connection with a key that the clip is signed with (C2PA, extra ``c2pa``), as for
+        ``JoinClipsOperator``; the vendor's own credentials stay in the file. None stores the clip as it came.
     :param overwrite: whether to replace the clip of another task or take, and files that no landing wrote.
     :param object_options: parameters of S3's calls, such as ``{"ServerSideEncryption": "aws:kms"}``, ``ACL``,
         ``RequestPayer``.
@@ -94,6 +97,7 @@ class ClipToObjectStorageOperator(KlingTask):
         "max_pixels",
         "download_timeout",
         "on_mismatch",
+        "signing_conn_id",
         "overwrite",
         "object_options",
     )
@@ -118,6 +122,7 @@ class ClipToObjectStorageOperator(KlingTask):
         max_pixels: Templated[int] | None = MAX_CLIP_PIXELS,
         download_timeout: Templated[float] | timedelta | None = DOWNLOAD_SECONDS,
         on_mismatch: Templated[str] | None = "fail",
+        signing_conn_id: Templated[str] | None = None,
         overwrite: Templated[bool] | None = False,
         object_options: Templated[Mapping[str, Any]] | None = None,
         **kwargs: Any,
@@ -136,6 +141,7 @@ class ClipToObjectStorageOperator(KlingTask):
         self.max_pixels: Any = max_pixels
         self.download_timeout: Any = download_timeout
         self.on_mismatch: Any = on_mismatch
+        self.signing_conn_id: Any = signing_conn_id
         self.overwrite: Any = overwrite
         self.object_options: Any = object_options
         self.written_places = WrittenPlaces(self, clip=clip, destination=destination)
@@ -220,6 +226,7 @@ class ClipToObjectStorageOperator(KlingTask):
             on_mismatch=on_mismatch,
             max_pixels=number_or("max_pixels", self.max_pixels, MAX_CLIP_PIXELS),
             landed_by=task_of(context),
+            signing=read_signing_key(name_or_none("signing_conn_id", self.signing_conn_id)),
         )
 
     def _place(self) -> StoredObject:

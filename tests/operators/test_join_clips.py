@@ -29,8 +29,8 @@ from tests.airflow_versions import AIRFLOW
 from tests.dag_runs import run_dag
 from tests.media.credentials import with_credentials
 from tests.media.film.clips import clap
-from tests.media.film.test_signing import make_key
 from tests.media.test_schemas import FILM
+from tests.media.test_signing import make_key
 from tests.s3 import S3
 
 CONNECTIONS = {"source_conn_id": S3.conn_id, "destination_conn_id": S3.conn_id}

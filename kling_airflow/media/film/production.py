@@ -17,8 +17,8 @@ from kling_airflow.media.film.landing import MadeFilm
 from kling_airflow.media.film.plan import SHAPES, FilmOptions, Progress
 from kling_airflow.media.film.preview import FORMATS, preview
 from kling_airflow.media.film.shot import Shot
-from kling_airflow.media.film.signing import SigningKey, sign
 from kling_airflow.media.film.timeline import timeline
+from kling_airflow.media.signing import SigningKey, sign
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def produce(
     if extras.signing is not None:
         clips = [(path, shot.title) for path, shot in zip(paths, shots, strict=True)]
         for path in (film.path, *(others[suffix] for suffix in others if suffix.endswith(".mp4"))):
-            sign(path, extras.signing, title=name, clips=clips)
+            sign(path, extras.signing, title=name, clips=clips, max_pixels=options.max_pixels)
     return made
 
 

@@ -1,4 +1,4 @@
-"""A signed film, as the C2PA library itself reads it."""
+"""Signed films and clips, as the C2PA library itself reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,11 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kling_airflow.errors import InvalidArgument
+from kling_airflow.errors import InvalidArgument, InvalidClip
 from kling_airflow.media.clip_check import check_clip
+from kling_airflow.media.clip_packets import packet_hash
 from kling_airflow.media.credentials import find_credentials
 from kling_airflow.media.film.join import join
-from kling_airflow.media.film.signing import SigningKey, sign
+from kling_airflow.media.signing import SigningKey, sign, sign_clip
+from tests.media.credentials import with_credentials
 from tests.media.film.clips import clap
 
 
@@ -103,6 +106,79 @@ def test_a_film_is_signed_and_still_plays(tmp_path: Path) -> None:
     problems = {status["code"] for status in said.get("validation_status", [])}
     assert problems <= {"signingCredential.untrusted"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "one.mp4", "two.mp4"]
+
+
+def signed_manifest(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the library reads: the newest manifest, and all of them."""
+    import c2pa
+
+    with c2pa.Reader(str(path)) as reader:
+        said = json.loads(reader.json())
+    problems = {status["code"] for status in said.get("validation_status", [])}
+    assert problems <= {"signingCredential.untrusted"}
+    return said["manifests"][said["active_manifest"]], said["manifests"]
+
+
+def test_a_clip_is_signed_as_what_a_model_has_made(tmp_path: Path) -> None:
+    pytest.importorskip("c2pa", reason="install kling_airflow[c2pa]")
+    clip = clap(tmp_path / "clip.mp4")
+    before = packet_hash(clip)
+    sign_clip(clip, make_key(), title="launch", model="kling-v3-image-to-video")
+    manifest, _ = signed_manifest(clip)
+    (actions,) = (each for each in manifest["assertions"] if each["label"].startswith("c2pa.actions"))
+    (action,) = actions["data"]["actions"]
+    assert action["action"] == "c2pa.created"
+    assert action["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+    assert action["softwareAgent"]["name"] == "kling-v3-image-to-video"
+    assert (manifest["title"], manifest.get("ingredients", [])) == ("launch", [])
+    assert packet_hash(clip) == before
+    assert check_clip(clip, duration=1, sound=True).width == 64
+
+
+def test_a_vendors_credentials_stay_in_a_signed_clip(tmp_path: Path) -> None:
+    pytest.importorskip("c2pa", reason="install kling_airflow[c2pa]")
+    clip = clap(tmp_path / "clip.mp4")
+    sign_clip(clip, make_key(), title="from the vendor", model="kling")
+    vendors, _ = signed_manifest(clip)
+    before = packet_hash(clip)
+    sign_clip(clip, make_key(), title="launch", model="kling")
+    manifest, all_of_them = signed_manifest(clip)
+    assert manifest["title"] == "launch"
+    (parent,) = manifest["ingredients"]
+    assert parent["relationship"] == "parentOf"
+    assert all_of_them[parent["active_manifest"]]["title"] == vendors["title"] == "from the vendor"
+    (actions,) = (each for each in manifest["assertions"] if each["label"].startswith("c2pa.actions"))
+    assert [action["action"] for action in actions["data"]["actions"]] == ["c2pa.opened"]
+    assert packet_hash(clip) == before
+    assert check_clip(clip, duration=1, sound=True).width == 64
+
+
+def test_a_vendors_broken_credentials_are_not_dropped_in_silence(tmp_path: Path) -> None:
+    pytest.importorskip("c2pa", reason="install kling_airflow[c2pa]")
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(with_credentials(clap(tmp_path / "plain.mp4").read_bytes()))
+    before = clip.read_bytes()
+    with pytest.raises(InvalidClip, match=r"credentials \(C2PA\) that can't be read") as caught:
+        sign_clip(clip, make_key(), title="launch", model=None)
+    assert "Leave `signing_conn_id` out for this clip" in str(caught.value)
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize("changed", [b"another", b""])
+def test_a_library_that_changes_the_pictures_is_not_believed(
+    tmp_path: Path, changed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c2pa = pytest.importorskip("c2pa", reason="install kling_airflow[c2pa]")
+    clip = clap(tmp_path / "clip.mp4", at=4)
+    before, other = clip.read_bytes(), clap(tmp_path / "other.mp4", at=9).read_bytes()
+
+    def spoil(self: Any, source: str, target: str, signer: Any) -> None:
+        Path(target).write_bytes(other if changed else before[: len(before) // 2])
+
+    monkeypatch.setattr(c2pa.Builder, "sign_file", spoil)
+    with pytest.raises(InvalidClip, match="Signing has changed the pictures|can't be read as MP4"):
+        sign_clip(clip, make_key(), title="x", model=None)
+    assert clip.read_bytes() == before
 
 
 def test_a_refused_key_leaves_the_film_as_it_is(tmp_path: Path) -> None:

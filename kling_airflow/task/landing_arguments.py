@@ -101,7 +101,7 @@ def check_literal_landing(given: Literals) -> None:
     """
     given.read("clip", lambda _, value: read_clip(value, _asked_for_later), none=True)
     given.read("destination", lambda _, value: check_destination(value), none=True)
-    for name in ("destination_conn_id", "gmi_conn_id", "prompt"):
+    for name in ("destination_conn_id", "gmi_conn_id", "prompt", "signing_conn_id"):
         given.read(name, name_or_none)
     for name in ("duration", "download_timeout"):
         given.read(name, asked_seconds)
