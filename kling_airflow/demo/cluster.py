@@ -175,7 +175,8 @@ def airflow_environment(
             "TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         },
         # Without this setting Airflow 3.3 sometimes marks a task as failed that defers within 3 s.
-        "WORKERS": {"MIN_HEARTBEAT_INTERVAL": "1"},
+        # And on a busy machine its API server needs more than the usual 5 s to answer a worker.
+        "WORKERS": {"MIN_HEARTBEAT_INTERVAL": "1", "EXECUTION_API_TIMEOUT": "60"},
     }
     options = {
         f"AIRFLOW__{section}__{key}": value
