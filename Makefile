@@ -9,7 +9,7 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e matrix chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
+.PHONY: help venv demo test e2e browser pictures matrix chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
 	@$(RUN)/python -m pytest tests/e2e -m postgres -n 2 --dist loadfile $(ARGS)
+
+browser: venv ## click through the gallery of a real Airflow in Chromium (Debian's package is installed if missing)
+	@$(RUN)/python -m pytest tests/browser -m browser $(ARGS)
+
+pictures: venv ## the same, and take the docs' pictures of the UI anew
+	@KLING_PICTURES=docs/img $(RUN)/python -m pytest tests/browser -m browser $(ARGS)
 
 matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
 	@$(RUN)/python -m tests.matrix $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from kling_airflow.demo.cluster import AirflowCluster
 from kling_airflow.demo.errors import DemoError
@@ -17,6 +17,10 @@ from kling_airflow.demo.signals import Interruptions
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+GALLERY: Final = "s3://clips"
+"""Where the demo's clips land, which the gallery in Airflow's UI shows."""
 
 
 class Stack:
@@ -50,7 +54,7 @@ class Stack:
             dags=dags,
             connections={"aws_default": self.store.connection, "gmi_cloud_default": self.queue.connection},
             port=port,
-            settings=self.store.environment,
+            settings={**self.store.environment, "AIRFLOW__KLING__GALLERY": GALLERY},
         )
 
     @property

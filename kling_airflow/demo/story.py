@@ -183,6 +183,7 @@ class Demo:
         self._console.print(
             f"\n  Airflow   {stack.airflow.api.base_url}/dags/{self.dag_id}"
             f"\n  Login     {USERNAME}   password {stack.airflow.password}"
+            f"\n  Gallery   {stack.airflow.api.base_url}/plugin/kling-gallery"
             f"\n  Queue     {stack.queue.url}"
             f"\n  S3        {stack.store.url}"
             f"\n  Logs      {stack.home}"

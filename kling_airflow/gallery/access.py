@@ -7,7 +7,7 @@ A clip that no DAG has landed is shown to no user.
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -15,8 +15,9 @@ from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException
 
-User = Annotated[Any, Depends(get_user)]
-"""The user who is logged in, by Airflow's cookie or a bearer token; 401 or 403 if there is none."""
+demand_user: Final = get_user
+"""Airflow's own dependency: the user of its cookie or of a bearer token; 401 or 403 if there is none."""
+User = Annotated[Any, Depends(demand_user)]
 
 
 def readable_dags(user: Any) -> AbstractSet[str]:

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 
 from kling_airflow.errors import KlingError
-from kling_airflow.gallery.access import User, demand_dag, get_user, may_read, readable_dags
+from kling_airflow.gallery.access import User, demand_dag, demand_user, may_read, readable_dags
 from kling_airflow.gallery.details import details_of, film_file
 from kling_airflow.gallery.entry import GalleryEntry
 from kling_airflow.gallery.index import Index
@@ -41,7 +41,7 @@ def create_app() -> FastAPI:
     # A dependency of the app, not of a route: a route that is added later is guarded as well.
     app = FastAPI(
         title="Kling gallery",
-        dependencies=[Depends(get_user)],
+        dependencies=[Depends(demand_user)],
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

@@ -72,7 +72,7 @@ def _in_task_state(dag_id: str, run_id: str, request_id: str) -> Ordered | None:
         .limit(_ORDERS)
     )
     with create_session(scoped=False) as session:
-        rows = [tuple(row) for row in session.execute(asked).all()]
+        rows: list[Any] = list(session.execute(asked).all())
     for task_id, map_index, value in rows:
         record = _record(value)
         if record is not None and _names(record, request_id):
