@@ -31,8 +31,7 @@
         ├── DestinationTaken     a file stands there that a landing must not overwrite
         └── StorageFailed
 
-Each text has three parts: what happened, whether a clip may have been paid for, what to do. The Airflow
-twin of each class is in :mod:`kling_airflow.exceptions`.
+Each text says what happened, the money, and what to do. The Airflow twins are in kling_airflow.exceptions.
 """
 
 from __future__ import annotations
@@ -92,9 +91,13 @@ class KlingError(Exception):
         super().__init__(self.text())
 
     def text(self) -> str:
-        """Return the whole text, without signatures: what happened, the money, what to do."""
-        parts = (self.what, self.money.value, self.todo)
-        return without_signatures(" ".join(sentences(part) for part in parts if part))
+        """Return the whole text, without signatures."""
+        return " ".join(self.lines().splitlines())
+
+    def lines(self) -> str:
+        """Return the text with what happened, the money and what to do on a line each."""
+        parts = [sentences(part) for part in (self.what, self.money.value, self.todo) if part]
+        return without_signatures("\n".join(" ".join(part.splitlines()) for part in parts))
 
     def with_money(self, money: Money, *, todo: str | None = None, request_id: str | None = None) -> Self:
         """Return the same error with another word about the money.
@@ -115,10 +118,7 @@ class KlingError(Exception):
 
 
 class InvalidArgument(KlingError):
-    """A value can't be used: a malformed address, an unknown word, a number out of range.
-
-    It is found before anything is sent. Trying again with the same value changes nothing.
-    """
+    """A value can't be used; this is found before anything is sent. A retry would meet the same."""
 
     default_todo = "Change the value and run the task again."
 
@@ -242,7 +242,7 @@ class Fenced(LedgerError):
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger's store can't be reached, or refuses. A retry asks again."""
+    """The ledger's store can't be reached, or refuses."""
 
 
 class PollerCrashed(KlingError):

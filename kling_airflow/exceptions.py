@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kling_airflow import errors
 from kling_airflow.airflow_compat import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 
 class KlingError(errors.KlingError, AirflowException):
@@ -199,4 +203,29 @@ def airflow_errors() -> Iterator[None]:
         twin = as_airflow(error)
         if twin is error:
             raise
-        raise twin from error.__cause__
+        # An error that no retry mends is the reader's to mend: its text says all, and the traceback of a
+        # library behind it would hide it.
+        raise twin from None if isinstance(twin, AirflowFailException) else error.__cause__
+
+
+@contextmanager
+def task_errors(log: Logger) -> Iterator[None]:
+    """Turn every error of the package into its Airflow twin, and say it in the task's log.
+
+    Airflow logs the exception as well, as one long line with a traceback, which no task can prevent
+    (``task_runner.run``, Airflow 3.3.2: ``log.exception``). The lines here stand before it.
+    """
+    with saying(log), airflow_errors():
+        yield
+
+
+@contextmanager
+def saying(log: Logger) -> Iterator[None]:
+    """Say an error that leaves the block in the task's log, once: what, the money, what to do."""
+    try:
+        yield
+    except errors.KlingError as error:
+        if not vars(error).get("_said"):
+            vars(error)["_said"] = True
+            log.error("%s", error.lines())  # noqa: TRY400 -- the traceback follows, by Airflow
+        raise

@@ -1,5 +1,7 @@
 """A retry policy for Airflow 3.3: it fails at once if no retry can help, and delays each other retry.
 
+From Airflow 3.4 on, a task that the queue doesn't take now is run again later without using up a retry.
+
 Needs Airflow 3.3; importing this module on an older one says so. Without it, tasks keep to their ``retries``
 and ``retry_delay``, and those of the errors that are ``AirflowFailException`` fail at once all the same.
 """
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
 
 LONGEST: Final = timedelta(hours=1)
+RESCHEDULE_FOR: Final = timedelta(hours=24)
 _WAIT_GOES_ON: Final = "the wait goes on; nothing is bought"
 
 
@@ -33,16 +36,21 @@ class _Passing(NamedTuple):
 
     :param first: seconds before the first retry; each further one waits twice as long.
     :param why: for the log and the task instance.
+    :param of_the_queue: whether nothing was sent because the queue has no room: no retry is used up for it.
     """
 
     kinds: tuple[type[Exception], ...]
     first: float
     why: str
+    of_the_queue: bool = False
 
 
 _PASSING: Final = (
     _Passing(
-        (errors.NotAccepted,), 300, "the queue is full, or the hourly limit reached; nothing was bought"
+        (errors.NotAccepted,),
+        300,
+        "the queue is full, or the hourly limit reached; nothing was bought",
+        of_the_queue=True,
     ),
     _Passing((errors.GenerationFailed,), 300, "it failed for a passing reason, which is not billed"),
     _Passing((errors.AmbiguousSubmission,), 60, "the lost request is looked for before anything is sent"),
@@ -59,12 +67,18 @@ class KlingRetryPolicy(RetryPolicy):
     """Decide by the errors of this package; leave every other exception to the task's own settings.
 
     :param longest: no retry waits longer, unless the queue itself asks for it (``Retry-After``).
+    :param reschedule_for: how long a full queue uses up no retry, counted from the first time in a try that
+        it was full; after that, it does. None for never. Before Airflow 3.4 it always does.
     """
 
-    def __init__(self, longest: timedelta = LONGEST) -> None:
-        if not isinstance(longest, timedelta) or longest <= timedelta():
-            raise ValueError(f"`longest` is {longest!r}; it must be a positive timedelta.")
+    def __init__(
+        self, longest: timedelta = LONGEST, reschedule_for: timedelta | None = RESCHEDULE_FOR
+    ) -> None:
+        _check("longest", longest)
+        if reschedule_for is not None:
+            _check("reschedule_for", reschedule_for)
         self.longest = longest
+        self.reschedule_for = reschedule_for
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
@@ -72,7 +86,15 @@ class KlingRetryPolicy(RetryPolicy):
         """Return whether to retry, when, and why. ``retries`` stays the limit."""
         passing = _passing(exception)
         if passing is not None:
-            return RetryDecision.retry(self._delay(passing, exception, try_number), passing.why)
+            delay = self._delay(passing, exception, try_number)
+            # From Airflow 3.4 on (airflow/sdk/definitions/retry_policy.py).
+            reschedule: Any = getattr(RetryDecision, "reschedule", None)
+            if passing.of_the_queue and self.reschedule_for is not None and reschedule is not None:
+                decision: RetryDecision = reschedule(
+                    delay, reschedule_timeout=self.reschedule_for, reason=passing.why
+                )
+                return decision
+            return RetryDecision.retry(delay, passing.why)
         if isinstance(exception, _PERMANENT):
             return RetryDecision.fail(f"{type(exception).__name__}: a retry would meet the same.")
         return RetryDecision.default()
@@ -86,20 +108,30 @@ class KlingRetryPolicy(RetryPolicy):
 
     def serialize(self) -> dict[str, Any]:
         """Return the policy as plain JSON."""
-        return {"longest": self.longest.total_seconds()}
+        until = None if self.reschedule_for is None else self.reschedule_for.total_seconds()
+        return {"longest": self.longest.total_seconds(), "reschedule_for": until}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
         """Return the policy that was serialized."""
-        return cls(timedelta(seconds=data["longest"]))
+        until = data.get("reschedule_for")
+        return cls(timedelta(seconds=data["longest"]), None if until is None else timedelta(seconds=until))
 
 
-def kling_retry_policy(*, longest: timedelta = LONGEST) -> KlingRetryPolicy:
+def kling_retry_policy(
+    *, longest: timedelta = LONGEST, reschedule_for: timedelta | None = RESCHEDULE_FOR
+) -> KlingRetryPolicy:
     """Return the policy for ``retry_policy=`` of a task, or of ``default_args``.
 
     :param longest: no retry waits longer, unless the queue itself asks for it.
+    :param reschedule_for: how long a full queue uses up no retry (Airflow 3.4 and later); None for never.
     """
-    return KlingRetryPolicy(longest)
+    return KlingRetryPolicy(longest, reschedule_for)
+
+
+def _check(name: str, value: object) -> None:
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise ValueError(f"`{name}` is {value!r}; it must be a positive timedelta.")
 
 
 def _passing(error: BaseException) -> _Passing | None:

@@ -38,15 +38,17 @@ class Run:
         if AIRFLOW.major == 2:
             return ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
         with create_session() as session:
-            found = session.execute(
-                XComModel.get_many(
-                    run_id=ti.run_id,
-                    key=key,
-                    dag_ids=ti.dag_id,
-                    task_ids=ti.task_id,
-                    map_indexes=ti.map_index,
-                ).with_only_columns(XComModel.value)
-            ).scalar_one()
+            rows: Any = XComModel.get_many(
+                run_id=ti.run_id,
+                key=key,
+                dag_ids=ti.dag_id,
+                task_ids=ti.task_id,
+                map_indexes=ti.map_index,
+            )
+            if hasattr(rows, "with_entities"):  # before Airflow 3.1
+                found = rows.with_session(session).with_entities(XComModel.value).scalar()
+            else:
+                found = session.execute(rows.with_only_columns(XComModel.value)).scalar_one()
         return XComModel.deserialize_value(type("Row", (), {"value": found})())
 
 

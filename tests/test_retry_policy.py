@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOUR = timedelta(hours=1)
+
+
+CAN_RESCHEDULE = hasattr(RetryAction, "RESCHEDULE")  # from Airflow 3.4 on
 
 
 def decide(error: BaseException, try_number: int = 1, policy: RetryPolicy | None = None) -> Any:
@@ -66,7 +70,8 @@ PERMANENT: list[Exception] = [
 def test_each_passing_error_has_its_own_delay(error: Exception, wait: float) -> None:
     for raised in (error, exceptions.as_airflow(error)):
         decision = decide(raised)
-        assert decision.action is RetryAction.RETRY
+        full = isinstance(error, errors.NotAccepted) and CAN_RESCHEDULE
+        assert decision.action.name == ("RESCHEDULE" if full else "RETRY")
         assert wait <= decision.retry_delay.total_seconds() <= wait * 1.2
         assert decision.reason
 
@@ -104,8 +109,8 @@ def test_errors_of_other_packages_are_left_to_the_task_settings(error: BaseExcep
 
 
 def test_each_retry_waits_longer_but_not_for_ever() -> None:
-    waits = [decide(errors.NotAccepted("full"), number).retry_delay for number in range(1, 40)]
-    assert waits[2] >= 4 * timedelta(seconds=300)
+    waits = [decide(errors.Unreachable("down"), number).retry_delay for number in range(1, 40)]
+    assert waits[2] >= 4 * timedelta(seconds=60)
     assert max(waits) == HOUR
     assert decide(
         errors.Unreachable("down"), 9, kling_retry_policy(longest=timedelta(seconds=5))
@@ -113,14 +118,55 @@ def test_each_retry_waits_longer_but_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize("longest", [timedelta(), timedelta(seconds=-1), 5, None])
-def test_a_longest_wait_is_a_length_of_time(longest: Any) -> None:
+def test_each_limit_is_a_length_of_time(longest: Any) -> None:
     with pytest.raises(ValueError, match="longest"):
         kling_retry_policy(longest=longest)
+    if longest is not None:
+        with pytest.raises(ValueError, match="reschedule_for"):
+            kling_retry_policy(reschedule_for=longest)
 
 
-def test_the_policy_survives_serialization() -> None:
-    policy = kling_retry_policy(longest=timedelta(minutes=7))
-    assert KlingRetryPolicy.deserialize(json.loads(json.dumps(policy.serialize()))).longest == policy.longest
+@pytest.mark.parametrize("reschedule_for", [None, timedelta(hours=3)])
+def test_the_policy_survives_serialization(reschedule_for: timedelta | None) -> None:
+    policy = kling_retry_policy(longest=timedelta(minutes=7), reschedule_for=reschedule_for)
+    again = KlingRetryPolicy.deserialize(json.loads(json.dumps(policy.serialize())))
+    assert (again.longest, again.reschedule_for) == (policy.longest, reschedule_for)
+
+
+@pytest.fixture
+def rescheduling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the policy find what Airflow 3.4 has; below 3.4 with a stand-in that keeps what it was told."""
+    if CAN_RESCHEDULE:
+        return
+    from kling_airflow import retry_policy
+
+    class Decision(retry_policy.RetryDecision):  # type: ignore[misc, valid-type]
+        @classmethod
+        def reschedule(cls, delay: timedelta, *, reschedule_timeout: timedelta, reason: str) -> Any:
+            action = SimpleNamespace(name="RESCHEDULE")
+            return SimpleNamespace(
+                action=action, retry_delay=delay, reschedule_timeout=reschedule_timeout, reason=reason
+            )
+
+    monkeypatch.setattr(retry_policy, "RetryDecision", Decision)
+
+
+def test_a_full_queue_uses_up_no_retry_for_a_day(rescheduling: None) -> None:
+    decision = decide(errors.NotAccepted("full", retry_after=900))
+    assert decision.action.name == "RESCHEDULE"
+    assert 900 <= decision.retry_delay.total_seconds() <= 1080
+    assert decision.reschedule_timeout == timedelta(hours=24)
+    assert "the queue is full" in decision.reason
+    mine = kling_retry_policy(reschedule_for=timedelta(hours=2))
+    assert decide(errors.NotAccepted("full"), policy=mine).reschedule_timeout == timedelta(hours=2)
+
+
+def test_other_errors_use_up_a_retry_and_so_does_a_full_queue_if_you_say_so(rescheduling: None) -> None:
+    never = kling_retry_policy(reschedule_for=None)
+    assert decide(errors.NotAccepted("full"), policy=never).action is RetryAction.RETRY
+    for error, _ in PASSING:
+        if not isinstance(error, errors.NotAccepted):
+            assert decide(error).action is RetryAction.RETRY, error
 
 
 def test_the_policy_can_be_part_of_a_chain() -> None:

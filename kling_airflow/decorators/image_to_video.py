@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from kling_airflow.airflow_compat import dag_of, task_decorator_factory
 from kling_airflow.decorators.function_task import FunctionTask
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import airflow_errors, task_errors
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.task.literals import is_mapped_index, literals
 
@@ -61,7 +61,7 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the function, submit what it describes, wait for it, and return the clip."""
-        with airflow_errors():
+        with task_errors(self.log):
             self._prepare(context)
         return super().execute(context)
 
@@ -101,7 +101,7 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
 
     def _prepare_again(self, context: Context) -> None:
         self._again = self._again or not self._prepared
-        with airflow_errors():
+        with task_errors(self.log):
             self._prepare(context)
 
     def _refusal(self, context: Context, text: str) -> Exception:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kling_airflow.airflow_compat import task_decorator_factory
 from kling_airflow.decorators.function_task import FunctionTask
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class KlingStoryboardFunction(FunctionTask, KlingStoryboardOperator):
         self.storyboard = self.returned(context, again=again)
         if not isinstance(self.storyboard, bool | int | float) and self.storyboard:
             return
-        with airflow_errors():
+        with task_errors(self.log):
             raise self.refusal(
                 context,
                 f"returns {self.storyboard!r}; it must return a list of shots, or the address of a file.",

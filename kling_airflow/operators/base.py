@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kling_airflow.errors import KlingError
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import airflow_errors, task_errors
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_request
 from kling_airflow.task.generation import GenerationTask
@@ -137,7 +137,7 @@ class GenerationOperator(GenerationTask):
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        with airflow_errors(), keeping_place(context, label=self._label):
+        with task_errors(self.log), keeping_place(context, label=self._label):
             until = time.time() + self.submission_seconds
         return self.resume_submission(context, until=until)
 
@@ -164,7 +164,7 @@ class GenerationOperator(GenerationTask):
         from kling_airflow.task.submission import begin
         from kling_airflow.task.tries import Tries
 
-        with airflow_errors(), keeping_place(context, label=self._label):
+        with task_errors(self.log), keeping_place(context, label=self._label):
             self._prepare(context)
             begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
@@ -184,7 +184,7 @@ class GenerationOperator(GenerationTask):
         """
         from kling_airflow.polling.decision import from_event
 
-        with airflow_errors(), keeping_place(context, label=self._label):
+        with task_errors(self.log), keeping_place(context, label=self._label):
             self._prepare(context)
             try:
                 return self._clip(context, from_event(event))

@@ -16,7 +16,7 @@ from kling_airflow.arguments import (
     whole_number,
 )
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import airflow_errors, task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS, MAX_SOURCE_BYTES
@@ -132,7 +132,7 @@ class CheckTakesOperator(KlingTask):
         from kling_airflow.task.asset_events import describe_file
         from kling_airflow.task.film_clips import FilmSource, fetch_clips, read_clips
 
-        with airflow_errors(), tempfile.TemporaryDirectory(prefix="kling-takes-") as folder:
+        with task_errors(self.log), tempfile.TemporaryDirectory(prefix="kling-takes-") as folder:
             target, format_ = self._target()
             clips = read_clips(self.clips)
             frames = self._frames(len(clips))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.addresses import canonical, check_location, is_http, read_address, shown
 from kling_airflow.arguments import name_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.media.geometry import SHORT_SIDE, check_options
 from kling_airflow.media.limits import MAX_PIXELS, MAX_SOURCE_BYTES
@@ -133,7 +133,7 @@ class PrepareFrameOperator(KlingTask):
         from kling_airflow.media.picture_claim import PictureClaim
         from kling_airflow.task.asset_events import describe_file
 
-        with airflow_errors():
+        with task_errors(self.log):
             options = self._options()
             refuse_one_for_all(self)
             destination = check_location(self.destination, "destination")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import airflow_errors, task_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import GalleryLink, ReportLink, RequestLink
@@ -178,7 +178,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         """Buy what isn't bought yet, wait for all, land each; return the report."""
         from kling_airflow.task.storyboard_task import StoryboardTask
 
-        with airflow_errors():
+        with task_errors(self.log):
             return self._ended(StoryboardTask.begin(self, context))
 
     def execute_complete(
@@ -201,7 +201,7 @@ class KlingStoryboardOperator(StoryboardArguments):
 
         if progress is None:
             return self.execute(context)
-        with airflow_errors():
+        with task_errors(self.log):
             return self._ended(StoryboardTask.resume(self, context, event, progress, claims or {}))
 
     def _ended(self, task: Any) -> dict[str, Any]:

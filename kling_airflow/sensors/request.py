@@ -14,7 +14,7 @@ from kling_airflow.airflow_compat import (
 )
 from kling_airflow.arguments import name_or_none, seconds
 from kling_airflow.errors import GenerationTimeout, KlingError, NotFound
-from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow
+from kling_airflow.exceptions import RequestSensorTimeout, airflow_errors, as_airflow, saying, task_errors
 from kling_airflow.handed_on import HandedOn, find, unknown_request
 from kling_airflow.hooks.gmi import GMICloudHook, default_connection
 from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_request
@@ -114,9 +114,9 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the triggerer or here, and return the clip."""
-        with airflow_errors():
+        with task_errors(self.log):
             label = name_or_none("label", self.clip_label)
-        with keeping_place(context, label=label):
+        with saying(self.log), keeping_place(context, label=label):
             return self._execute(context)
 
     def _execute(self, context: Context) -> Any:
@@ -175,10 +175,11 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger; a timeout there skips under ``soft_fail``, and nothing else does."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSensorTimeout as error:
-            raise self._at_timeout(error) from None
+        with saying(self.log):
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSensorTimeout as error:
+                raise self._at_timeout(error) from None
 
     def _handed_on(self, context: Context) -> HandedOn:
         """Return the request with its model, connection and label, of wherever each is said."""

@@ -15,7 +15,7 @@ from kling_airflow.arguments import (
     text_or_none,
 )
 from kling_airflow.errors import DownloadFailed, Money
-from kling_airflow.exceptions import airflow_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.hooks.signing_key import read_signing_key
@@ -168,7 +168,7 @@ class ClipToObjectStorageOperator(KlingTask):
         from kling_airflow.media.landing import land, paid_for
         from kling_airflow.media.places import Places
 
-        with airflow_errors():
+        with task_errors(self.log):
             raise_if_failed(self.clip)
             clip = read_clip(self.clip, self._ask_for_clip)
             self._clip_conn_id = clip.gmi_conn_id

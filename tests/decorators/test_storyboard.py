@@ -73,7 +73,7 @@ def test_a_wrong_literal_of_the_decorator_is_said_at_parse(tmp_path: Path) -> No
 DAG = """
 from tests.airflow_versions import dag, task
 
-@dag
+@dag()
 def decorated_board():
     @task.kling_storyboard(destination="FOLDER", poll_interval=1, land_every=0, budget_usd=2)
     def clips(names):
