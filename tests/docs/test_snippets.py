@@ -159,6 +159,16 @@ def test_the_readme_shows_the_two_commands_and_four_operators() -> None:
         assert name in text
 
 
+def test_the_readme_begins_with_a_picture_the_money_and_the_two_commands() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    first_screen = "\n".join(lines[:44])
+    assert first_screen.index("](docs/img/") < first_screen.index("| what costs money |")
+    assert first_screen.index("| what costs money |") < first_screen.index("\nmake demo\n")
+    assert first_screen.index("\nmake demo\n") < first_screen.index("\nmake test\n")
+    for price in ("$0.168", "$0.252", "$0.84", "$1.26"):
+        assert price in first_screen
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_files_lead_somewhere(page: Path) -> None:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
