@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from kling_airflow.airflow_compat import dag_of
 from kling_airflow.arguments import is_literal
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.task.rendering import DataIsNoTemplate
-
-if TYPE_CHECKING:
-    from kling_airflow.airflow_compat import BaseOperator
 
 _PACKAGE: Final = __name__.partition(".")[0]
 _MARKS: Final = ("variable_start_string", "block_start_string", "comment_start_string")
@@ -53,7 +51,7 @@ class ChecksLiterals(DataIsNoTemplate):
             return
         given = {self.field_arguments.get(name, name): value for name, value in vars(self).items()}
         with airflow_errors():
-            (of or type(self)).check_literals(literals(given, _dag_of(self)))
+            (of or type(self)).check_literals(literals(given, dag_of(self)))
 
     @classmethod
     def check_mapped_literals(cls, partial: Mapping[str, Any], mapped: object) -> None:
@@ -117,13 +115,6 @@ def _rows(mapped: object) -> Iterator[Mapping[str, Any]]:
 
 def _has_text(value: object) -> bool:
     return isinstance(value, str | Mapping | list | tuple)
-
-
-def _dag_of(task: BaseOperator) -> Any:
-    try:
-        return task.dag
-    except RuntimeError:  # Airflow's answer for a task without a DAG
-        return None
 
 
 def _has_own_constructor(kind: type[Any]) -> bool:
