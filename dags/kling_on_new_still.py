@@ -23,8 +23,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, Asset, Param, task
-
+from kling_airflow.airflow_compat import (  # airflow.sdk, on any Airflow
+    DAG,
+    AirflowSkipException,
+    Asset,
+    Param,
+    task,
+)
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 
 STILLS = Asset("kling_stills")

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
+from kling_airflow.airflow_compat import (  # airflow.sdk, on any Airflow
     DAG,
     AirflowFailException,
     Asset,
@@ -27,7 +27,6 @@ from airflow.providers.common.compat.sdk import (
     Param,
     task,
 )
-
 from kling_airflow.operators.join_clips import JoinClipsOperator
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 

@@ -36,7 +36,7 @@ class Run:
 
         ti = self._instances[name]
         if AIRFLOW.major == 2:
-            return ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
+            return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
         with create_session() as session:
             rows: Any = XComModel.get_many(
                 run_id=ti.run_id,

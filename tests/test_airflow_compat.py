@@ -21,6 +21,7 @@ ONLY_FROM_3_3 = {"NEVER_EXPIRE", "RetryDecision", "RetryPolicy"}
 NAMES = sorted(set(airflow_compat._PLACES) - (ONLY_FROM_3_3 if AIRFLOW.release < (3, 3) else set()))
 ANNOTATIONS = {"Templated", "XComArg", "PlainXComArg"}
 """Names for a type checker alone."""
+ROOT = Path(__file__).parents[1]
 DECORATORS = {"task", "task_group"}
 """Made by the installed standard provider, which asks ``common.compat.sdk`` itself."""
 
@@ -52,11 +53,23 @@ def test_only_this_module_asks_common_compat() -> None:
     """Another import would raise the floor of what can be installed, and nothing would say so."""
     folder = Path(airflow_compat.__file__).parent
     found = [
-        f"{path.relative_to(folder)}: {line.strip()}"
-        for path in sorted(folder.rglob("*.py"))
+        f"{path.relative_to(path.parents[1])}: {line.strip()}"
+        for path in sorted([*folder.rglob("*.py"), *(ROOT / "dags").glob("*.py")])
         if path.name != "airflow_compat.py"
         for line in path.read_text().splitlines()
         if "common.compat" in line and "import" in line and "openlineage" not in line
+    ]
+    assert found == []
+
+
+def test_what_users_copy_imports_nothing_that_an_older_airflow_lacks() -> None:
+    """``airflow.sdk`` came with Airflow 3.0."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "dags").glob("*.py")]
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(pages)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith(("from airflow.sdk", "import airflow.sdk"))
     ]
     assert found == []
 

@@ -16,7 +16,7 @@ from kling_airflow.arguments import (
     whole_number,
 )
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors, task_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS, MAX_SOURCE_BYTES

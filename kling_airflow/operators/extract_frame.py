@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.addresses import check_location, is_http, shown
 from kling_airflow.arguments import number_or_none, switch_or_none, text_or_none
 from kling_airflow.errors import InvalidArgument
-from kling_airflow.exceptions import airflow_errors, task_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import is_literal, read_object_options, switch_or_none, text_or_none
-from kling_airflow.exceptions import airflow_errors, task_errors
+from kling_airflow.arguments import read_object_options, switch_or_none, text_or_none
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.hooks.storage import StoredObject

@@ -47,6 +47,7 @@ class DataIsNoTemplate(BaseOperator):
 
     _arguments: Mapping[str, Any] = {}
     _without_value: frozenset[str] = frozenset()
+    _rendered: Mapping[str, Any] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments as they were given, before a constructor changes them."""
@@ -85,15 +86,26 @@ class DataIsNoTemplate(BaseOperator):
         seen_oids: set[int],
     ) -> None:
         """Render the fields whose value the DAG wrote. Airflow calls this of the unmapped task, too."""
-        if parent is self:
-            template_fields = self._written_in_dag(template_fields, context, jinja_env)
-            # Airflow lists here what it takes for data: objects, which a constructor may have replaced.
-            seen_oids = set()
-            before = {name: getattr(self, name, None) for name in self.template_fields}
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is self:
-            for name, written in before.items():
-                self._take_default(name, written)
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        written = self._written_in_dag(template_fields, context, jinja_env)
+        # Airflow lists in seen_oids what it takes for data: objects, which a constructor may have replaced.
+        before = {name: getattr(self, name, None) for name in self.template_fields if not self._has(name)}
+        super()._do_render_template_fields(
+            parent, [name for name in written if not self._has(name)], context, jinja_env, set()
+        )
+        for name, value in before.items():
+            self._take_default(name, value)
+        self._rendered = {name: getattr(self, name, None) for name in self.template_fields}
+
+    def _has(self, name: str) -> bool:
+        """Return whether a field holds what it was rendered to.
+
+        ``dag.test()`` of Airflow 2 renders the same task once more when it resumes after a deferral
+        (``airflow/models/dag.py``, ``_run_task``), and what the field then holds may be data.
+        """
+        return name in self._rendered and self._rendered[name] is getattr(self, name, None)
 
     def _take_default(self, name: str, written: object) -> None:
         """Give a field that has no value the default of its argument."""

@@ -40,13 +40,23 @@ class _Handler(socketserver.BaseRequestHandler):
             if method == "CONNECT":
                 self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                # As proxies do: the server gets the path alone (RFC 9112, 3.2.1).
-                path = target.partition(parts.netloc)[2] or "/"
-                upstream.sendall(head.replace(target.encode(), path.encode(), 1))
+                upstream.sendall(_for_the_server(head, target, parts.netloc))
             back = threading.Thread(target=_pump, args=(upstream, self.request), daemon=True)
             back.start()
             _pump(self.request, upstream)
             back.join(5)
+
+
+def _for_the_server(head: bytes, target: str, host: str) -> bytes:
+    """Return a request as proxies hand it on: with the path alone (RFC 9112, 3.2.1).
+
+    The server is asked to close the connection, because only a connection's first request is read here.
+    """
+    path = target.partition(host)[2] or "/"
+    first, *lines = head.replace(target.encode(), path.encode(), 1).split(b"\r\n")
+    end = lines.index(b"")
+    kept = [line for line in lines[:end] if not line.lower().startswith(b"connection:")]
+    return b"\r\n".join([first, *kept, b"Connection: close", *lines[end:]])
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -29,7 +29,7 @@ def test_both_clips_show_the_element_that_was_made_once(
     frames: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     connect(monkeypatch, simulator.base_url, simulator.api_key)
     monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")

@@ -27,7 +27,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def load(simulator: Simulator, dags_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a function that loads an example DAG of a queue without requests."""
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     connect(monkeypatch, simulator.base_url, simulator.api_key)
     monkeypatch.setenv("AIRFLOW__KLING__ALLOWED_SOURCES", "file://")
@@ -128,7 +128,7 @@ def test_single_and_batched_events(load: Any, events: list[Any], names: list[str
 
 
 def test_without_a_still_nothing_runs(load: Any) -> None:
-    from airflow.providers.common.compat.sdk import AirflowSkipException
+    from tests.airflow_versions import AirflowSkipException
 
     shots = load("kling_on_new_still").task_dict["shots"].python_callable
     with pytest.raises(AirflowSkipException):

@@ -69,7 +69,7 @@ class Workplace:
         )
         (self.folder / "kling_airflow").symlink_to(found.stdout.strip())
 
-    def run(self, *arguments: str, folder: Path | None = None, timeout: float = 1800) -> Any:
+    def run(self, *arguments: str, folder: Path | None = None, timeout: float = 5400) -> Any:
         """Run the cell's Python in the folder, without this process's settings."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         environment["PATH"] = os.pathsep.join([str(self.python.parent), environment.get("PATH", os.defpath)])
@@ -111,7 +111,7 @@ class Workplace:
         report = self.folder / f"{name}.xml"
         began = time.monotonic()
         # A test that hangs on this version must not hold up the cell.
-        limits = ["--timeout", "120", "-p", "no:cacheprovider", "-q", "--tb=short", f"--junitxml={report}"]
+        limits = ["--timeout", "300", "-p", "no:cacheprovider", "-q", "--tb=short", f"--junitxml={report}"]
         done = self.run("-m", "pytest", *limits, *options, *selection)
         (self.folder / f"{name}.log").write_text(done.stdout + done.stderr)
         if not report.exists():

@@ -110,7 +110,7 @@ from airflow import DAG
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 
-with DAG({dag_id!r}):
+with DAG({dag_id!r}, schedule=None):
     submit = KlingTextToVideoOperator.partial(task_id="submit", prompt="rise", gmi_conn_id="studio")
     submit = submit.expand(label=["first", "second"])
     GMICloudRequestSensor.partial(task_id="wait", timeout=5, poll_interval=1).expand(request_id=submit.output)
@@ -157,7 +157,7 @@ def test_the_wrong_organization_is_named(
     given = context()
     submission = {"request_id": request_id, "gmi_conn_id": submitted_with, "task_id": "submit"}
     given["ti"].xcom_pull = lambda **_: [None, submission]
-    with DAG("agency"):
+    with DAG("agency", schedule=None):
         submit = KlingTextToVideoOperator(task_id="submit", prompt="rise")
         made = sensor(request_id=request_id, deferrable=False, timeout=600 if submitted_with else 0.05)
         submit >> made

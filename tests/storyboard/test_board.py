@@ -89,7 +89,7 @@ class TestReading:
         )
 
     def test_an_object_storage_path(self, tmp_path: Path) -> None:
-        from airflow.sdk import ObjectStoragePath
+        from tests.airflow_versions import ObjectStoragePath
 
         file_of(tmp_path, "shots.yaml", YAML)
         board = Storyboard.load(ObjectStoragePath((tmp_path / "shots.yaml").as_uri()))

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG, task
 from packaging.version import Version
 
 from kling_airflow.exceptions import InvalidArgument
@@ -26,7 +25,7 @@ from kling_airflow.task.literals import ChecksLiterals
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests import test_yaml_habits
 from tests.airflow_context import connect
-from tests.airflow_versions import AIRFLOW
+from tests.airflow_versions import AIRFLOW, DAG, task
 from tests.dag_runs import run_dag
 from tests.package_operators import package_operators
 
@@ -303,7 +302,7 @@ NOT_MAPPED = ("execution_timeout",)
 
 @pytest.fixture(autouse=True)
 def dag() -> Iterator[DAG]:
-    with DAG("literals") as made, warnings.catch_warnings():
+    with DAG("literals", schedule=None) as made, warnings.catch_warnings():
         warnings.simplefilter("error")
         yield made
 
@@ -362,7 +361,7 @@ def test_good_ones_pass(kind: type[Any]) -> None:
 
 
 def test_defaults_of_the_dag_count() -> None:
-    with DAG("defaults", default_args={"duration": 3, "prompt": "rise", "max_cost_usd": 0.6}):
+    with DAG("defaults", schedule=None, default_args={"duration": 3, "prompt": "rise", "max_cost_usd": 0.6}):
         KlingImageToVideoOperator(task_id="plain", image="s3://a/b.png")
         KlingImageToVideoOperator.partial(task_id="mapped").expand(image=["s3://a/b.png"])
         with pytest.raises(InvalidArgument, match=r"`max_cost_usd` is 0\.6, and this clip \(4 s\)"):
@@ -388,7 +387,7 @@ def test_what_only_the_run_knows_is_left_for_the_run() -> None:
 
 def test_other_marks_of_templates_are_templates() -> None:
     marks = {"variable_start_string": "<<", "variable_end_string": ">>"}
-    with DAG("marks", jinja_environment_kwargs=marks):
+    with DAG("marks", schedule=None, jinja_environment_kwargs=marks):
         KlingTextToVideoOperator(task_id="plain", prompt="rise", duration="<< params.duration >>")
         KlingTextToVideoOperator.partial(task_id="rows").expand_kwargs(
             [{"prompt": "rise", "duration": "<< params.duration >>"}]
@@ -412,11 +411,10 @@ def test_a_subclass_may_read_its_arguments_otherwise() -> None:
 
 
 DAG_FILE = """
-from airflow.sdk import DAG, task
-from packaging.version import Version
+from tests.airflow_versions import DAG, task
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
 
-with DAG("bad_rows"):
+with DAG("bad_rows", schedule=None):
     @task
     def rows():
         return [{"prompt": "rise"}, {"prompt": "fall", "duration": 20}, {"prompt": "b\\0"}]

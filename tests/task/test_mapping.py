@@ -31,7 +31,7 @@ DIFFERENT = (
 
 @pytest.fixture(autouse=True)
 def dag() -> Any:
-    with DAG("mapped") as made, warnings.catch_warnings():
+    with DAG("mapped", schedule=None) as made, warnings.catch_warnings():
         warnings.simplefilter("error")
         yield made
 
