@@ -20,6 +20,9 @@ _SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "local":
 # In these stores what stands before an "@" is part of the place, not a connection: container@account.
 _AT_IS_PLACE = ("abfs", "abfss", "wasb", "wasbs")
 _VERSION = re.compile(r"\?(?:versionid|generation)=[^&#]*$", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::/|//)[^/]")  # `s3:/bucket`, `https//host`
+_ANOTHER = re.compile(r"\s(?:s3a?|gs|gcs|abfss?|https?|file)://")
 _SHOWN = 200
 # Everything but what a file name may hold unquoted in an address without being misread.
 _SAFE_IN_PATH = "/:+=@,;!$&'()*~"
@@ -98,11 +101,8 @@ def check_location(uri: object, field: str) -> str:
             f"`{field}` is a `data:` URL ({kind or 'no type'}, {len(address):,} characters)",
             todo="Store the file, and give its object-storage URI, or its http(s) URL.",
         )
-    scheme, separator, rest = address.partition("://")
-    if not separator or not scheme:
-        raise InvalidArgument(
-            f"`{field}` is {text!r}, without a scheme; write s3://, gs://, abfs:// or file:// before it."
-        )
+    scheme, _, rest = address.partition("://")
+    _check_scheme(field, address)
     bucket, _, key = rest.partition("/")
     if ":" in bucket.rpartition("@")[0]:
         raise InvalidArgument(f"`{field}` is {text!r} with a password in it; use a connection instead.")
@@ -111,6 +111,49 @@ def check_location(uri: object, field: str) -> str:
     if not key.rpartition("/")[2]:
         raise InvalidArgument(f"`{field}` is {text!r}: the file name is missing.")
     return address
+
+
+def check_source(uri: object, field: str) -> str:
+    """Refuse what can't be the address of a file to read, before anything is opened.
+
+    :param uri: as for ``check_location``; an http(s) URL as well.
+    :param field: the parameter's name, for the error.
+    :return: the address.
+    :raises InvalidArgument: as ``check_location``; of a URL, no host, a bad port, or credentials within.
+    """
+    address = read_address(field, uri)
+    if not is_http(address):
+        return check_location(address, field)
+    _check_scheme(field, address)
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise InvalidArgument(f"`{field}` is {shown(address)!r}: its host or port is malformed.") from None
+    if not host:
+        raise InvalidArgument(f"`{field}` is {shown(address)!r}: the host is missing.")
+    if "@" in parts.netloc:
+        raise InvalidArgument(
+            f"`{field}` is {shown(address)!r} with a user name or password in it.",
+            todo="Use a signed URL, or an object store with a connection.",
+        )
+    return address
+
+
+def _check_scheme(field: str, address: str) -> None:
+    """Refuse an address without a scheme, with something before it, and several addresses in one text."""
+    scheme, separator, rest = address.partition("://")
+    if not separator or not scheme:
+        slash = _ONE_SLASH.match(address)
+        write = f"write `{slash[1]}://`" if slash else "write s3://, gs://, abfs:// or file:// before it"
+        raise InvalidArgument(f"`{field}` is {shown(address)!r}, without a scheme; {write}.")
+    if not _SCHEME.fullmatch(scheme):
+        raise InvalidArgument(
+            f"`{field}` is {shown(address)!r}: {scheme[:20]!r} is no scheme.",
+            todo="Write the address alone, without quotes, brackets or words around it.",
+        )
+    if _ANOTHER.search(rest):
+        raise InvalidArgument(f"`{field}` is {shown(address)!r}, which is more than one address; give one.")
 
 
 def is_http(address: str) -> bool:

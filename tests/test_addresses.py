@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from kling_airflow.addresses import (
     address_or_none,
     canonical,
     check_location,
+    check_source,
     file_address,
     file_path,
     read_address,
@@ -161,3 +163,61 @@ def test_whatever_comes_is_an_address_or_refused_in_short(value: Any) -> None:
         refusal = str(error)
     assert not refusal or refusal.startswith("`source` is ")
     assert len(refusal) < 1000
+
+
+# What people put in place of an address, and what the error names.
+NO_SOURCES: dict[str, tuple[str, str]] = {
+    "one slash": ("http:/example.com/a.jpg", "write `http://`"),
+    "one slash, a store": ("s3:/bucket/a.jpg", "write `s3://`"),
+    "no colon": ("https//example.com/a.jpg", "write `https://`"),
+    "no scheme": ("www.example.com/a.jpg", "without a scheme"),
+    "a drive": ("C:\\pictures\\a.jpg", "without a scheme; write s3://"),
+    "quotes": ('"https://example.com/a.jpg"', "'\"https' is no scheme"),
+    "brackets": ("<https://example.com/a.jpg>", "'<https' is no scheme"),
+    "a list as text": ("['s3://bucket/a.jpg']", "is no scheme"),
+    "a dict as text": ("{'url': 's3://bucket/a.jpg'}", "is no scheme"),
+    "Markdown": ("[a](https://example.com/a.jpg)", "is no scheme"),
+    "a browser's own": ("blob:https://example.com/1", "'blob:https' is no scheme"),
+    "words before it": ("see https://example.com/a.jpg", "'see https' is no scheme"),
+    "two": ("https://example.com/a.jpg, https://example.com/b.jpg", "more than one address"),
+    "two, of a store": ("s3://bucket/a.jpg\ns3://bucket/b.jpg", "more than one address"),
+    "no host": ("https://", "the host is missing"),
+    "no host, a path": ("https:///a.jpg", "the host is missing"),
+    "a port that is none": ("https://example.com:99999/a.jpg", "its host or port is malformed"),
+    "a host that is none": ("https://[example/a.jpg", "its host or port is malformed"),
+    "a password": ("https://user:word@example.com/a.jpg", "with a user name or password"),
+    "no key": ("s3://bucket", "the file name is missing"),
+}
+
+
+@pytest.mark.parametrize("name", NO_SOURCES)
+def test_what_is_no_source_is_refused_with_the_reason(name: str) -> None:
+    address, words = NO_SOURCES[name]
+    with pytest.raises(InvalidArgument) as caught:
+        check_source(address, "source")
+    assert words in str(caught.value)
+    assert "user:word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.com",
+        "HTTPS://example.com/a b.jpg",
+        "https://example.com/?of=https://example.org/a.jpg",
+        "http://[::1]:8080/a.jpg",
+        "s3://conn@bucket/folder of mine/a.jpg",
+        "s3a://bucket/a.jpg",
+        "file:///a/b.jpg",
+        "custom+scheme.2://bucket/a.jpg",
+    ],
+)
+def test_what_is_a_source_is_returned(address: str) -> None:
+    assert check_source(f" {address}\n", "source") == address
+
+
+@pytest.mark.parametrize("name", ["quotes", "a list as text", "two, of a store", "one slash, a store"])
+def test_a_destination_is_held_to_the_same(name: str) -> None:
+    address, words = NO_SOURCES[name]
+    with pytest.raises(InvalidArgument, match=re.escape(words)):
+        check_location(address, "destination")

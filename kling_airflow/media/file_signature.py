@@ -39,6 +39,10 @@ def _archive(name: str) -> FileType:
     return FileType(name, FileKind.ARCHIVE, _UNPACK)
 
 
+def _data(name: str) -> FileType:
+    return FileType(name, FileKind.DOCUMENT, "Store the picture in it as a JPEG or PNG file, and use that.")
+
+
 _MANGLED = FileType(
     "a PNG picture that a transfer as text has damaged",
     FileKind.DAMAGED,
@@ -49,11 +53,16 @@ _REPLACED = FileType(
     FileKind.DAMAGED,
     "Store the file again from its source, read and written as bytes.",
 )
+_CRUSHED = _picture(
+    "a PNG picture in Apple's own form (CgBI)",
+    "Take it from the app's sources, or export it on a Mac as PNG.",
+)
 _DICOM = _picture("a DICOM picture", _EXPORT)
 _JPEG_XL = _picture("a JPEG XL picture", _EXPORT)
 _JPEG_2000 = _picture("a JPEG 2000 picture")
 _NETPBM = _picture("a PPM, PGM or PBM picture")
 _LINKED = "Use the file that it refers to: store that file itself."
+_DECRYPT = "Decrypt it and use the file within."
 _COMPANION = "Use the file of the same name without the `._` in front."
 _PDF = FileType("a PDF document", FileKind.DOCUMENT, "Export its page as PNG and use that file.")
 _POSTSCRIPT = FileType("a PostScript document", FileKind.DOCUMENT, _EXPORT)
@@ -62,6 +71,7 @@ _POSTSCRIPT = FileType("a PostScript document", FileKind.DOCUMENT, _EXPORT)
 _MAGIC: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"\xff\xd8\xff\xf7", _picture("a JPEG-LS picture", _EXPORT)),
     (0, b"\xff\xd8\xff", JPEG),
+    (12, b"CgBI", _CRUSHED),
     (0, b"\x89PNG\r\n\x1a\n", PNG),
     (0, b"\x89PNG", _MANGLED),
     (0, b"\xef\xbf\xbdPNG", _REPLACED),
@@ -111,6 +121,16 @@ _MAGIC: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"book\0\0\0\0mark", FileType("a macOS alias", FileKind.DOCUMENT, _LINKED)),
     (0, b"!<symlink>", FileType("a symbolic link of Cygwin", FileKind.DOCUMENT, _LINKED)),
     (0, b"bplist00", FileType("a property list of macOS", FileKind.DOCUMENT, _LINKED)),
+    (0, b"Salted__", FileType("data that OpenSSL has encrypted", FileKind.ARCHIVE, _DECRYPT)),
+    (0, b"\x93NUMPY", _data("a NumPy array")),
+    (0, b"PAR1", _data("a Parquet table")),
+    (0, b"SQLite format 3\0", _data("an SQLite database")),
+    (0, b"\x89HDF\r\n", _data("an HDF5 file")),
+    (0, b"\x80\x04\x95", _data("Python's pickle")),
+    (0, b"\x80\x05\x95", _data("Python's pickle")),
+    (0, b"\xabKTX ", _picture("a KTX texture", _EXPORT)),
+    (0, b"\0\xffKA", _picture("an Affinity document", _EXPORT)),
+    (0, b"BLENDER", _picture("a Blender scene", "Render it, and use the picture.")),
     (0, b"AT&TFORM", FileType("a DjVu document", FileKind.DOCUMENT, _EXPORT)),
     (0, b"\x8aMNG", _picture("an MNG animation", _EXPORT)),
     (0, b"%PDF", _PDF),
@@ -119,6 +139,10 @@ _MAGIC: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
     (0, b"\xd0\xcf\x11\xe0", FileType("a Microsoft Office document", FileKind.DOCUMENT, _EXPORT)),
     (0, b"\x1f\x8b", _archive("gzip data")),
+    (0, b"\x78\x01", _archive("zlib data")),
+    (0, b"\x78\x9c", _archive("zlib data")),
+    (0, b"\x78\xda", _archive("zlib data")),
+    (0, b"\x04\x22\x4d\x18", _archive("LZ4 data")),
     (0, b"PK\x03\x04", _archive("a ZIP archive")),
     (0, b"PK\x05\x06", _archive("a ZIP archive")),
     (0, b"BZh", _archive("bzip2 data")),

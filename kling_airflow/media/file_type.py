@@ -8,6 +8,7 @@ from __future__ import annotations
 from kling_airflow.media.file_kinds import FileKind, FileType
 from kling_airflow.media.file_signature import EMPTY, UNKNOWN, guess_type, match_signature
 from kling_airflow.media.text_type import detect_text_type, first_line
+from kling_airflow.media.wrapped_file import match_wrapping
 
 HEAD_BYTES = 4096
 """How many bytes of a file ``detect_file_type`` needs; with fewer it may answer "unknown"."""
@@ -23,7 +24,7 @@ def detect_file_type(data: bytes) -> FileType:
     head = bytes(data[:HEAD_BYTES])
     if not head:
         return EMPTY
-    return match_signature(head) or detect_text_type(head) or guess_type(head)
+    return match_signature(head) or match_wrapping(head) or detect_text_type(head) or guess_type(head)
 
 
 def describe_file(data: bytes) -> str:

@@ -42,6 +42,7 @@ _LINK = FileType(
     FileKind.TEXT,
     "Store the file that the path names.",
 )
+_ENCRYPTED = FileType("encrypted text", FileKind.TEXT, "Decrypt it and store the result.")
 _DATA_URL = FileType("a `data:` URL as text", FileKind.TEXT, "Decode its Base64 and store the result.")
 _BASE64 = FileType("Base64 text", FileKind.TEXT, "Decode the Base64 and store the result.")
 _PLAYLIST = FileType(
@@ -58,7 +59,8 @@ _HTML_START = re.compile(
 )
 # How the Base64 of JPEG, PNG, GIF, RIFF (WebP, AVI), TIFF, BMP, ftyp (MP4, HEIC) begins.
 _BASE64_START = re.compile(
-    r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|SUkqA|TU0AK|Qk[0-9A-Za-z]|AAAA[A-Z]G[Z0])[\w+/=\s-]*$"
+    r"(?:b?[\"'])?(?:[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|SUkqA|TU0AK|Qk[0-9A-Za-z]|AAAA[A-Z]G[Z0])"
+    r"(?:[\w+/=\s-]|\\[nr/])*[\"']?\s*$"
 )
 _POINTERS: tuple[tuple[re.Pattern[str], FileType], ...] = (
     (
@@ -72,6 +74,7 @@ _POINTERS: tuple[tuple[re.Pattern[str], FileType], ...] = (
         re.compile(r"(?=(?:.*\n)*outs:\s*\n)(?=(?:.*\n)*[\s-]+(?:md5|etag|checksum|hash|path):)(?:#|\w+:)"),
         _DVC,
     ),
+    (re.compile(r"-----BEGIN PGP MESSAGE|age-encryption\.org/v|-----BEGIN AGE|\$ANSIBLE_VAULT"), _ENCRYPTED),
     (re.compile(r"\[InternetShortcut\]", re.IGNORECASE), _SHORTCUT),
     (re.compile(r"(?:\.{1,2}|~)?(?:[/\\][\w. +@-]+)+\.[A-Za-z0-9]{2,5}\s*$"), _LINK),
 )

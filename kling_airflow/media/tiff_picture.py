@@ -73,6 +73,10 @@ class TiffPicture(Picture):
         if self.page.is_signed and self.page.number(tiff.BITS) in (8, 16) and image.mode in ("I", "L"):
             gray = signed_to_eight_bits(image, self.page.number(tiff.BITS))
             return ImageChops.invert(gray) if photometric == _WHITE_IS_ZERO else gray
+        if photometric == _WHITE_IS_ZERO and image.mode == "F":
+            return _inverted_floats(image)
+        if image.mode.startswith("I;16") and 8 < self.page.number(tiff.BITS) < 16:
+            image = _of_16_bits(image, self.page.number(tiff.BITS))
         if photometric == _WHITE_IS_ZERO and image.mode.startswith("I;16"):
             return image.convert("I").point(lambda level: level * -1 + 65535)
         if image.mode == "I" and self.page.number(tiff.SAMPLE_FORMAT, 1) == 1:
@@ -162,12 +166,25 @@ def _readable_tags(page: TiffPage) -> dict[str, int]:
     samples = page.number(tiff.SAMPLES, 1)
     if photometric in (_CIELAB, _ICCLAB) and samples == 3 and page.number(tiff.COMPRESSION) != _JPEG:
         return {f"t{tiff.PHOTOMETRIC}": _RGB}
-    if photometric == _WHITE_IS_ZERO and page.number(tiff.BITS) == 16 and samples == 1:
+    if photometric == _WHITE_IS_ZERO and page.number(tiff.BITS) in (12, 16) and samples == 1:
         return {f"t{tiff.PHOTOMETRIC}": _BLACK_IS_ZERO}  # inverted after decoding
     if photometric == _CMYK and samples == 5 and page.number(tiff.EXTRA_SAMPLES):
         log.warning("The transparency of the CMYK picture is ignored.")
         return {f"t{tiff.EXTRA_SAMPLES}": 0}
     return {}
+
+
+def _inverted_floats(image: Image.Image) -> Image.Image:
+    """Return floats of which the least was white, in the range of 0 to 1 if they were in it."""
+    low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
+    white = 1.0 if low >= 0 and high <= 1 else 0.0
+    return image.point(lambda value: value * -1 + white)
+
+
+def _of_16_bits(image: Image.Image, bits: int) -> Image.Image:
+    """Return levels of fewer bits than 16, such as a scanner's 12, stretched to the range of 16."""
+    gain = 65535 / (2**bits - 1)
+    return image.convert("I").point(lambda level: level * gain).convert("I;16")
 
 
 def _of_whole_range(image: Image.Image) -> Image.Image:

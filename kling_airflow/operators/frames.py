@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.addresses import canonical, check_location, is_http, read_address, shown
+from kling_airflow.addresses import canonical, check_location, check_source, is_http, read_address, shown
 from kling_airflow.arguments import name_or_none, switch_or_none, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import task_errors
@@ -143,7 +143,7 @@ class PrepareFrameOperator(KlingTask):
                 conn_id=name_or_none("destination_conn_id", self.destination_conn_id),
                 field="destination",
             )
-            _check_source(self.source)
+            check_source(self.source, "source")
             source = read_address("source", self.source)
             _refuse_in_place(source, destination)
             data = read_allowed_frame(
@@ -207,7 +207,7 @@ class PrepareFrameOperator(KlingTask):
         """Refuse wrong values when the DAG is parsed, if no template or XCom can change them."""
         from kling_airflow.media.jpeg_quality import check_quality
 
-        given.read("source", lambda _, value: _check_source(value), none=True)
+        given.read("source", lambda name, value: check_source(value, name), none=True)
         given.read("destination", lambda name, value: check_location(value, name), none=True)
         if given.keys() >= {"destination", "format"}:
             _ = text_or_none(given["format"]) or _format_of(given["destination"])
@@ -252,11 +252,6 @@ def _refuse_in_place(source: str, destination: str) -> None:
             " picture.",
             todo="Choose another `destination`.",
         )
-
-
-def _check_source(source: object) -> None:
-    if not isinstance(source, str) or not is_http(source.strip()):
-        check_location(source, "source")
 
 
 def _format_of(destination: object) -> str:

@@ -7,7 +7,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.addresses import address_or_none, check_location, file_address, is_http
+from kling_airflow.addresses import address_or_none, check_source, file_address
 from kling_airflow.arguments import name_or_none, refuse_unsendable, text_or_none
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.yaml_habits import yaml_hint
@@ -51,8 +51,7 @@ def check_frame(field: str, value: Any) -> None:
     from kling_airflow.submission.source_frame import frame_uri
 
     address = frame_uri(field, frame_or_none(field, value))
-    if not is_http(address):
-        check_location(address, field)
+    check_source(address, field)
 
 
 def delivery(value: object) -> ImageDelivery:

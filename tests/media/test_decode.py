@@ -178,6 +178,35 @@ def test_signed_levels_of_which_the_least_is_white(low: int, high: int) -> None:
     assert [made.getpixel((x, 9))[0] for x in (0, 128, 255)] == pytest.approx([255, 127, 0], abs=1)
 
 
+def gray_tiff(bits: int, row: bytes, *, photometric: int, sample_format: int) -> bytes:
+    """A ramp of 256 columns, of rows that are packed already."""
+    tags = {256: (4, [256]), 257: (4, [300]), 258: (3, [bits]), 259: (3, [1]), 262: (3, [photometric])}
+    tags |= {277: (3, [1]), 278: (4, [300]), 339: (3, [sample_format])}
+    return tiff((tags, row * 300))
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_levels_of_12_bits_have_the_whole_range(photometric: int) -> None:
+    pairs = [(x * 4095 // 255, (x + 1) * 4095 // 255) for x in range(0, 256, 2)]
+    row = b"".join((a << 12 | b).to_bytes(3, "big") for a, b in pairs)
+    made = rgb(gray_tiff(12, row, photometric=photometric, sample_format=1))
+    ramp_ = [0, 64, 128, 191, 255] if photometric else [255, 191, 127, 64, 0]
+    assert [made.getpixel((x, 9))[0] for x in (0, 64, 128, 191, 255)] == pytest.approx(ramp_, abs=2)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 255.0), (-3.0, 5.0)])
+def test_floats_of_which_the_least_is_white(low: float, high: float) -> None:
+    row = struct.pack("<256f", *(low + (high - low) * x / 255 for x in range(256)))
+    made = rgb(gray_tiff(32, row, photometric=0, sample_format=3))
+    assert [made.getpixel((x, 9))[0] for x in (0, 128, 255)] == pytest.approx([255, 127, 0], abs=1)
+
+
+def test_dark_floats_of_which_the_least_is_white_are_light() -> None:
+    row = struct.pack("<256f", *(0.2 * x / 255 for x in range(256)))
+    made = rgb(gray_tiff(32, row, photometric=0, sample_format=3))
+    assert made.getpixel((255, 9))[0] == pytest.approx(204, abs=1)
+
+
 def test_signed_gray_with_alpha_is_refused_by_name() -> None:
     tags = {256: (4, [300]), 257: (4, [300]), 258: (3, [16, 16]), 259: (3, [1]), 262: (3, [1])}
     tags |= {277: (3, [2]), 278: (4, [300]), 338: (3, [2]), 339: (3, [2, 2])}

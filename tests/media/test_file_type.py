@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import pickle
 import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -38,6 +41,54 @@ PILLOW_FILES = {
     "DDS": "a DDS texture",
     "QOI": "a QOI picture",
 }
+
+START = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0"
+WRAPPED: dict[str, tuple[bytes, str]] = {
+    "a line end before a JPEG": (b"\r\n" + START, "a picture or clip behind 2 stray bytes"),
+    "a byte order mark before a JPEG": (b"\xef\xbb\xbf" + START, "a picture or clip behind 3 stray bytes"),
+    "a blank before a PNG": (b" \x89PNG\r\n\x1a\n", "a picture or clip behind 1 stray byte"),
+    "a line end before an MP4": (b"\n\0\0\0\x18ftypmp42", "a picture or clip behind 1 stray byte"),
+    "HTTP response": (b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n" + START, "an HTTP response"),
+    "HTTP headers": (b"Content-Type: image/jpeg\r\nETag: 1\r\n\r\n" + START, "an HTTP response"),
+    "HTTP chunks": (b"1f4;a=b\r\n" + START, "a body in chunks"),
+    "upload form": (
+        b'--form7\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + START,
+        "an upload form (multipart)",
+    ),
+    "repr of bytes": (repr(START).encode(), "the text of Python's bytes"),
+    "repr of a bytearray": (repr(bytearray(START)).encode(), "the text of Python's bytes"),
+    "hexadecimal": (START.hex().encode() * 300, "a file of hexadecimal digits"),
+    "hexadecimal, as PostgreSQL prints it": (b"\\x" + START.hex().encode(), "a file of hexadecimal digits"),
+    "hexadecimal dump": (b"00000000: ffd8 ffe0 0010 4a46  ......JF\n", "a file of hexadecimal digits"),
+    "Latin-1 written as UTF-8": (
+        START.decode("latin-1").encode(),
+        "a file whose bytes were read as text and enc",
+    ),
+    "Latin-1 written as UTF-16": (
+        START.decode("latin-1").encode("utf-16"),
+        "a file whose bytes were read as text",
+    ),
+    "Base64 in JSON": (b'"' + base64.b64encode(START * 9) + b'"', "Base64 text"),
+    "repr of Base64": (repr(base64.b64encode(START * 9)).encode(), "Base64 text"),
+    "Base64 for addresses": (base64.urlsafe_b64encode(START * 9), "Base64 text"),
+}
+"""Pictures and clips that a program has stored in a wrapping."""
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_wrapped_file_is_named_with_what_to_do(name: str) -> None:
+    data, words = WRAPPED[name]
+    assert describe_file(data).startswith(words)
+    assert detect_file_type(data).todo
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["HTTP is a protocol", "b'or not to be'", "--- a\n+++ b", "1f4\r\nis a number", "beef and more", "ffd8"],
+)
+def test_a_text_that_only_begins_like_a_wrapping_is_a_text(text: str) -> None:
+    assert describe_file(text.encode()).startswith("a text file")
+
 
 HEADS: dict[str, tuple[bytes, FileKind, str]] = {
     "nothing": (b"", FileKind.DAMAGED, "an empty file"),
@@ -136,6 +187,22 @@ HEADS: dict[str, tuple[bytes, FileKind, str]] = {
         FileKind.PICTURE,
         "what looks like a Targa (TGA) picture",
     ),
+    "PNG of an iPhone's app": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI\x50\0\x20\2",
+        FileKind.PICTURE,
+        "a PNG picture in Apple's own form",
+    ),
+    "NumPy": (b"\x93NUMPY\1\0v\0{'descr': '|u1'}", FileKind.DOCUMENT, "a NumPy array"),
+    "Parquet": (b"PAR1\x15\4", FileKind.DOCUMENT, "a Parquet table"),
+    "SQLite": (b"SQLite format 3\0\x10", FileKind.DOCUMENT, "an SQLite database"),
+    "pickle": (pickle.dumps([1, "a"]), FileKind.DOCUMENT, "Python's pickle"),
+    "zlib": (zlib.compress(b"\xff\xd8\xff"), FileKind.ARCHIVE, "zlib data"),
+    "encrypted by OpenSSL": (
+        b"Salted__" + bytes(range(60)),
+        FileKind.ARCHIVE,
+        "data that OpenSSL has encrypted",
+    ),
+    "encrypted by GnuPG": (b"-----BEGIN PGP MESSAGE-----\n", FileKind.TEXT, "encrypted text"),
     "data URL": (b"data:image/png;base64,iVBORw0KGgo", FileKind.TEXT, "a `data:` URL as text"),
     "Base64": (b"iVBORw0KGgoAAAANSUhEUg", FileKind.TEXT, "Base64 text"),
     "playlist": (b"#EXTM3U\n#EXT-X-VERSION:3", FileKind.TEXT, "a playlist (M3U8)"),
