@@ -52,6 +52,8 @@ class ShotProgress:
     :param landed: what the landing returned; None until then.
     :param cost_usd: what the clip costs; None while that isn't known.
     :param error: what went wrong, as :func:`error_to_json` writes it; None if nothing did.
+    :param removed: whether the storyboard doesn't have the take any more: its clip lands, and none of its
+        failures fails the task.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ShotProgress:
     landed: dict[str, Any] | None = None
     cost_usd: float | None = None
     error: dict[str, Any] | None = None
+    removed: bool = False
 
     @property
     def key(self) -> str:

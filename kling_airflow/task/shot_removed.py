@@ -28,7 +28,7 @@ def add_removed(progress: BoardProgress, report: bytes | None, orders: ShotOrder
     """
     known = {each.key for each in progress.takes.values()}
     for name, shot, take in _takes_in(report):
-        removed = ShotProgress(name, shot, take)
+        removed = ShotProgress(name, shot, take, removed=True)
         if removed.key in known or name in progress.takes:
             continue
         records = [record for record in orders.bought(removed) if _is_alive(record, orders)]
@@ -51,11 +51,12 @@ def _takes_in(report: bytes | None) -> Iterator[tuple[str, str, int]]:
         content = json.loads(report or b"{}")
     except ValueError:
         return
-    rows: Any = content.get("shots") if isinstance(content, dict) else None
-    for row in rows if isinstance(rows, list) else ():
-        match row:
-            case {"name": str(name), "shot": str(shot), "take": int(take)}:
-                yield name, shot, take
+    for part in ("shots", "removed"):
+        rows: Any = content.get(part) if isinstance(content, dict) else None
+        for row in rows if isinstance(rows, list) else ():
+            match row:
+                case {"name": str(name), "shot": str(shot), "take": int(take)}:
+                    yield name, shot, take
 
 
 def _is_alive(record: SubmissionRecord, orders: ShotOrders) -> bool:

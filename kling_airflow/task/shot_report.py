@@ -50,8 +50,9 @@ def make_report(
     :param report_uri: where the report is stored.
     :param task: the task whose report it is; None if that is not known.
     """
-    rows = [_row(each, shots.get(each.shot)) for each in progress.takes.values()]
-    costs = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
+    takes = progress.takes.values()
+    rows = [_row(each, shots.get(each.shot)) for each in takes if not each.removed]
+    costs = [each.cost_usd for each in takes if each.cost_usd is not None]
     return {
         "version": VERSION,
         "title": title,
@@ -62,6 +63,7 @@ def make_report(
         "report_uri": report_uri,
         "task": None if task is None else dict(task),
         "shots": rows,
+        "removed": [_row(each, shots.get(each.shot)) for each in takes if each.removed],
     }
 
 
@@ -97,6 +99,7 @@ def other_task_of(data: bytes, task: Mapping[str, Any] | None) -> str | None:
 def report_text(report: Mapping[str, Any]) -> str:
     """Return the report for the log: a line for each take, and the sum."""
     lines = [f"{row['name']}: {row['uri'] or _why(row)}" for row in report["shots"]]
+    lines += [f"{row['name']} (removed): {row['uri'] or _why(row)}" for row in report["removed"]]
     total = f"{report['landed']} of {report['clips']} landed, for ${report['cost_usd']:.2f}."
     return "\n".join([*lines, total])
 
@@ -116,7 +119,11 @@ def failure(progress: BoardProgress, report: Mapping[str, Any]) -> GenerationFai
 
     Airflow retries it if a retry can help one of the shots.
     """
-    failed = [(each, each.error) for each in progress.of_phase(Phase.FAILED) if each.error is not None]
+    failed = [
+        (each, each.error)
+        for each in progress.of_phase(Phase.FAILED)
+        if each.error is not None and not each.removed
+    ]
     if not failed:
         return None
     said = {money_of(error) for _, error in failed}

@@ -59,7 +59,8 @@ class StoryboardRun:
     @property
     def _gave_up(self) -> bool:
         """Whether nothing more is submitted because a shot has failed."""
-        return self.fail_fast and bool(self.progress.of_phase(Phase.FAILED))
+        failed = self.progress.of_phase(Phase.FAILED)
+        return self.fail_fast and any(not each.removed for each in failed)
 
     @property
     def next_submission_at(self) -> float | None:
@@ -244,10 +245,12 @@ class StoryboardRun:
         from kling_airflow.task.resubmission import raise_unless_resubmitted
 
         log = ShotLog(self.log, each.name)
-        if self.shots and each.shot not in self.shots and error.money is Money.NOT_BILLED:
-            log.warning("It is not in the storyboard any more, and is left out: %s", error.what)
+        each.removed = each.removed or bool(self.shots and each.shot not in self.shots)
+        if each.removed:
+            log.warning("It is not in the storyboard any more, and is not submitted again.")
             self.orders.release_unbilled(each, error)
-            del self.progress.takes[each.name]
+            self._warn(each, error)
+            each.fail(error)
             return
         try:
             raise_unless_resubmitted(error, each.earlier, self.options, self.orders.hook.get_conn, log)

@@ -325,7 +325,24 @@ class TestRemovedShots:
         deferral(lambda: operator(first, tmp_path).execute(context(store)))
         report = self.retry([shot(rocket, "b"), shot(rocket, "c")], tmp_path, store)
         assert films(tmp_path) == ["a.1.mp4", "a.2.mp4", "b.mp4", "c.mp4"]
-        assert report["landed"] == billed(simulator) == posts(simulator) == 4
+        assert billed(simulator) == posts(simulator) == 4
+        assert sorted(rows(report)) == ["b", "c"], "the storyboard as it is now"
+        assert [(row["name"], row["state"]) for row in report["removed"]] == [
+            ("a.1", "landed"),
+            ("a.2", "landed"),
+        ]
+        assert report["cost_usd"] == pytest.approx(sum(e.amount_microusd for e in simulator.ledger()) / 1e6)
+        again = self.retry([shot(rocket, "b"), shot(rocket, "c")], tmp_path, store)
+        assert again == report
+
+    def test_what_can_not_land_fails_no_task(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
+        """That may be why the shot was taken out."""
+        store = TaskStateStore()
+        deferral(lambda: operator([shot(rocket, "bad")], tmp_path).execute(context(store)))
+        (tmp_path / "bad.mp4").write_text("precious")
+        report = self.retry([shot(rocket, "b")], tmp_path, store)
+        assert [(row["name"], row["state"]) for row in report["removed"]] == [("bad", "failed")]
+        assert (report["landed"], report["failed"]) == (1, 0)
 
     def test_one_take_less(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         store = TaskStateStore()
