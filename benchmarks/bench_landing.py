@@ -1,4 +1,4 @@
-"""Landing: MB/s and peak memory for a 200 MB clip from HTTP into S3, against peers and a floor.
+"""Landing: MB/s and peak memory, for a clip of 200 MB into S3 and for 50 clips of 8 MB, against floors.
 
 Source, S3 and each variant run in processes of their own; a variant's time leaves its imports out.
 """
@@ -24,6 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._table import publish
+from benchmarks.landing_many import (
+    CLIP_MEGABYTES,
+    CLIPS,
+    copies,
+    copies_to_s3,
+    landings,
+    make_real_clip,
+)
 
 BUCKET = "benchmark"
 MEGABYTES = 200
@@ -85,6 +93,49 @@ def plain_copy(source: str, s3: str) -> Callable[[], None]:
     return run
 
 
+def many(to: str) -> Callable[[str, str], Callable[[], None]]:
+    """Return what lands 50 clips: in S3, or on the local disk."""
+
+    def variant(source: str, s3: str) -> Callable[[], None]:
+        preload("av", "PIL.Image", "PIL.ImageStat", "requests", *S3_MODULES)
+        folder = tempfile.mkdtemp(prefix="bench-landed-")
+        destination = f"s3://{BUCKET}/many" if to == "s3" else Path(folder).as_uri()
+        run = landings(source, destination)
+
+        def landed() -> None:
+            try:
+                run()
+            finally:
+                shutil.rmtree(folder)
+
+        return landed
+
+    return variant
+
+
+def plain_copies(source: str, s3: str) -> Callable[[], None]:
+    """Copy 50 clips with sha256."""
+    return copies(source)
+
+
+def decoded_copies(source: str, s3: str) -> Callable[[], None]:
+    """Copy 50 clips with sha256, and decode every picture."""
+    preload("av")
+    return copies(source, decode=True)
+
+
+def s3_copies(source: str, s3: str) -> Callable[[], None]:
+    """Copy 50 clips with sha256 into S3."""
+    return copies_to_s3(source, client(s3), BUCKET)
+
+
+MANY: dict[str, Callable[[str, str], Callable[[], None]]] = {
+    "floor: copied with sha256 over loopback": plain_copies,
+    "the same, every picture decoded once": decoded_copies,
+    "kling_airflow: landed on the local disk": many("disk"),
+    "floor: copied with sha256, put into S3": s3_copies,
+    "kling_airflow: landed in S3": many("s3"),
+}
 VARIANTS: dict[str, Callable[[str, str], Callable[[], None]]] = {
     "kling_airflow: fetched, hashed, checked, stored, poster, sidecar": ours,
     "requests stream into ObjectStoragePath.open()": path_stream,
@@ -97,17 +148,23 @@ def main() -> None:
     """Measure and publish; or, with --variant, be one measured process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("one", "many"), help="one large clip, or many small ones")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     parser.add_argument("addresses", nargs="*", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.variant:
-        print(json.dumps(measured(VARIANTS[arguments.variant](*arguments.addresses))))
+        run = (VARIANTS | MANY)[arguments.variant](*arguments.addresses)
+        print(json.dumps(measured(run)))
         return
-    with tempfile.TemporaryDirectory(prefix="bench-landing-") as folder, servers(Path(folder)) as addresses:
-        results: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
-        for _ in range(arguments.rounds):
-            for name, found in results.items():
-                found.append(run_variant(name, addresses, Path(folder)))
+    if arguments.only != "many":
+        one_large_clip(arguments.rounds)
+    if arguments.only != "one":
+        many_small_clips(arguments.rounds)
+
+
+def one_large_clip(rounds: int) -> None:
+    """Measure and publish a clip of 200 MB."""
+    results = measure(VARIANTS, make_clip, rounds)
     rows = [
         (
             name,
@@ -123,10 +180,58 @@ def main() -> None:
         ("variant", "MB/s", "peak MB", "above start MB"),
         rows,
         notes=[
-            f"MB/s: median of {arguments.rounds} rounds. Memory: worst round; start: after imports.",
+            f"MB/s: median of {rounds} rounds. Memory: worst round; start: after imports.",
             "Source, S3 and variant share the cores: moto's own work is in every row but the floor.",
         ],
     )
+
+
+def many_small_clips(rounds: int) -> None:
+    """Measure and publish 50 clips of 8 MB."""
+    results = measure(MANY, make_real_clip, rounds)
+    floor = min(row["seconds"] for row in results[next(iter(MANY))])
+    whole = CLIPS * CLIP_MEGABYTES
+    rows = [
+        (
+            name,
+            round(whole / min(row["seconds"] for row in found), 1),
+            f"{floor / min(row['seconds'] for row in found):.2f}",
+            round(1000 * min(row["cpu"] for row in found) / CLIPS, 1),
+            round(max(row["peak"] - row["start"] for row in found), 1),
+        )
+        for name, found in results.items()
+    ]
+    publish(
+        "landing_many",
+        f"{CLIPS} clips of {CLIP_MEGABYTES} MB (5 s, 1280 x 720), one after the other",
+        ("variant", "MB/s", "of the floor", "CPU ms a clip", "MB above imports"),
+        rows,
+        notes=[
+            f"MB/s and CPU: best of {rounds} rounds that alternate. Memory: worst round.",
+            f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
+            "A landing decodes every picture and makes a poster; a copy can't say whether a clip is whole.",
+        ],
+    )
+
+
+def measure(
+    variants: dict[str, Callable[[str, str], Callable[[], None]]],
+    make: Callable[[Path], None],
+    rounds: int,
+) -> dict[str, list[dict[str, float]]]:
+    """Run each variant so often, in turns; return what each run measured.
+
+    :param make: writes the clip that the source serves.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-landing-") as name:
+        folder = Path(name)
+        make(folder / "clip.mp4")
+        with servers(folder) as addresses:
+            results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
+            for _ in range(rounds):
+                for name, found in results.items():
+                    found.append(run_variant(name, addresses, folder))
+    return results
 
 
 def preload(*modules: str) -> None:
@@ -157,11 +262,12 @@ def run_variant(name: str, addresses: tuple[str, str], folder: Path) -> dict[str
 
 
 def measured(run: Callable[[], None]) -> dict[str, float]:
-    """Run it once; return seconds, and resident megabytes before and at most."""
+    """Run it once; return seconds, those of the CPU, and resident megabytes before and at most."""
     start = memory("VmRSS")
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     run()
-    return {"seconds": time.perf_counter() - began, "start": start, "peak": memory("VmHWM")}
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {"seconds": seconds, "cpu": cpu, "start": start, "peak": memory("VmHWM")}
 
 
 def memory(field: str) -> float:
@@ -174,7 +280,6 @@ def memory(field: str) -> float:
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
     """Run a source and an S3, each in a process of its own; yield their addresses."""
-    make_clip(folder / "clip.mp4")
     ports: Any = multiprocessing.Queue()
     processes = [
         multiprocessing.Process(target=serve_file, args=(folder / "clip.mp4", ports), daemon=True),
@@ -255,8 +360,9 @@ def client(s3: str) -> Any:
 
 def clear(s3: str) -> None:
     """Empty the bucket, so that each round begins alike."""
-    for item in client(s3).list_objects_v2(Bucket=BUCKET).get("Contents", []):
-        client(s3).delete_object(Bucket=BUCKET, Key=item["Key"])
+    store = client(s3)
+    for item in store.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        store.delete_object(Bucket=BUCKET, Key=item["Key"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from kling_airflow.media.limits import MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 DURATION_TOLERANCE = 0.5
@@ -57,6 +59,7 @@ def check_clip(
     sound: bool | None = None,
     on_mismatch: str = "fail",
     max_pixels: int = MAX_CLIP_PIXELS,
+    look: Callable[[VideoFrame, VideoStream], object] | None = None,
 ) -> ClipInfo:
     """Decode a clip from its first to its last picture, and compare it with what was asked.
 
@@ -66,12 +69,13 @@ def check_clip(
     :param on_mismatch: "fail" refuses a clip that is damaged or not what was asked for; "warn" returns what
         is wrong in ``mismatches``.
     :param max_pixels: of one picture; a clip with larger ones is refused.
+    :param look: is shown each picture: what else needs one is spared decoding the clip again.
     :raises InvalidClip: the file is no clip, or, with "fail": it is cut short or damaged, lasts more than
         0.5 s longer or shorter, or has no audio track though sound was asked for. A clip with sound that was
         not asked for passes, and so does a silent track: ``sound_check`` says it.
     """
     with opened(path, max_pixels=max_pixels) as (container, video):
-        track = read_track(container, video)
+        track = read_track(container, video, look)
         has_audio = bool(container.streams.audio)
         heard = read_sound(container) if sound and has_audio else None
         named = _named_seconds(container, video)

@@ -22,6 +22,38 @@ _BLANK = 12.0  # standard deviation of the gray values below which a picture cou
 _ROUNDING = 1e-6  # seconds
 
 
+class Poster:
+    """The first picture within a second that is not blank, taken while a clip is decoded for its checks."""
+
+    def __init__(self) -> None:
+        self._best: tuple[float, Image.Image] | None = None
+        self._is_found = False
+
+    def look(self, picture: VideoFrame, video: VideoStream) -> bool:
+        """Look at the next picture of the clip; return whether the poster is found."""
+        if self._is_found:
+            return True
+        from PIL import ImageStat
+
+        image = to_image(picture, video)
+        contrast = ImageStat.Stat(image.convert("L").reduce(8)).stddev[0]
+        if self._best is None or contrast > self._best[0]:
+            self._best = contrast, image
+        self._is_found = contrast >= _BLANK or (picture.time or 0.0) >= _POSTER_SECONDS
+        return self._is_found
+
+    def jpeg(self) -> bytes:
+        """Return the poster.
+
+        :raises InvalidClip: the clip has shown no picture.
+        """
+        if self._best is None:
+            raise InvalidClip("The clip has a video track, and no picture of it can be decoded.")
+        buffer = io.BytesIO()
+        self._best[1].save(buffer, "JPEG", quality=_POSTER_QUALITY, optimize=True)
+        return buffer.getvalue()
+
+
 def poster(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> bytes:
     """Return a JPEG of an early picture of the clip: the first within a second that isn't blank.
 
@@ -29,22 +61,10 @@ def poster(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> bytes:
     :param max_pixels: of one picture; larger ones are not decoded.
     :raises InvalidClip: no picture can be decoded.
     """
-    from PIL import ImageStat
-
-    best: tuple[float, Image.Image] | None = None
+    found = Poster()
     with opened(path, max_pixels=max_pixels) as (container, video):
-        for picture in pictures(container, video):
-            image = to_image(picture, video)
-            contrast = ImageStat.Stat(image.convert("L").reduce(8)).stddev[0]
-            if best is None or contrast > best[0]:
-                best = contrast, image
-            if contrast >= _BLANK or (picture.time or 0.0) >= _POSTER_SECONDS:
-                break
-    if best is None:
-        raise InvalidClip("The clip has a video track, and no picture of it can be decoded.")
-    buffer = io.BytesIO()
-    best[1].save(buffer, "JPEG", quality=_POSTER_QUALITY, optimize=True)
-    return buffer.getvalue()
+        any(found.look(picture, video) for picture in pictures(container, video))
+    return found.jpeg()
 
 
 def frame_at(path: Path, seconds: float, *, max_pixels: int = MAX_CLIP_PIXELS) -> Image.Image:

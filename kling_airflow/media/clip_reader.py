@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,9 +132,14 @@ class Track:
         self.start, self.end = min(self.start, begins), max(self.end, begins + length)
 
 
-def read_track(container: InputContainer, video: VideoStream) -> Track:
+def read_track(
+    container: InputContainer,
+    video: VideoStream,
+    look: Callable[[VideoFrame, VideoStream], object] | None = None,
+) -> Track:
     """Decode every picture from the start, and measure.
 
+    :param look: is shown each picture.
     :raises InvalidClip: not a single picture can be decoded.
     """
     import av
@@ -157,6 +162,8 @@ def read_track(container: InputContainer, video: VideoStream) -> Track:
             if not track.shown:
                 track.width, track.height = shown_size(picture, video)
             track.add(picture, usual)
+            if look is not None:
+                look(picture, video)
     if not track.shown:
         raise InvalidClip("The clip has a video track, and no picture of it can be decoded.")
     return track

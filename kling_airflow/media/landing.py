@@ -20,7 +20,7 @@ from kling_airflow.clip import Clip
 from kling_airflow.errors import KlingError, Money, StorageFailed
 from kling_airflow.media.clip_check import ClipInfo, check_clip
 from kling_airflow.media.clip_download import fetch
-from kling_airflow.media.clip_picture import poster
+from kling_airflow.media.clip_picture import Poster
 from kling_airflow.media.credentials import Credentials, find_credentials
 from kling_airflow.media.download import Downloaded, DownloadLimits
 from kling_airflow.media.landing_claim import (
@@ -146,8 +146,7 @@ class _Landing:
             # Named after the clip, so that a scanner that goes by names knows what it is.
             path = Path(folder) / "clip.mp4"
             downloaded = fetch(self.clip, path, limits, renew, guard)
-            info = self._checked(path)
-            picture = poster(path, max_pixels=self.options.max_pixels) if self.options.with_poster else None
+            info, picture = self._checked(path)
             credentials = find_credentials(path)
             file = self._signed(path, downloaded)
             take(self.places, found, self.clip.request_id, overwrite=self.options.overwrite)
@@ -156,13 +155,16 @@ class _Landing:
         log.info("Request %s has landed at %s.", self.clip.request_id, self._shown())
         return what_landed(made, self.places)
 
-    def _checked(self, path: Path) -> ClipInfo:
+    def _checked(self, path: Path) -> tuple[ClipInfo, bytes | None]:
+        """Decode the clip once, for its checks and its poster."""
+        poster = Poster() if self.options.with_poster else None
         info = check_clip(
             path,
             duration=self.asked.duration,
             sound=self.asked.sound,
             on_mismatch=self.options.on_mismatch,
             max_pixels=self.options.max_pixels,
+            look=None if poster is None else poster.look,
         )
         for mismatch in info.mismatches:
             log.warning('%s It lands nevertheless, because of on_mismatch="warn".', mismatch)
@@ -173,7 +175,7 @@ class _Landing:
             info.duration_check,
             info.sound_check,
         )
-        return info
+        return info, None if poster is None else poster.jpeg()
 
     def _signed(self, path: Path, downloaded: Downloaded) -> _File:
         """Return the file that is stored: as it came, or signed."""

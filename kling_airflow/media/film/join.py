@@ -116,6 +116,11 @@ def join(
             )
 
 
+def takes_chapters(out: OutputContainer) -> bool:
+    """Return whether this PyAV writes chapters."""
+    return hasattr(out, "set_chapters")
+
+
 class _Joining:
     """One film on its way."""
 
@@ -134,8 +139,10 @@ class _Joining:
         plan = self.plan
         flags = {"movflags": "faststart"}
         with av.open(str(target), "w", format="mp4", options=flags) as out:
-            self._write_chapters(out)
+            takes_chapters = self._hand_over_chapters(out)
             segments = self._copy(out) if plan.copies_pictures else self._encode(out)
+        if not takes_chapters:
+            self._add_chapters(target)
         last = segments[-1]
         return Film(
             path=target,
@@ -242,27 +249,39 @@ class _Joining:
         if named - found > _CUT_SHORT:
             raise InvalidClip(f"It says it lasts {named:.2f} s, {found:.2f} s can be read: it is damaged.")
 
-    def _write_chapters(self, out: OutputContainer) -> None:
-        """Write where each clip begins; PyAV 15 can't, and leaves them out."""
+    def _hand_over_chapters(self, out: OutputContainer) -> bool:
+        """Say where each clip begins; return whether PyAV writes that, or there is nothing to write."""
         titles, starts = self.options.titles, self.plan.starts()
-        if not titles:
-            return
-        if not hasattr(out, "set_chapters"):
-            log.warning("The film has no chapters: this version of PyAV can't write them.")
-            return
+        if not takes_chapters(out):
+            return not titles
         ends = [*starts[1:], self.plan.seconds]
-        out.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": round(begin * _MILLISECONDS),
-                    "end": round(end * _MILLISECONDS),
-                    "time_base": Fraction(1, _MILLISECONDS),
-                    "metadata": {"title": title},
-                }
-                for number, (title, begin, end) in enumerate(zip(titles, starts, ends, strict=True), 1)
-            ]
-        )
+        if titles:
+            out.set_chapters(
+                [
+                    {
+                        "id": number,
+                        "start": round(begin * _MILLISECONDS),
+                        "end": round(end * _MILLISECONDS),
+                        "time_base": Fraction(1, _MILLISECONDS),
+                        "metadata": {"title": title},
+                    }
+                    for number, (title, begin, end) in enumerate(zip(titles, starts, ends, strict=True), 1)
+                ]
+            )
+        return True
+
+    def _add_chapters(self, target: Path) -> None:
+        """Write into the finished film where each clip begins."""
+        from kling_airflow.media.film.chapters import MOST, write_chapters
+
+        chapters = list(zip(self.plan.starts(), self.options.titles, strict=True))
+        if len(chapters) > MOST:
+            log.warning(
+                "Of %d chapters the film has %d: this version of PyAV takes none, and there is no more room.",
+                len(chapters),
+                MOST,
+            )
+        write_chapters(target, chapters)
 
     def _tell(self, seconds: float) -> None:
         if self.progress is not None:

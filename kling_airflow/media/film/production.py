@@ -10,7 +10,7 @@ from typing import Any
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.media.clip_check import check_clip
-from kling_airflow.media.clip_picture import poster
+from kling_airflow.media.clip_picture import Poster
 from kling_airflow.media.film.captions import Caption, captions_of, read_captions, to_srt, to_vtt
 from kling_airflow.media.film.join import Film, join
 from kling_airflow.media.film.landing import MadeFilm
@@ -98,11 +98,13 @@ def produce(
         others[suffix] = join(
             paths, folder / f"film{suffix}", replace(options, shape=shape), names=called, progress=progress
         ).path
+    poster = Poster()
+    look = poster.look if extras.poster else None
     made = MadeFilm(
         film=film,
-        info=check_clip(film.path, duration=film.seconds, max_pixels=options.max_pixels),
+        info=check_clip(film.path, duration=film.seconds, max_pixels=options.max_pixels, look=look),
         shots=shots,
-        poster=poster(film.path, max_pixels=options.max_pixels) if extras.poster else None,
+        poster=poster.jpeg() if extras.poster else None,
         others=others,
         kinds=extras.suffixes(),
         asked=asked,

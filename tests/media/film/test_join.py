@@ -170,13 +170,28 @@ def test_cross_fades_stay_in_step(same: list[Path], tmp_path: Path) -> None:
     assert max(map(abs, offsets)) < 1 / 24
 
 
-def test_chapters(same: list[Path], tmp_path: Path) -> None:
-    film = made(*same, folder=tmp_path, titles=["Start", "Middle", "End"])
+@pytest.mark.parametrize("by_pyav", [True, False])
+@pytest.mark.parametrize("options", [{}, {"transition": "fade", "transition_seconds": 0.25}])
+def test_chapters(
+    same: list[Path],
+    tmp_path: Path,
+    by_pyav: bool,
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not by_pyav:
+        monkeypatch.setattr("kling_airflow.media.film.join.takes_chapters", lambda out: False)
+    film = made(*same, folder=tmp_path, titles=["Start", "Mitte: größer", "End"], **options)
+    assert len(flashes(film.path)) == 3
     with av.open(str(film.path)) as container:
         if not hasattr(container, "chapters"):
             pytest.skip("this PyAV can't read chapters")
-        found = [(chapter["start"], chapter["metadata"]["title"]) for chapter in container.chapters()]
-    assert found == [(0, "Start"), (1042, "Middle"), (2083, "End")]
+        found = [
+            (float(chapter["start"] * chapter["time_base"]), chapter["metadata"]["title"])
+            for chapter in container.chapters()
+        ]
+    assert [title for _, title in found] == ["Start", "Mitte: größer", "End"]
+    assert [begin for begin, _ in found] == pytest.approx([each.start for each in film.segments], abs=0.001)
 
 
 def test_progress_rises_to_the_end(same: list[Path], tmp_path: Path) -> None:
