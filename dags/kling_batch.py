@@ -48,9 +48,22 @@ with DAG(
         "shots": Param(
             SHOTS, type="array", title="Shots", description="Each has a name, an image, a prompt."
         ),
-        "duration": Param(5, type="integer", minimum=3, maximum=15, title="Seconds"),
+        "duration": Param(
+            5,
+            type="integer",
+            minimum=3,
+            maximum=15,
+            title="Duration",
+            description="Seconds of each clip, 3 to 15. Each costs $0.168.",
+        ),
         "bucket": Param("s3://clips", type="string", title="Bucket", description="Frames and clips go here."),
-        "max_cost_usd": Param(1.26, type="number", title="Most that one clip may cost"),
+        "max_cost_usd": Param(
+            1.26,
+            type="number",
+            exclusiveMinimum=0,
+            title="Maximum cost of a clip",
+            description="US dollars, for each shot; 5 s cost $0.84.",
+        ),
     },
 ) as dag:
 

@@ -31,15 +31,49 @@ with DAG(
     doc_md=__doc__,
     tags=["kling", "gmi_cloud", "example"],
     params={
-        "front": Param("s3://stills/hero_front.jpg", type="string", pattern=ADDRESS, title="From the front"),
-        "side": Param("s3://stills/hero_side.jpg", type="string", pattern=ADDRESS, title="From the side"),
-        "name": Param("hero", type="string", minLength=1, maxLength=20, title="Name"),
-        "description": Param(
-            "A pilot in a red suit.", type="string", minLength=1, maxLength=100, title="Description"
+        "front": Param(
+            "s3://stills/hero_front.jpg",
+            type="string",
+            pattern=ADDRESS,
+            title="From the front",
+            description="An object in a store, or an https URL.",
         ),
-        "mode": Param("pro", enum=["pro", "std"], title="Mode", description="pro is 1080p, std is 720p."),
-        "bucket": Param("s3://clips", type="string", pattern=BUCKET, title="Bucket"),
-        "max_cost_usd": Param(0.56, type="number", title="Most that one clip may cost"),
+        "side": Param(
+            "s3://stills/hero_side.jpg",
+            type="string",
+            pattern=ADDRESS,
+            title="From the side",
+            description="The same.",
+        ),
+        "name": Param(
+            "hero",
+            type="string",
+            minLength=1,
+            maxLength=20,
+            title="Name",
+            description="Of the element, in the queue.",
+        ),
+        "description": Param(
+            "A pilot in a red suit.",
+            type="string",
+            minLength=1,
+            maxLength=100,
+            title="Description",
+            description="What the queue is told of the element; up to 100 characters.",
+        ),
+        "mode": Param(
+            "pro", type="string", enum=["pro", "std"], title="Mode", description="pro is 1080p, std is 720p."
+        ),
+        "bucket": Param(
+            "s3://clips", type="string", pattern=BUCKET, title="Bucket", description="The clips go here."
+        ),
+        "max_cost_usd": Param(
+            0.56,
+            type="number",
+            exclusiveMinimum=0,
+            title="Maximum cost of a clip",
+            description="US dollars; 5 s at 1080p cost $0.56.",
+        ),
     },
 ) as dag:
     front = PrepareFrameOperator(

@@ -59,10 +59,31 @@ with DAG(
         "stills": Param(
             [], type="array", title="Stills", description="Instead of those of the asset's events"
         ),
-        "prompt": Param("The camera moves slowly forward.", type="string", title="Prompt"),
-        "duration": Param(5, type="integer", minimum=3, maximum=15, title="Seconds"),
-        "bucket": Param("s3://clips", type="string", title="Bucket"),
-        "budget_usd": Param(10, type="number", exclusiveMinimum=0, title="Most that one run may cost"),
+        "prompt": Param(
+            "The camera moves slowly forward.",
+            type="string",
+            format="multiline",
+            minLength=1,
+            maxLength=2500,
+            title="Prompt",
+            description="What happens in each clip.",
+        ),
+        "duration": Param(
+            5,
+            type="integer",
+            minimum=3,
+            maximum=15,
+            title="Duration",
+            description="Seconds of each clip, 3 to 15. Each costs $0.168.",
+        ),
+        "bucket": Param("s3://clips", type="string", title="Bucket", description="Clips and report go here."),
+        "budget_usd": Param(
+            10,
+            type="number",
+            exclusiveMinimum=0,
+            title="Budget of the run",
+            description="US dollars; a run that would cost more buys nothing.",
+        ),
     },
 ) as dag:
 

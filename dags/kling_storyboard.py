@@ -43,8 +43,19 @@ with DAG(
             "s3://boards/shots.yaml", type="string", title="Storyboard", description="A .yaml, .json or .csv"
         ),
         "bucket": Param("s3://clips", type="string", title="Bucket", description="Clips and film go here."),
-        "budget_usd": Param(20, type="number", exclusiveMinimum=0, title="Most that it may cost"),
-        "approve": Param(True, type="boolean", title="Ask a person before anything is bought"),
+        "budget_usd": Param(
+            20,
+            type="number",
+            exclusiveMinimum=0,
+            title="Budget",
+            description="US dollars; a storyboard that costs more is refused before anything is bought.",
+        ),
+        "approve": Param(
+            True,
+            type="boolean",
+            title="Approval",
+            description="Ask a person, with the shots and the price, before anything is bought.",
+        ),
     },
 ) as dag:
 

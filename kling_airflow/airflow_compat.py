@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset as Asset
     from airflow.providers.common.compat.sdk import AssetAlias as AssetAlias
     from airflow.providers.common.compat.sdk import BaseHook as BaseHook
+    from airflow.providers.common.compat.sdk import BaseNotifier as BaseNotifier
     from airflow.providers.common.compat.sdk import BaseOperator as BaseOperator
     from airflow.providers.common.compat.sdk import BaseOperatorLink as BaseOperatorLink
     from airflow.providers.common.compat.sdk import BaseSensorOperator as BaseSensorOperator
@@ -78,6 +79,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "Asset": ("airflow.sdk:", "airflow.datasets:Dataset"),
     "AssetAlias": ("airflow.sdk:", "airflow.datasets:DatasetAlias"),
     "BaseHook": ("airflow.sdk:", "airflow.hooks.base:"),
+    "BaseNotifier": ("airflow.sdk:", "airflow.notifications.basenotifier:"),
     "BaseOperator": ("airflow.sdk:", "airflow.models.baseoperator:"),
     "BaseOperatorLink": ("airflow.sdk:", "airflow.models.baseoperatorlink:"),
     "BaseSensorOperator": ("airflow.sdk:", "airflow.sensors.base:"),

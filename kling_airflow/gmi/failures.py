@@ -145,11 +145,12 @@ def _money_and_id(call: Call) -> dict[str, Any]:
 
 
 def _how_to_find(call: Call) -> str:
+    of = f" If that is right, check the connection's base URL, {call.base_url}." if call.base_url else ""
     if call.request_id is None:
-        return "Check the model's name (case matters) and whether the key may use it."
+        return f"Check the model's name (case matters) and whether the key may use it.{of}"
     return (
         "Check the request id, and that the connection's key belongs to the organization that submitted it;"
-        " a request made in the web console can't be read with an API key."
+        f" a request made in the web console can't be read with an API key.{of}"
     )
 
 

@@ -121,6 +121,19 @@ class Order:
     price_usd: float | None = None
     ask_price: Callable[[], float | None] = lambda: None
 
+    @property
+    def summary(self) -> str:
+        """The order in a few words, for the log: model, seconds, sound, price, take."""
+        seconds, sound = self.fields.get("duration"), self.fields.get("sound")
+        parts = [
+            self.model,
+            None if seconds is None else f"{seconds} s",
+            None if sound is None else "with sound" if str(sound).lower() in ("on", "true") else "silent",
+            "price unknown" if self.price_usd is None else f"${self.price_usd:.2f}",
+            f"take {self.take}" if self.take > 1 else None,
+        ]
+        return ", ".join(part for part in parts if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:

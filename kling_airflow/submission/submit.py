@@ -287,7 +287,7 @@ class Submitter:
 
     def _accepted(self, order: Order, record: SubmissionRecord, request_id: str) -> Submitted:
         """Store the id. Until that is done the log is the only place that has it."""
-        self.log.info("Submitted: request %s (marker %s).", request_id, record.marker)
+        self.log.info("Submitted: request %s: %s (marker %s).", request_id, order.summary, record.marker)
         record = record.submitted(request_id, now=self.now())
         self.ledger_access.store_id(record)
         if self.ledger_access.claim(request_id, order) is False:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -94,7 +94,8 @@ class GMICloudRequestTrigger(BaseTrigger):
         except InvalidArgument as error:
             end: Request | KlingError = error.about(plain_text(self.wait.request_id))
         else:
-            log.info("Waiting for request %s until %s", self.wait.request_id, time.ctime(self.wait.deadline))
+            until = datetime.fromtimestamp(self.wait.deadline, tz=UTC).isoformat(timespec="seconds")
+            log.info("Waiting for request %s until %s", self.wait.request_id, until)
             end = await self._end()
         log.info("The wait for request %s is over: %s", plain_text(self.wait.request_id), summary(end))
         self._fired = True

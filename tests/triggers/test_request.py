@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -232,7 +233,7 @@ def test_it_logs_its_progress(events: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("kling_airflow.triggers.request.LOG_EVERY", 0.3)
     lines = log_lines(monkeypatch)
     events(answer(200, QUEUED), seconds=1.0)
-    assert lines[0].startswith("Waiting for request a until")
+    assert re.fullmatch(r"Waiting for request a until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", lines[0])
     assert any("a: queued; next look in" in line for line in lines[1:-1])
     assert lines[-1].startswith("The wait for request a is over")
     assert 3 <= len(lines) <= 6
