@@ -257,7 +257,8 @@ def texts() -> tuple[Text, ...]:
     """Return every text once."""
     known: dict[tuple[str, str], Text] = {}
     for text in _found():
-        text.what = re.sub(rf"{GAP}[{GAP}\s]*{GAP}|{GAP}\.+(?=$| )", GAP, " ".join(text.what.split()))
+        what = re.sub(rf"{GAP}[{GAP}\s]*{GAP}", GAP, " ".join(text.what.split()))
+        text.what = re.sub(rf"{GAP}\.+(?=$| )", GAP, what)
         other = known.setdefault((text.kind, text.what), text)
         for mine, its in ((other.money, text.money), (other.todo, text.todo), (other.files, text.files)):
             mine.extend(each for each in its if each not in mine)
