@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.airflow_versions import needs_airflow
 from tests.dag_runs import run_dag
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = needs_airflow("3.3", "retry policies")
 
 DAG = """
 from tests.airflow_versions import dag, task
