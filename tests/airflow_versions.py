@@ -20,6 +20,12 @@ def needs_airflow(first: str, why: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(Version(first) > AIRFLOW, reason=f"needs Airflow {first}: {why}")
 
 
+def needs_airflow_here(first: str, why: str) -> None:
+    """Skip the module that calls this, below a version of Airflow: stands before the imports that it lacks."""
+    if Version(first) > AIRFLOW:
+        pytest.skip(f"needs Airflow {first}: {why}", allow_module_level=True)
+
+
 def first_of(*places: str) -> Any:
     """Return the first of some ``module:name`` that this Airflow has."""
     for place in places:

@@ -10,11 +10,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryPolicy
 
 from kling_airflow import errors, exceptions
-from kling_airflow.retry_policy import KlingRetryPolicy, kling_retry_policy
 from kling_airflow.task.stop import TaskStopped
+from tests.airflow_versions import needs_airflow_here
+
+needs_airflow_here("3.3", "retry policies")
+
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryPolicy  # noqa: E402
+
+from kling_airflow.retry_policy import KlingRetryPolicy, kling_retry_policy  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

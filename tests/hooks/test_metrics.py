@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow._shared.observability.metrics import stats
 
 from kling_airflow.hooks.metrics import AirflowMetrics
+from tests.airflow_versions import needs_airflow_here
+
+needs_airflow_here("3.2", "this registry of statistics")
+
+from airflow._shared.observability.metrics import stats  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

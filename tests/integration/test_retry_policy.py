@@ -10,6 +10,8 @@ from tests.dag_runs import run_dag
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = needs_airflow("3.3", "retry policies")
+
 DAG = """
 from tests.airflow_versions import dag, task
 from kling_airflow.errors import Rejected

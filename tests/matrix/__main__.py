@@ -14,27 +14,28 @@ from typing import Any
 from tests.matrix.cells import RESULTS, ROOT, Cell, chosen
 from tests.matrix.environment import Environment, build_wheel
 from tests.matrix.steps import BRIEF, WHOLE, Workplace
+from tests.matrix.suite import commit
 
 BILLED = ("deferred", "killed", "cleared")
 STEPS = ("metadata", "example", "suite", "live")
 
 
-def run_cell(cell: Cell, wheel: Path, folder: Path, steps: list[str], *, brief: bool) -> dict[str, Any]:
+def run_cell(cell: Cell, wheel: Path, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Return what was found in one cell, ``failed`` naming each step that did not do what is promised."""
     began = time.monotonic()
     found: dict[str, Any] = {"cell": cell.name, "airflow": cell.airflow, "python": cell.python, "failed": []}
-    found["day"] = time.strftime("%Y-%m-%d", time.gmtime())
+    found |= {"day": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit()}
     environment = Environment(cell, folder)
     environment.prepare()
     added, moved = environment.add(wheel)
     found |= {"added": added, "moved": moved}
     if moved and not cell.lowest:
         found["failed"].append("install: packages of Airflow were moved")
-    place = Workplace(environment)
+    place, steps = Workplace(environment), args.steps.split(",")
 
     def guarded(step: str) -> None:
         try:
-            _step(step, place, found, store=cell.airflow >= "3.3", brief=brief)
+            _step(step, place, found, args, store=cell.airflow >= "3.3")
         except Exception as error:
             found["failed"].append(f"{step}: {type(error).__name__}: {str(error)[:1500]}")
         print(f"  {cell.name}: {step} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
@@ -51,7 +52,9 @@ def run_cell(cell: Cell, wheel: Path, folder: Path, steps: list[str], *, brief: 
     return found
 
 
-def _step(step: str, place: Workplace, found: dict[str, Any], *, store: bool, brief: bool) -> None:
+def _step(
+    step: str, place: Workplace, found: dict[str, Any], args: argparse.Namespace, *, store: bool
+) -> None:
     if step == "metadata":
         found["metadata"] = place.probe()
         if found["metadata"]["schema"] != "yes":
@@ -61,12 +64,14 @@ def _step(step: str, place: Workplace, found: dict[str, Any], *, store: bool, br
         if found["example"] != "passed":
             found["failed"].append("example: the example DAG failed")
     elif step == "suite":
-        found["suite"] = place.suite(BRIEF if brief else WHOLE)
+        now = tuple(args.tests.split(",")) if args.tests else WHOLE
+        found["suite"] = place.suite(BRIEF if args.brief else WHOLE, now, again=args.again)
         if found["suite"]["summary"] != "passed":
-            found["failed"].append(f"suite: {len(found['suite']['failed'])} failed")
+            missing, failed = (len(found["suite"][name]) for name in ("missing", "failed"))
+            found["failed"].append(f"suite: {failed} tests failed, {missing} files were not run")
     else:
         ledgers = ("folder", "store") if store else ("folder",)
-        found["live"] = [place.live(ledger) for ledger in (ledgers[-1:] if brief else ledgers)]
+        found["live"] = [place.live(ledger) for ledger in (ledgers[-1:] if args.brief else ledgers)]
         for proof in found["live"]:
             billed = {name: proof[name]["billed"] for name in BILLED}
             if set(billed.values()) != {1}:
@@ -94,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("cells", nargs="*", help="cells or versions; `ci` for those of .ci/run; all for none")
     parser.add_argument("--steps", default=",".join(STEPS), help="a selection (default: %(default)s)")
     parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders, and one ledger")
+    parser.add_argument("--tests", help="files and folders of the suite, separated by commas")
+    parser.add_argument("--again", action="store_true", help="of the suite only the files that failed last")
     parser.add_argument("--save", action="store_true", help="keep the results for docs/compatibility.md")
     parser.add_argument("--folder", type=Path, default=ROOT / ".matrix", help="of the environments")
     parser.add_argument(
@@ -105,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def result_of(cell: Cell) -> dict[str, Any]:
         try:
-            return run_cell(cell, wheel, folder, args.steps.split(","), brief=args.brief)
+            return run_cell(cell, wheel, folder, args)
         except Exception:
             return {"cell": cell.name, "failed": [f"environment: {traceback.format_exc()[-1500:]}"]}
 

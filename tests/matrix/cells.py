@@ -21,6 +21,7 @@ class Cell:
     :param day: the day after its release: what the index had then are its dependencies.
     :param python: minor version of Python.
     :param lowest: the package's own dependencies at their lower bounds instead of the newest that fit.
+    :param libraries: whether its libraries, or its Python, are at an end of what is supported.
     :param in_ci: whether ``.ci/run`` runs it; the rest is for ``make matrix``.
     """
 
@@ -28,6 +29,7 @@ class Cell:
     day: str
     python: str = "3.11"
     lowest: bool = False
+    libraries: bool = False
     in_ci: bool = False
 
     @property
@@ -70,9 +72,15 @@ _OTHER_PYTHONS: Final = (
 )
 
 CELLS: Final = (
-    *(Cell(version, day, in_ci=version in _IN_CI) for version, day in RELEASED.items()),
-    Cell(OLDEST, RELEASED[OLDEST], lowest=True),
-    *(Cell(version, RELEASED[version], python) for version, python in _OTHER_PYTHONS),
+    *(
+        Cell(version, day, in_ci=version in _IN_CI, libraries=version in (OLDEST, PRE_RELEASE))
+        for version, day in RELEASED.items()
+    ),
+    Cell(OLDEST, RELEASED[OLDEST], lowest=True, libraries=True),
+    *(
+        Cell(version, RELEASED[version], python, libraries=version in (NEWEST_STABLE, PRE_RELEASE))
+        for version, python in _OTHER_PYTHONS
+    ),
 )
 
 

@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree as ET
 
+from tests.matrix import suite
 from tests.matrix.cells import ROOT
 
 if TYPE_CHECKING:
@@ -41,6 +40,9 @@ _ELSEWHERE: Final = (
     "tests/submission/test_state_machine.py",
 )
 """What has nothing that differs between versions, or is done by another step."""
+WITHOUT_AIRFLOW: Final = ("tests/gmi", "tests/media", "tests/models", "tests/polling")
+"""Tests of what knows nothing of Airflow: with other libraries or another Python they may end otherwise, with
+another Airflow they can't. They run in the cells of the oldest and of the newest libraries and Pythons."""
 _BESIDE: Final = ("tests", "benchmarks", "dags", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 _FOREIGN: Final = ("PYTHON", "AIRFLOW_", "_AIRFLOW_", "VIRTUAL_ENV", "COV_")
 
@@ -52,6 +54,7 @@ class Workplace:
     """
 
     def __init__(self, environment: Environment) -> None:
+        self.cell = environment.cell
         self.python = environment.python
         self.folder = environment.folder.parent / f"{environment.cell.name}.run"
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -92,13 +95,35 @@ class Workplace:
 
     def example(self) -> str:
         """Run the example DAG through ``dag.test()``; return how it ended."""
-        return self._pytest("example", ["tests/integration/test_example_dag.py"])["summary"]
+        report = self._pytest("example", ["tests/integration/test_example_dag.py"])
+        (counted,) = suite.files_of(report, self.folder).values()
+        return "passed" if counted["passed"] and not counted["failed"] else "failed"
 
-    def suite(self, selection: tuple[str, ...]) -> dict[str, Any]:
-        """Run the unit suite; return its counts and the names of what failed."""
-        there = [name for name in selection if (self.folder / name).exists()]
-        elsewhere = [f"--ignore={name}" for name in _ELSEWHERE]
-        return self._pytest("suite", there, "-n", "3", "--dist", "loadfile", *elsewhere)
+    def suite(self, selection: tuple[str, ...], tests: tuple[str, ...], *, again: bool) -> dict[str, Any]:
+        """Run the unit suite, or a part of it; return what all files did when they were last run here.
+
+        :param selection: files and folders that have to be run.
+        :param tests: those to run now.
+        :param again: of these only the files that failed when they were last run here.
+        :raises RuntimeError: if the run was ended before all files had been run.
+        """
+        kept = self.python.parents[1] / ".suite.json"
+        wanted = self._files(selection)
+        now = [name for name in wanted if _within(name, tests)]
+        if again:
+            before = suite.read(kept)
+            now = [name for name in now if name in before and before[name]["failed"]]
+        if now:
+            report = self._pytest("suite", now, "-n", "3", "--dist", "loadfile")
+            suite.keep(kept, suite.files_of(report, self.folder))
+        return suite.total(suite.read(kept), wanted)
+
+    def _files(self, selection: tuple[str, ...]) -> list[str]:
+        """Return the test files of a selection that this cell runs."""
+        elsewhere = _ELSEWHERE if self.cell.libraries else (*_ELSEWHERE, *WITHOUT_AIRFLOW)
+        files = (path.relative_to(self.folder) for path in self.folder.glob("tests/**/test_*.py"))
+        names = sorted(path.as_posix() for path in files)
+        return [name for name in names if _within(name, selection) and not _within(name, elsewhere)]
 
     def live(self, store: str) -> dict[str, Any]:
         """Run a real scheduler and triggerer.
@@ -107,30 +132,20 @@ class Workplace:
         """
         return _json(self.run("-m", "tests.matrix.live", str(self.folder / f"live-{store}"), store))
 
-    def _pytest(self, name: str, selection: list[str], *options: str) -> dict[str, Any]:
+    def _pytest(self, name: str, selection: list[str], *options: str) -> Path:
+        """Run pytest; return its JUnit report."""
         report = self.folder / f"{name}.xml"
-        began = time.monotonic()
         # A test that hangs on this version must not hold up the cell.
         limits = ["--timeout", "300", "-p", "no:cacheprovider", "-q", "--tb=short", f"--junitxml={report}"]
         done = self.run("-m", "pytest", *limits, *options, *selection)
         (self.folder / f"{name}.log").write_text(done.stdout + done.stderr)
-        if not report.exists():
+        if done.returncode not in suite.ENDED or not report.exists():
             raise RuntimeError(done.stdout[-1500:] + done.stderr[-1500:])
-        cases = list(ET.parse(report).getroot().iter("testcase"))
-        failed = [
-            f"{case.get('classname')}::{case.get('name')}"
-            for case in cases
-            if case.find("failure") is not None or case.find("error") is not None
-        ]
-        skipped = sum(case.find("skipped") is not None for case in cases)
-        passed = len(cases) - skipped - len(failed)
-        return {
-            "passed": passed,
-            "failed": sorted(failed),
-            "skipped": skipped,
-            "seconds": round(time.monotonic() - began),
-            "summary": "failed" if failed or not passed else "passed",
-        }
+        return report
+
+
+def _within(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}/") for place in places)
 
 
 def _why(output: str) -> str:
