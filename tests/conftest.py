@@ -37,17 +37,6 @@ os.environ.update(
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
-<<<<<<< HEAD
-collect_ignore: list[str] = []
-if Version("3.3") > AIRFLOW:  # no retry policies
-    collect_ignore += ["test_retry_policy.py", "integration/test_retry_policy.py"]
-if Version("3.1") > AIRFLOW:  # no views of plugins
-    collect_ignore += ["gallery"]
-if Version("3.2") > AIRFLOW:  # another registry of statistics
-    collect_ignore += ["hooks/test_metrics.py"]
-
-=======
->>>>>>> matrix
 
 # A test that looks every 10 ms is a short test; `tests/polling/test_decision.py` tests the real value.
 decision.MIN_INTERVAL = 0.01  # type: ignore[misc]
