@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 import uvicorn
-from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from fastapi.testclient import TestClient
+
+from tests.airflow_versions import needs_airflow_here
+
+needs_airflow_here("3.1", "apps of plugins behind a login")
+
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager  # noqa: E402
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser  # noqa: E402
+from fastapi.testclient import TestClient  # noqa: E402
 
 DAGS = {"rockets", "boats", "trains"}
 READS = {"alice": {"rockets"}, "bob": {"boats"}, "carol": DAGS, "dave": set[str]()}
