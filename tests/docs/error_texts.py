@@ -39,6 +39,8 @@ VERDICTS = {
     ("media/clip_check.py", "_check_sound"): "InvalidClip",
     ("media/film/take_check.py", "_problems"): "CheckTakesOperator",
 }
+PARTS = {"models/check.py", "models/omni.py", "models/sources.py", "payloads.py", "gmi/catalog.py"}
+"""Where the things that can be wrong with a payload are found; an error lists them, joined by semicolons."""
 LOGGED = ("submission/", "task/", "task_instance/", "polling/", "sensors/", "triggers/", "operators/")
 """Where a warning is about a request or its money."""
 
@@ -87,7 +89,7 @@ class Source:
     def texts(self, node: ast.AST, scope: ast.AST, depth: int = 0) -> list[str]:
         """Return what an expression can be, as far as the source tells; [GAP] if it doesn't."""
         match node:
-            case ast.Constant(value=str() | int() | float()):
+            case ast.Constant(value=str()):
                 return [str(node.value)]
             case ast.JoinedStr():
                 return self._joined(node.values, scope, depth)
@@ -200,6 +202,7 @@ def _found() -> Iterator[Text]:
             yield from _logged(source, call, scope)
         yield from _verdicts(source)
         yield from _problems(source)
+        yield from _parts(source)
 
 
 def _of_error(source: Source, call: ast.Call, scope: ast.AST, kind: str) -> Iterator[Text]:
@@ -250,6 +253,28 @@ def _problems(source: Source) -> Iterator[Text]:
                     [InvalidStoryboard.default_todo],
                     [source.file],
                 )
+
+
+def _parts(source: Source) -> Iterator[Text]:
+    """Each thing that can be wrong with a payload: `field` and what is wrong with it."""
+    if source.file not in PARTS:
+        return
+    for function in source.functions.values():
+        for node in ast.walk(function):
+            given = (
+                node.args if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".append") else []
+            )
+            if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
+                given = [node.value]
+            for what in (text for each in given for text in source.texts(each, function)):
+                if what.startswith("`") and _speaks(what):
+                    yield Text(
+                        "InvalidArgument",
+                        what,
+                        [Money.UNSPENT.value],
+                        [KINDS["InvalidArgument"].default_todo],
+                        [source.file],
+                    )
 
 
 @cache
