@@ -50,7 +50,7 @@ def range_hint(value: object, least: float, most: float) -> str:
         isinstance(value, bool)
         or not isinstance(value, int)
         or least <= value <= most
-        or not 8 <= value < 60**3
+        or not 8 <= value <= _LARGEST
     ):
         return ""
     octal = int(f"{value:o}")
