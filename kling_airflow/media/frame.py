@@ -90,7 +90,7 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
         frame.
     """
     options = options or FrameOptions()
-    with open_picture(data, max_pixels=options.max_pixels) as picture:
+    with open_picture(data, max_pixels=options.max_pixels) as picture, picture.deferred_checks():
         width, height = picture.size
         layout = plan_layout(
             width,
