@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from kling_airflow.addresses import shown
@@ -27,7 +28,7 @@ def is_literal(value: object) -> bool:
         return all(is_literal(part) for pair in value.items() for part in pair)
     if isinstance(value, list | tuple | set | frozenset):
         return all(map(is_literal, value))
-    return value is None or isinstance(value, int | float | bool | bytes | date | timedelta)
+    return value is None or isinstance(value, int | float | bool | bytes | date | timedelta | Decimal)
 
 
 def whole_number(field: str, value: object, *, least: int | None = None) -> int:
@@ -106,13 +107,13 @@ def one_of(field: str, value: object, words: Sequence[str]) -> None:
 
 
 def number_or_none(field: str, value: object) -> float | None:
-    """Read 5, 5.0, "5", or None and what templates make of it.
+    """Read 5, 5.0, "5", the Decimal of a database, or None and what templates make of it.
 
     :raises InvalidArgument: anything else.
     """
     if _is_nothing(value):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise InvalidArgument(
             f"`{field}` is {shown_value(value)}; it must be a number.{yaml_hint(value, text=False)}"
         )

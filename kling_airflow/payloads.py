@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Self
 
@@ -24,6 +25,7 @@ from kling_airflow.errors import InvalidArgument
 from kling_airflow.models import Choice, ModelSpec, Number, Option, Seconds, Switch, Text, spec_of
 from kling_airflow.nested import with_values
 from kling_airflow.prices import price_usd
+from kling_airflow.redaction import shown_value
 from kling_airflow.yaml_habits import range_hint, yaml_hint
 
 _SWITCH = {
@@ -199,6 +201,8 @@ def _whole_seconds(value: object) -> object:
         value = value.total_seconds()
     if isinstance(value, str) and value.strip().removesuffix(".0").isdecimal():
         value = float(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
         return int(value)
     raise ValueError("must be a whole number of seconds")
@@ -269,7 +273,7 @@ def _sentence(spec: ModelSpec, problem: Any) -> str:
             unit = " seconds" if isinstance(limits, Seconds) else ""
             hint = range_hint(value, limits.least, limits.most).rstrip(".")
             known = f"{limits.least} to {limits.most}{unit}{'.' if hint else ''}"
-            return f"`{name}` is {value!r}; it must be {known}{hint}"
+            return f"`{name}` is {shown_value(value)}; it must be {known}{hint}"
         case "value_error":
             option = spec.options.get(name)
             words = option.values if isinstance(option, Choice) else ()

@@ -14,6 +14,7 @@ from typing import Final
 _SPELLED: Final = {True: "`yes`, `on` and `true`", False: "`no`, `off` and `false`"}
 _TIME: Final = re.compile(r"\d+(?::\d+)+(?:\.\d*)?")
 _WITH_UNIT: Final = re.compile(r"\d+(?:[.,]\d+)?\s*[a-zA-Z%$\u20ac]+|P[\dTDHMS.]+")
+_LARGEST: Final = 10_000_000  # numbers above are no habit of YAML
 _QUOTES: Final = ": put quotes around the text in the YAML file"
 
 
@@ -45,7 +46,12 @@ def range_hint(value: object, least: float, most: float) -> str:
     :param least: the least that the argument takes.
     :param most: the most that the argument takes.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or least <= value <= most or value < 8:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or least <= value <= most
+        or not 8 <= value <= _LARGEST
+    ):
         return ""
     octal = int(f"{value:o}")
     if least <= octal <= most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -267,3 +268,36 @@ def test_any_time_is_read_back(number: int) -> None:
 def test_any_number_with_a_leading_zero_is_read_back(number: int) -> None:
     meant = int(f"{number:o}")
     assert yaml.safe_load(range_hint(number, meant, meant).split("`")[1]) == number
+
+
+@pytest.mark.parametrize("digits", ["fff", "1a2b3c", "ABCD", "'112233'"])
+def test_a_color_without_its_sign(digits: str) -> None:
+    """Behind a blank, YAML takes `#` for a comment, so that people leave it out."""
+    assert f"Write '#{yaml.safe_load(digits)}'" in refused(PrepareFrameOperator, "background", digits)
+
+
+NO_LENGTHS: dict[str, int | Decimal] = {
+    "long": 10**5000,
+    "long, below zero": -(10**5000),
+    "a fraction": Decimal("5.5"),
+    "NaN": Decimal("NaN"),
+    "infinite": Decimal("Infinity"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LENGTHS)
+def test_a_number_that_is_no_length_is_refused_in_short(name: str) -> None:
+    with pytest.raises(InvalidArgument, match="`duration") as caught:
+        KlingTextToVideoOperator(task_id="task", prompt="rise", duration=NO_LENGTHS[name])
+    assert len(str(caught.value)) < 400
+
+
+def test_the_decimal_of_a_database_is_a_number() -> None:
+    made = KlingTextToVideoOperator(
+        task_id="task",
+        prompt="rise",
+        duration=Decimal(5),
+        max_cost_usd=Decimal("2.50"),
+        timeout=Decimal(60),
+    )
+    assert made._asked()["duration"] == 5

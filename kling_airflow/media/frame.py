@@ -1,8 +1,8 @@
 """A picture made a frame: upright, sRGB, of the shape asked for, within the queue's limits.
 
-The same picture and options give the same bytes (for one version of Pillow), so a retry has the same hash.
-Metadata is left out on purpose: an uploaded frame can be read by anyone who has its URL, and a photograph
-may hold the place where it was taken.
+The same picture and options give the same bytes (for one version of Pillow and of PyAV), so a retry has the
+same hash. Metadata is left out on purpose: an uploaded frame can be read by anyone who has its URL, and a
+photograph may hold the place where it was taken.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def prepare_frame(data: bytes, options: FrameOptions | None = None) -> Frame:
         frame.
     """
     options = options or FrameOptions()
-    with open_picture(data, max_pixels=options.max_pixels) as picture:
+    with open_picture(data, max_pixels=options.max_pixels) as picture, picture.deferred_checks():
         width, height = picture.size
         layout = plan_layout(
             width,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +43,19 @@ class JpegPicture(Picture):
     :param data: the file.
     :param structure: its markers.
     :param stream: what Pillow reads it from.
+    :param deferred: what waits for FFmpeg's check, if not ``decode`` itself.
     """
 
     data: bytes = b""
     structure: JpegStructure = field(default_factory=JpegStructure)
     stream: JpegStream | None = None
+    deferred: ExitStack | None = None
+
+    @contextmanager
+    def deferred_checks(self) -> Iterator[None]:
+        """Let the body use the decoded pixels while FFmpeg still decodes the file strictly."""
+        with ExitStack() as self.deferred:
+            yield
 
     def check_size(self) -> None:
         """Leave the check to ``decode``: only there it is known at which size the pixels are decoded."""
@@ -58,7 +68,8 @@ class JpegPicture(Picture):
         decoded = self.image.width * self.image.height
         coefficients = self.structure.coefficient_bytes // _BYTES_A_PIXEL
         check_pixels(width, height, self.max_pixels, needed=max(decoded, coefficients))
-        with decoding_errors(), checked_by_ffmpeg(self.data, self.structure):
+        with decoding_errors(), ExitStack() as checks:
+            (self.deferred or checks).enter_context(checked_by_ffmpeg(self.data, self.structure))
             self.image.load()
         if self.stream:
             self.stream.check()

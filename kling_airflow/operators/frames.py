@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 _NAMES = tuple(sorted(set(_FORMATS.values())))
-_HEX_COLOR = r"(?i)#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})"
+_HEX_DIGITS = r"(?i)([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})"
 
 
 class PrepareFrameOperator(KlingTask):
@@ -226,9 +226,12 @@ class PrepareFrameOperator(KlingTask):
 
 def _check_background(background: object) -> None:
     """Refuse what can't be a color; whether a name is one, only the image library knows."""
-    if isinstance(background, str) and (background[:1] != "#" or re.fullmatch(_HEX_COLOR, background)):
-        return
-    hint = "" if isinstance(background, str) else yaml_hint(background)
+    hint = yaml_hint(background)
+    if isinstance(background, str):
+        is_hex = re.fullmatch(_HEX_DIGITS, background.strip().removeprefix("#")) is not None
+        if is_hex == background.strip().startswith("#"):
+            return
+        hint = f" Write '#{background.strip()}'." if is_hex else ""
     raise InvalidArgument(
         f"`background` is {background!r}; it must be 'blur' or a color such as '#1a2b3c' or 'white'.{hint}"
     )

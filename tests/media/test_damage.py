@@ -6,6 +6,7 @@ import io
 import itertools
 import random
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -19,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.decode import open_picture
+from kling_airflow.media.frame import FrameOptions, prepare_frame
 from kling_airflow.media.frame_check import check_frame
 from kling_airflow.media.iso_boxes import coded_extents
 from kling_airflow.media.limits import MAX_PIXELS
@@ -87,6 +89,17 @@ def test_a_jpeg_that_lost_data_is_refused(picture: str, kind: str, loss: str) ->
             load(data, scale)
     with pytest.raises(InvalidFrame, match=r"not a readable \.jpg or \.png: .*can't be decoded"):
         check_frame(data)
+
+
+@pytest.mark.parametrize("loss", JPEG_LOSSES)
+@pytest.mark.parametrize("kind", JPEG_KINDS)
+def test_no_frame_is_made_of_a_jpeg_that_lost_data(kind: str, loss: str) -> None:
+    """The check may end after the pixels were used; it ends before there is a frame."""
+    data = JPEG_LOSSES[loss](encoded(grain(1600, 1200), "JPEG", quality=92, **JPEG_KINDS[kind]))
+    before = threading.active_count()
+    with pytest.raises(InvalidFrame, match="can't be decoded"):
+        prepare_frame(data, FrameOptions(short_side=432))
+    assert threading.active_count() == before
 
 
 OTHER_KINDS: dict[str, tuple[str, dict[str, object]]] = {

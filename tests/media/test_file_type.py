@@ -58,6 +58,7 @@ WRAPPED: dict[str, tuple[bytes, str]] = {
     "repr of bytes": (repr(START).encode(), "the text of Python's bytes"),
     "repr of a bytearray": (repr(bytearray(START)).encode(), "the text of Python's bytes"),
     "hexadecimal": (START.hex().encode() * 300, "a file of hexadecimal digits"),
+    "hexadecimal of an MP4": (box(b"isom", b"avc1").hex().encode() * 9, "a file of hexadecimal digits"),
     "hexadecimal, as PostgreSQL prints it": (b"\\x" + START.hex().encode(), "a file of hexadecimal digits"),
     "hexadecimal dump": (b"00000000: ffd8 ffe0 0010 4a46  ......JF\n", "a file of hexadecimal digits"),
     "Latin-1 written as UTF-8": (

@@ -108,7 +108,7 @@ def test_other_modes_are_left_to_pillow(mode: str) -> None:
 
 
 def test_an_older_pyav_leaves_it_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before 16, PyAV had no flag for results that are the same on each kind of processor."""
+    """It has no flag for results that are the same on each kind of processor."""
     monkeypatch.setattr("av.video.reformatter.Interpolation", type("Interpolation", (), {"LANCZOS": 512}))
     found = resampled(LARGE, (640, 360), (0, 0, 1500, 1000), whole_pixels=True)
     assert largest_difference(found, in_one(LARGE, (640, 360), (0, 0, 1500, 1000))) <= 1
