@@ -36,7 +36,7 @@ def main() -> None:
             SheetTake(path=path, title=title, note=" ".join(check_take(path, start_frame=frame).problems))
             for path, title in ((one, "launch, take 1"), (two, "launch, take 2"))
         ]
-        (HERE / "contact-sheet.jpg").write_bytes(contact_sheet(takes, columns=5, width=160))
+        (HERE / "contact-sheet.jpg").write_bytes(contact_sheet(takes, columns=5))
         film = join([one, two], folder / "film.mp4", FilmOptions(transition="fade", preset="veryfast"))
         (HERE / "film-preview.webp").write_bytes(preview(film.path, film.seconds, "webp"))
         shapes(folder, one)

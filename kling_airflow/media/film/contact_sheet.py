@@ -98,14 +98,28 @@ def _strip(take: SheetTake, columns: int, rows: int, width: int, max_pixels: int
 
 
 def _title(draw: ImageDraw.ImageDraw, width: int, take: SheetTake, facts: str) -> None:
-    font, at = _font(14), (_GAP, 6)
-    left = float(_GAP)
+    font, left = _font(15), float(_GAP)
     for text, color in ((take.title, _TEXT), (facts, _FAINT), (take.note, _WARNING)):
         shown = text
-        while shown and left + draw.textlength(shown, font=font) > width - _GAP:
+        while shown and left + _write(draw, (0, 0), shown, font) > width - _GAP:
             shown = shown[:-2].rstrip() + "…" if len(shown) > 2 else ""
-        draw.text((left, at[1]), shown, fill=color, font=font)
-        left += draw.textlength(shown, font=font) + 12
+        left += _write(draw, (left, 5), shown, font, color) + 2 * _GAP
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: Any, color: str | None = None
+) -> float:
+    """Write a line, and return its length in pixels; without a color only measure it.
+
+    Word by word: in Pillow's font the blanks of small text are so narrow that words run together.
+    """
+    left, blank = at[0], max(draw.textlength(" ", font=font), 0.32 * font.size)
+    for number, word in enumerate(text.split(" ")):
+        left += blank if number else 0
+        if color is not None:
+            draw.text((left, at[1]), word, fill=color, font=font)
+        left += draw.textlength(word, font=font)
+    return left - at[0]
 
 
 def _stamp(draw: ImageDraw.ImageDraw, at: tuple[int, int], height: int, text: str) -> None:
