@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = f"{INDEX}/1/entries"
 SEGMENTS: Final = f"{INDEX}/1/segments"
-PACK_AT: Final = 100
+PACK_AT: Final = 32
 """Loose files from which on a landing may pack them; about one landing in eight does."""
-PACK_ALWAYS_AT: Final = 400
+PACK_ALWAYS_AT: Final = 128
 """Loose files from which on every landing packs them."""
 FULL: Final = 5000
 """Entries from which on a segment is left as it is."""

@@ -43,7 +43,7 @@ def test_from_the_navigation_to_a_clip_that_plays(page: Page, stack: Stack) -> N
     assert CALM in frame.locator(CARDS).inner_text()
 
     video = frame.locator("video")
-    video.click()
+    frame.get_by_role("button", name=re.compile("^Play clip of request")).click()
     playing = "video => new Promise(done => { const look = () => video.currentTime > 0.3 && !video.error"
     playing += " ? done(true) : setTimeout(look, 50); look(); })"
     assert video.evaluate(playing) is True
