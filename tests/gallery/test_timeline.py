@@ -82,9 +82,29 @@ def test_the_steps_of_all_sources_stand_in_order() -> None:
     steps = [*steps_of_landing(clip_sidecar(7)), *steps_of_record(bought()[-1], REQUEST)]
     rows = in_order(steps)
     assert {step.source for step, _ in rows} == {LEDGER, QUEUE, LANDING}
-    assert [step.at for step, _ in rows] == sorted(step.at for step in steps)
+    times = [int(step.at) for step, _ in rows]
+    assert times == sorted(times)
     assert rows[0][1] == ""
     assert all(since.startswith("+") for _, since in rows[1:])
+
+
+def test_within_a_second_the_post_comes_before_the_request() -> None:
+    """The queue's times are whole seconds, and the ledger's are not."""
+    record = SubmissionRecord("f" * 64, 1, "m", State.SENDING)
+    sent = record.sending(now=START + 0.3, within=60, marker="m", frames={})
+    ledger = steps_of_record(sent.submitted(REQUEST, now=START + 0.8), REQUEST)
+    queue = steps_of_landing(
+        clip_sidecar(
+            7, submitted_at=NOON.isoformat(), finished_at=NOON.isoformat(), landed_at=NOON.isoformat()
+        )
+    )
+    assert [step.what for step, _ in in_order([*queue, *ledger])] == [
+        "POST 1 is about to leave",
+        "The queue has the request",
+        "The request id is noted",
+        "The queue has made the clip",
+        "Checked and stored",
+    ]
 
 
 def test_the_page_shows_the_ledger_before_the_request_has_landed(
