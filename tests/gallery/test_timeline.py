@@ -172,13 +172,21 @@ def test_the_record_in_airflows_own_store_is_read(client: TestClient, airflow_db
             dag_id="rockets",
             run_id="stored",
             task_id="submit",
-            map_index=-1,
+            **{"map_index" if hasattr(TaskStateStoreModel, "map_index") else "region_index": 2},
             key=f"kling_airflow.submission.{record.fingerprint[:32]}.2",
             value=json.dumps(record.to_json()),
         )
         session.add(row)
     found = find_order("rockets", "stored", REQUEST)
     assert found is not None
-    assert found.task == "submit"
+    assert found.task == "submit[2]"
     assert [step.what for step in found.steps] == ["POST 2 is about to leave", "The request id is noted"]
     assert find_order("rockets", "stored", "request-%") is None
+
+
+def test_a_table_of_another_airflow_is_no_error(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(*_: object) -> None:
+        raise AttributeError("type object 'TaskStateStoreModel' has no attribute 'value'")
+
+    monkeypatch.setattr("kling_airflow.gallery.ledger._rows", other)
+    assert find_order("rockets", "stored", REQUEST) is None
