@@ -60,7 +60,7 @@ def _in_object_store(dag_id: str, run_id: str, request_id: str) -> Ordered | Non
 def _in_task_state(dag_id: str, run_id: str, request_id: str) -> Ordered | None:
     """Look in Airflow's own store, which came with 3.3; a custom backend isn't looked into.
 
-    The table is no public interface of Airflow: where it has other columns, the page goes without these steps.
+    The table is not public. Where Airflow has other columns, the page goes without these steps.
     """
     try:
         rows = _rows(dag_id, run_id, request_id)
@@ -76,7 +76,7 @@ def _in_task_state(dag_id: str, run_id: str, request_id: str) -> Ordered | None:
 
 
 def _rows(dag_id: str, run_id: str, request_id: str) -> list[Any]:
-    """Return task id, map index (from 3.4 on, or a loop's iteration) and value of the records of a run."""
+    """Return task, map index (from 3.4 on, or a loop's iteration) and value of a run's records."""
     from airflow.models import task_state_store
     from airflow.utils.session import create_session
     from sqlalchemy import select
