@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from kling_airflow.errors import StorageFailed, in_short
 
 _AT_ONCE: Final = 200
 _READ_AHEAD: Final = 4 << 20
+_PATTERN: Final = re.compile(r"[*?\[]")
 
 
 class Folder:
@@ -84,9 +86,16 @@ class Folder:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove some files; one that isn't there is removed already."""
-        for key in keys:
-            with self._errors(key, "removed"), suppress(FileNotFoundError):
-                self.fs.rm_file(f"{self.base}/{key}")
+        paths = [f"{self.base}/{key}" for key in keys]
+        with self._errors(keys[0] if keys else "", "removed"):
+            # In one call where the store has such a call. fsspec takes some names for patterns.
+            if paths and not self.is_local and not _PATTERN.search(self.base):
+                with suppress(FileNotFoundError):
+                    self.fs.rm(paths)
+                    return
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    self.fs.rm_file(path)
 
     def info(self, key: str) -> dict[str, Any] | None:
         """Return what the store says of a file: ``size`` and more; None if it isn't there.

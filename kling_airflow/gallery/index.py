@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = f"{INDEX}/1/entries"
 SEGMENTS: Final = f"{INDEX}/1/segments"
-PACK_AT: Final = 100
+PACK_AT: Final = 32
 """Loose files from which on a landing may pack them; about one landing in eight does."""
-PACK_ALWAYS_AT: Final = 400
+PACK_ALWAYS_AT: Final = 128
 """Loose files from which on every landing packs them."""
 FULL: Final = 5000
 """Entries from which on a segment is left as it is."""
@@ -125,7 +125,7 @@ class Index:
         self._read_at = float("-inf")
         self._files: dict[str, list[GalleryEntry]] = {}
         self._entries: list[GalleryEntry] = []
-        self._by_id: dict[str, GalleryEntry] = {}
+        self._ids: tuple[list[GalleryEntry], dict[str, GalleryEntry]] = ([], {})
 
     def entries(self) -> list[GalleryEntry]:
         """Return all entries, the newest first, one for each path; not to be changed.
@@ -140,8 +140,12 @@ class Index:
 
     def find(self, entry_id: str) -> GalleryEntry | None:
         """Return the entry of an id; None if there is none."""
-        self.entries()
-        return self._by_id.get(entry_id)
+        entries = self.entries()
+        known, by_id = self._ids
+        if known is not entries:
+            by_id = {entry.id: entry for entry in entries}
+            self._ids = (entries, by_id)
+        return by_id.get(entry_id)
 
     def of_request(self, request_id: str) -> list[GalleryEntry]:
         """Return the entries of a request, the newest first."""
@@ -161,7 +165,6 @@ class Index:
             read = {key: decode(key, data) or [] for key, data in zip(new, contents, strict=True)}
             self._files = {key: read[key] if key in read else self._files[key] for key in keys}
             self._entries = newest_first(entry for found in self._files.values() for entry in found)
-            self._by_id = {entry.id: entry for entry in self._entries}
             return
         raise StorageFailed(f"The index of the gallery {self.folder.uri} changes faster than it can be read.")
 

@@ -6,6 +6,8 @@ import json
 import logging
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from kling_airflow.errors import KlingError, UnreadableRecord
 from kling_airflow.gallery.timeline import Ordered, steps_of_journal, steps_of_record
 from kling_airflow.submission.journal import JournalEntry, numbers
@@ -56,29 +58,40 @@ def _in_object_store(dag_id: str, run_id: str, request_id: str) -> Ordered | Non
 
 
 def _in_task_state(dag_id: str, run_id: str, request_id: str) -> Ordered | None:
-    """Look in Airflow's own store, which came with 3.3; a custom backend isn't looked into."""
+    """Look in Airflow's own store, which came with 3.3; a custom backend isn't looked into.
+
+    The table is not public. Where Airflow has other columns, the page goes without these steps.
+    """
     try:
-        from airflow.models.task_state_store import TaskStateStoreModel as Row
-    except ImportError:
+        rows = _rows(dag_id, run_id, request_id)
+    except (ImportError, AttributeError, SQLAlchemyError) as error:
+        log.info("Airflow's task state store can't be read for the gallery: %s", error)
         return None
+    for task_id, index, value in rows:
+        record = _record(value)
+        if record is not None and _names(record, request_id):
+            task = task_id if index < 0 else f"{task_id}[{index}]"
+            return Ordered(task, record, steps_of_record(record, request_id))
+    return None
+
+
+def _rows(dag_id: str, run_id: str, request_id: str) -> list[Any]:
+    """Return task, map index (from 3.4 on, or a loop's iteration) and value of a run's records."""
+    from airflow.models import task_state_store
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    row: Any = task_state_store.TaskStateStoreModel
+    index = row.map_index if hasattr(row, "map_index") else row.region_index
     asked = (
-        select(Row.task_id, Row.map_index, Row.value)
-        .where(Row.dag_id == dag_id, Row.run_id == run_id)
-        .where(Row.key.like("kling_airflow%.submission.%"))
-        .where(Row.value.contains(request_id, autoescape=True))
+        select(row.task_id, index, row.value)
+        .where(row.dag_id == dag_id, row.run_id == run_id)
+        .where(row.key.like("kling_airflow%.submission.%"))
+        .where(row.value.contains(request_id, autoescape=True))
         .limit(_ORDERS)
     )
     with create_session(scoped=False) as session:
-        rows: list[Any] = list(session.execute(asked).all())
-    for task_id, map_index, value in rows:
-        record = _record(value)
-        if record is not None and _names(record, request_id):
-            task = task_id if map_index < 0 else f"{task_id}[{map_index}]"
-            return Ordered(task, record, steps_of_record(record, request_id))
-    return None
+        return list(session.execute(asked).all())
 
 
 def _record(value: Any) -> SubmissionRecord | None:

@@ -23,12 +23,14 @@ class Step:
     :param source: which of :data:`LEDGER`, :data:`QUEUE` and :data:`LANDING` says so.
     :param what: in a few words.
     :param detail: more, or "".
+    :param rank: the order of steps within one second: the queue's times are whole seconds.
     """
 
     at: float
     source: str
     what: str
     detail: str = ""
+    rank: int = 0
 
     @property
     def iso(self) -> str:
@@ -53,8 +55,8 @@ class Ordered:
 def in_order(steps: Iterable[Step]) -> list[tuple[Step, str]]:
     """Return the steps by time, each with the time since the one before it."""
     found: list[tuple[Step, str]] = []
-    for step in sorted(steps, key=lambda step: step.at):
-        found.append((step, _since(step.at - found[-1][0].at) if found else ""))
+    for step in sorted(steps, key=lambda step: (int(step.at), step.rank, step.at)):
+        found.append((step, _since(int(step.at) - int(found[-1][0].at)) if found else ""))
     return found
 
 
@@ -62,13 +64,13 @@ def steps_of_landing(sidecar: Mapping[str, Any]) -> list[Step]:
     """Return what a sidecar knows: the queue's own times, and the landing."""
     clip = sidecar.get("clip") or {}
     named = (
-        ("submitted_at", QUEUE, "The queue has the request", str(sidecar.get("model") or "")),
-        ("finished_at", QUEUE, "The queue has made the clip", _cost(sidecar.get("cost_usd"))),
-        ("landed_at", LANDING, "Checked and stored", f"{int(clip.get('bytes') or 0):,} bytes"),
+        ("submitted_at", QUEUE, "The queue has the request", str(sidecar.get("model") or ""), 1),
+        ("finished_at", QUEUE, "The queue has made the clip", _cost(sidecar.get("cost_usd")), 3),
+        ("landed_at", LANDING, "Checked and stored", f"{int(clip.get('bytes') or 0):,} bytes", 4),
     )
     return [
-        Step(at, source, what, detail)
-        for name, source, what, detail in named
+        Step(at, source, what, detail, rank)
+        for name, source, what, detail, rank in named
         if (at := _seconds(sidecar.get(name))) is not None
     ]
 
@@ -76,7 +78,13 @@ def steps_of_landing(sidecar: Mapping[str, Any]) -> list[Step]:
 def steps_of_journal(entries: Iterable[JournalEntry], request_id: str) -> list[Step]:
     """Return what each entry of an order's journal says."""
     return [
-        Step(entry.at, LEDGER, _what(entry.record, request_id), _detail(entry.record, entry.by))
+        Step(
+            entry.at,
+            LEDGER,
+            _what(entry.record, request_id),
+            _detail(entry.record, entry.by),
+            rank=2 if entry.record.state is State.SUBMITTED else 0,
+        )
         for entry in entries
     ]
 
@@ -89,7 +97,7 @@ def steps_of_record(record: SubmissionRecord, request_id: str) -> list[Step]:
     if record.sent_at is not None:
         steps.append(Step(record.sent_at, LEDGER, f"POST {record.posts} is about to leave"))
     if record.submitted_at is not None and record.state is State.SUBMITTED:
-        steps.append(Step(record.submitted_at, LEDGER, _what(record, request_id), _detail(record, "")))
+        steps.append(Step(record.submitted_at, LEDGER, _what(record, request_id), _detail(record, ""), 2))
     return steps
 
 

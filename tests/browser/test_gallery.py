@@ -43,7 +43,7 @@ def test_from_the_navigation_to_a_clip_that_plays(page: Page, stack: Stack) -> N
     assert CALM in frame.locator(CARDS).inner_text()
 
     video = frame.locator("video")
-    video.click()
+    frame.get_by_role("button", name=re.compile("^Play clip of request")).click()
     playing = "video => new Promise(done => { const look = () => video.currentTime > 0.3 && !video.error"
     playing += " ? done(true) : setTimeout(look, 50); look(); })"
     assert video.evaluate(playing) is True
@@ -53,7 +53,7 @@ def test_from_the_navigation_to_a_clip_that_plays(page: Page, stack: Stack) -> N
     assert video.evaluate(sought) is True
 
     frame.get_by_role("link", name="Show all").click()
-    frame.get_by_label("DAG").select_option("kling_storyboard")
+    frame.locator("select[name=dag]").select_option("kling_storyboard")
     frame.get_by_role("link", name="Show all").wait_for()
     assert frame.locator(CARDS).count() == 5
     assert (watch.foreign, watch.blocked, watch.dialogs) == ([], [], [])

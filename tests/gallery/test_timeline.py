@@ -82,9 +82,29 @@ def test_the_steps_of_all_sources_stand_in_order() -> None:
     steps = [*steps_of_landing(clip_sidecar(7)), *steps_of_record(bought()[-1], REQUEST)]
     rows = in_order(steps)
     assert {step.source for step, _ in rows} == {LEDGER, QUEUE, LANDING}
-    assert [step.at for step, _ in rows] == sorted(step.at for step in steps)
+    times = [int(step.at) for step, _ in rows]
+    assert times == sorted(times)
     assert rows[0][1] == ""
     assert all(since.startswith("+") for _, since in rows[1:])
+
+
+def test_within_a_second_the_post_comes_before_the_request() -> None:
+    """The queue's times are whole seconds, and the ledger's are not."""
+    record = SubmissionRecord("f" * 64, 1, "m", State.SENDING)
+    sent = record.sending(now=START + 0.3, within=60, marker="m", frames={})
+    ledger = steps_of_record(sent.submitted(REQUEST, now=START + 0.8), REQUEST)
+    queue = steps_of_landing(
+        clip_sidecar(
+            7, submitted_at=NOON.isoformat(), finished_at=NOON.isoformat(), landed_at=NOON.isoformat()
+        )
+    )
+    assert [step.what for step, _ in in_order([*queue, *ledger])] == [
+        "POST 1 is about to leave",
+        "The queue has the request",
+        "The request id is noted",
+        "The queue has made the clip",
+        "Checked and stored",
+    ]
 
 
 def test_the_page_shows_the_ledger_before_the_request_has_landed(
@@ -152,13 +172,21 @@ def test_the_record_in_airflows_own_store_is_read(client: TestClient, airflow_db
             dag_id="rockets",
             run_id="stored",
             task_id="submit",
-            map_index=-1,
+            **{"map_index" if hasattr(TaskStateStoreModel, "map_index") else "region_index": 2},
             key=f"kling_airflow.submission.{record.fingerprint[:32]}.2",
             value=json.dumps(record.to_json()),
         )
         session.add(row)
     found = find_order("rockets", "stored", REQUEST)
     assert found is not None
-    assert found.task == "submit"
+    assert found.task == "submit[2]"
     assert [step.what for step in found.steps] == ["POST 2 is about to leave", "The request id is noted"]
     assert find_order("rockets", "stored", "request-%") is None
+
+
+def test_a_table_of_another_airflow_is_no_error(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(*_: object) -> None:
+        raise AttributeError("type object 'TaskStateStoreModel' has no attribute 'value'")
+
+    monkeypatch.setattr("kling_airflow.gallery.ledger._rows", other)
+    assert find_order("rockets", "stored", REQUEST) is None

@@ -38,7 +38,23 @@
     openOutside(outer, link.href);
   });
 
-  // One clip at a time; a poster's place is taken by the player once it plays.
+  // The browser's controls would cover the lower half of a small poster: they come with the first play.
+  for (const video of document.querySelectorAll(".screen video")) {
+    const play = document.createElement("button");
+    play.type = "button";
+    play.className = "play";
+    play.setAttribute("aria-label", `Play ${video.getAttribute("aria-label")}`);
+    play.addEventListener("click", () => {
+      video.controls = true;
+      video.play();
+      video.focus();
+    });
+    video.controls = false;
+    video.addEventListener("play", () => play.remove(), { once: true });
+    video.parentElement.append(play);
+  }
+
+  // One clip at a time.
   document.addEventListener(
     "play",
     (event) => {
