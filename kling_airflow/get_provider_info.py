@@ -71,11 +71,14 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "GMI Cloud",
                 "hook-class-name": "kling_airflow.hooks.gmi.GMICloudHook",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["login", "schema", "port", "extra"],
+                    # The port is there for the UI's *Test* button alone, which Airflow 3.3 refuses to press
+                    # for a connection without one (docs/connection.md).
+                    "hidden-fields": ["login", "schema", "extra"],
                     "relabeling": {"password": "API key", "host": "Base URL"},
                     "placeholders": {
                         "host": "https://console.gmicloud.ai",
                         "password": "the key from the GMI Cloud console",
+                        "port": "443, if Test says Bad Request (Airflow 3.3)",
                     },
                 },
                 "conn-fields": {

@@ -100,14 +100,21 @@ class GMICloudHook(BaseHook):
             )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the queue whether it takes the key; never raises."""
+        """Ask the queue whether it takes the key; never raises.
+
+        Airflow tests a connection under a name that it makes up, so that no text here names the connection.
+        """
+        from kling_airflow.gmi.client import GMIClient
+
         try:
-            self.get_conn().check()
+            connection = self._connection()
+            with GMIClient(**_settings(connection, connection.extra_dejson)) as client:
+                client.check()
         except KlingError as error:
-            return False, str(error)
+            return False, str(error).replace(" (`airflow connections test`)", "")
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
-        return True, f"The queue at {self.get_conn().protocol.base_url} takes the key."
+        return True, f"The queue at {client.protocol.base_url} takes the key."
 
     async def _async_connection(self) -> tuple[Connection, dict[str, Any]]:
         from kling_airflow.airflow_compat import get_async_connection, get_async_extra_dejson
