@@ -21,7 +21,7 @@ from kling_airflow.task.stop import TaskStopped
 
 ROOT = Path(__file__).parents[2] / "kling_airflow"
 BESIDE = {"simulator", "demo"}
-"""Rooms that no task of a user's runs."""
+"""Rooms that no task of a user's runs; the demo's errors are read by themselves."""
 GAP = "…"
 AS_SAID = "As the text in the log says."
 
@@ -97,7 +97,7 @@ class Source:
                 return self._joined([left, right], scope, depth)
             case ast.BinOp(left=left, op=ast.Mod()):
                 return [re.sub(r"%[-+.\d]*[a-z]", GAP, text) for text in self.texts(left, scope, depth)]
-            case ast.FormattedValue(value=value):
+            case ast.FormattedValue(value=value) | ast.Call(func=ast.Attribute(value=value, attr="rstrip")):
                 return self.texts(value, scope, depth)
             case ast.IfExp(body=body, orelse=orelse):
                 return [*self.texts(body, scope, depth), *self.texts(orelse, scope, depth)]
@@ -205,6 +205,15 @@ def _found() -> Iterator[Text]:
         yield from _parts(source)
 
 
+def _of_demo() -> Iterator[Text]:
+    for path in sorted((ROOT / "demo").glob("*.py")):
+        source = Source(path)
+        for call, scope, _ in source.calls():
+            if ast.unparse(call.func) in {"DemoError", "self._error"} and call.args:
+                for what in filter(_speaks, source.texts(call.args[0], scope)):
+                    yield Text("DemoError", what, files=[source.file])
+
+
 def _of_error(source: Source, call: ast.Call, scope: ast.AST, kind: str) -> Iterator[Text]:
     arguments = {keyword.arg: keyword.value for keyword in call.keywords}
     money = source.money(arguments.get("money"), KINDS[kind])
@@ -281,7 +290,7 @@ def _parts(source: Source) -> Iterator[Text]:
 def texts() -> tuple[Text, ...]:
     """Return every text once."""
     known: dict[tuple[str, str], Text] = {}
-    for text in _found():
+    for text in (*_found(), *_of_demo()):
         what = re.sub(rf"{GAP}[{GAP}\s]*{GAP}", GAP, " ".join(text.what.split()))
         text.what = re.sub(rf"{GAP}\.+(?=$| )", GAP, what)
         other = known.setdefault((text.kind, text.what), text)

@@ -30,8 +30,9 @@ PAGES: dict[str, tuple[str, ...]] = {
         "StorageFailed", "CheckTakesOperator", "MediaError",
     ),
     "log": ("error", "warning"),
+    "demo": ("DemoError",),
 }  # fmt: skip
-EXPLAINED = ("queue", "submission", "log")
+EXPLAINED = ("queue", "submission", "log", "demo")
 """Pages on which a person has explained each text, because money can be at stake."""
 _HEADING = re.compile(r"^(##+) .* \{ #([\w-]+) \}$")
 
