@@ -21,7 +21,7 @@ def needs_airflow(first: str, why: str) -> pytest.MarkDecorator:
 
 
 def needs_airflow_here(first: str, why: str) -> None:
-    """Skip the module that calls this, below an Airflow: stands before the imports that it lacks."""
+    """Skip the module that calls this, below a version of Airflow: stands before what it can't import."""
     if Version(first) > AIRFLOW:
         pytest.skip(f"needs Airflow {first}: {why}", allow_module_level=True)
 

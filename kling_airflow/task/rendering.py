@@ -132,17 +132,20 @@ class DataIsNoTemplate(BaseOperator):
             return list(fields)
         data = _data(self._arguments, mapped, map_index_of(context))
         marked = _marked(list(data.values()), jinja_env)
-        written = self._arguments.keys() | _default_args(self)
+        written = self._arguments.keys() | _default_args(mapped)
         names = {field: self.field_arguments.get(field, field) for field in fields}
         return [
             field for field, name in names.items() if name not in data and (name in written or not marked)
         ]
 
 
-def _default_args(task: BaseOperator) -> set[str]:
-    """Return the arguments that the DAG, or a task group around the task, gives to all its tasks."""
-    found: set[str] = set(getattr(getattr(task, "dag", None), "default_args", None) or {})
-    group = getattr(task, "task_group", None)
+def _default_args(mapped: Any) -> set[str]:
+    """Return the arguments that the DAG, or a task group around a mapped operator, gives to all its tasks.
+
+    In Airflow 2 only the operator that was mapped knows its group, and the task of one map index does not.
+    """
+    found: set[str] = set(getattr(getattr(mapped, "dag", None), "default_args", None) or {})
+    group = getattr(mapped, "task_group", None)
     return found | set(getattr(group, "default_args", None) or {})
 
 

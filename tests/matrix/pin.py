@@ -17,7 +17,7 @@ from tests.matrix.environment import TOOLS, lower_bounds, uv
 PROVIDERS = ("amazon[s3fs]", "common-compat", "http", "openlineage", "postgres", "standard")
 """The providers that most installations have, and what the suite and its database need."""
 
-_MOVED = {"pydantic-core"}
+_MOVED = {"fsspec", "pydantic-core"}
 """What a lower bound moves that is no dependency of the package."""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,22 +73,30 @@ class Workplace:
         )
         (self.folder / "kling_airflow").symlink_to(found.stdout.strip())
 
-    def run(self, *arguments: str, folder: Path | None = None, timeout: float = 5400) -> Any:
-        """Run the cell's Python in the folder, without this process's settings."""
+    def run(
+        self, *arguments: str, folder: Path | None = None, log: Path | None = None, timeout: float = 5400
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the cell's Python in the folder, without this process's settings.
+
+        :param log: where what it prints goes; without one it is returned.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         environment["PATH"] = os.pathsep.join([str(self.python.parent), environment.get("PATH", os.defpath)])
         environment["AIRFLOW_HOME"] = str(self.folder / "airflow")
         environment["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
         command = [str(self.python), "-W", "ignore", *arguments]
-        return subprocess.run(
-            command,
-            cwd=folder or self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+        with ExitStack() as stack:
+            to = stack.enter_context(log.open("w")) if log else subprocess.PIPE
+            return subprocess.run(
+                command,
+                cwd=folder or self.folder,
+                env=environment,
+                stdout=to,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
 
     def probe(self) -> dict[str, Any]:
         """Return what this Airflow makes of the provider's metadata, and which features it has."""
@@ -136,11 +145,11 @@ class Workplace:
         """Run pytest; return its JUnit report."""
         report = self.folder / f"{name}.xml"
         # A test that hangs on this version must not hold up the cell.
-        limits = ["--timeout", "300", "-p", "no:cacheprovider", "-q", "--tb=short", f"--junitxml={report}"]
-        done = self.run("-m", "pytest", *limits, *options, *selection)
-        (self.folder / f"{name}.log").write_text(done.stdout + done.stderr)
+        limits = ["--timeout", "300", "-p", "no:cacheprovider", "-v", "--tb=short", f"--junitxml={report}"]
+        log = self.folder / f"{name}.log"  # shows while the tests run how far they are
+        done = self.run("-u", "-m", "pytest", *limits, *options, *selection, log=log)
         if done.returncode not in suite.ENDED or not report.exists():
-            raise RuntimeError(done.stdout[-1500:] + done.stderr[-1500:])
+            raise RuntimeError(log.read_text(errors="replace")[-3000:])
         return report
 
 

@@ -19,6 +19,7 @@ from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.triggers.request import GMICloudRequestTrigger
 from tests.airflow_context import TaskStateStore, connect, context
 from tests.airflow_versions import (
+    AIRFLOW,
     AirflowException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
@@ -49,6 +50,13 @@ every_mode = pytest.mark.parametrize("mode", MODES, ids=["deferrable", "poke", "
 
 def sensor(**fields: Any) -> GMICloudRequestSensor:
     return GMICloudRequestSensor(**({"task_id": "wait", "request_id": "a", "poke_interval": 0.01} | fields))
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest) -> None:
+    """A sensor of Airflow 2 that reschedules looks into the database for its first poll."""
+    if AIRFLOW.major == 2:
+        request.getfixturevalue("airflow_db")
 
 
 @pytest.fixture

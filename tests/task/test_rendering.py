@@ -23,7 +23,7 @@ from kling_airflow.simulator import Simulator
 from kling_airflow.task.rendering import DataIsNoTemplate
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import connect
-from tests.airflow_versions import AIRFLOW, DAG
+from tests.airflow_versions import AIRFLOW, DAG, needs_airflow
 from tests.dag_runs import Run, run_dag
 from tests.tasks import ask
 
@@ -176,6 +176,7 @@ def test_a_template_of_the_dag_file_is_rendered(run: tuple[Run, Simulator], task
     assert bought(run, task) == "Take 42."
 
 
+@needs_airflow("3.0", "an XCom within a written row; Airflow 2 fails the task that returns it")
 def test_an_xcom_within_a_written_row_is_read(run: tuple[Run, Simulator]) -> None:
     assert bought(run, "xcom_in_row[0]") == TEXTS[0]
 
