@@ -48,7 +48,7 @@ e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was bill
 matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
 	@$(RUN)/python -m tests.matrix $(ARGS)
 
-chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300"
+chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300", ARGS="--storyboard 400 --kills 20"
 	@$(RUN)/python -m tests.chaos $(ARGS)
 	@KLING_STATE_MACHINE_EXAMPLES=1500 $(RUN)/python -m pytest -q tests/submission/test_state_machine.py
 
@@ -62,7 +62,7 @@ format: venv ## put the sources in the form that `make check` asks for
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: venv ## print each short benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
+bench: venv ## print each short benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse", ARGS="storyboard --shots 40 400"
 	@$(RUN)/python -m benchmarks $(ARGS)
 
 bench-waiting: venv ## what thousands of waiting requests cost, beside what peers do (35 min); shorter: make bench-waiting ARGS="--waiting 100 1000 --window 30"
