@@ -54,7 +54,7 @@ pictures: venv ## the same, and take the docs' pictures of the UI anew
 matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
 	@$(RUN)/python -m tests.matrix $(ARGS)
 
-chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300"
+chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300", ARGS="--storyboard 400 --kills 20"
 	@$(RUN)/python -m tests.chaos $(ARGS)
 	@KLING_STATE_MACHINE_EXAMPLES=1500 $(RUN)/python -m pytest -q tests/submission/test_state_machine.py
 
@@ -68,7 +68,7 @@ format: venv ## put the sources in the form that `make check` asks for
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: venv ## print each short benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse"
+bench: venv ## print each short benchmark's table and write benchmarks/out/*.json; some: make bench ARGS="dag_parse", ARGS="storyboard --shots 40 400"
 	@$(RUN)/python -m benchmarks $(ARGS)
 
 bench-waiting: venv ## what thousands of waiting requests cost, beside what peers do (35 min); shorter: make bench-waiting ARGS="--waiting 100 1000 --window 30"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DAG_ID = "shots"
 ENDED = {"success", "failed"}
 SAY_EVERY = 15.0
+PAUSE = 2.0
+"""Seconds between a step and a kill, at most."""
 OTHERS_EVERY = 20.0
 """Seconds between two orders of another team in the organization: a younger request in the list proves that a
 lost one is not there."""
@@ -75,8 +77,10 @@ class KilledBoard:
             assert time.monotonic() < deadline, (
                 f"{self.name} is {state} after {seconds:.0f} s: {self.counts()}"
             )
-            if moments and self._steps() >= moments[0] and self._kill(chance):
-                del moments[0]
+            if moments and self._steps() >= moments[0]:
+                time.sleep(chance.uniform(0, PAUSE))  # else it were always just after a step
+                if self._kill(chance):
+                    del moments[0]
             if time.monotonic() - said_at > SAY_EVERY:
                 said_at = time.monotonic()
                 print(f"{time.strftime('%H:%M:%S')}  {self.counts()}  {dict(self.killed)}", flush=True)

@@ -52,16 +52,37 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def asked(world: World) -> dict[str, Run]:
+    """Two runs that wait for a person at the same time."""
+    runs = {}
+    shutil.copy(START, world.folder)
+    for answer in ("Approve", "Reject"):
+        name = f"film-{answer.lower()}"
+        shots = [
+            {"name": f"s{number}", "frame": START.name, "prompt": f"{name} {number}", "duration": 3}
+            for number in range(2)
+        ]
+        board = world.folder / f"{name}.json"
+        board.write_text(json.dumps(shots))
+        params = {"storyboard": board.as_uri(), "bucket": (world.folder / "films").as_uri()}
+        world.cluster.api.start(FILM, name, params)
+        runs[answer] = Run(world, FILM, name)
+    return runs
+
+
 def requests_of_ours(world: World) -> int:
     """Return how many requests the queue has of our key, billed or not."""
     return sum(entry.key_name == OURS for entry in world.simulator.ledger())
 
 
 class TestKills:
+    @pytest.mark.timeout(900)
     def test_everything_billed_has_landed_once(self, world: World) -> None:
         board = KilledBoard(world, "killed", shots=SHOTS, kills=KILLS, seed=4, in_flight=4)
         before = requests_of_ours(world)
-        state = board.play(300)
+        # A kill between an intent and its POST costs minutes: until then the request may still arrive.
+        state = board.play(700)
         assert board.killed.total() == KILLS
         assert state == "success", board.run.log("clips")[-6000:]
         orders = world.orders()
@@ -107,24 +128,6 @@ class TestUsers:
 
 @needs_airflow("3.1", "tasks that ask a person")
 class TestApproval:
-    @pytest.fixture(scope="class")
-    def asked(self, world: World) -> dict[str, Run]:
-        """Two runs that wait for a person at the same time."""
-        runs = {}
-        shutil.copy(START, world.folder)
-        for answer in ("Approve", "Reject"):
-            name = f"film-{answer.lower()}"
-            shots = [
-                {"name": f"s{number}", "frame": START.name, "prompt": f"{name} {number}", "duration": 3}
-                for number in range(2)
-            ]
-            board = world.folder / f"{name}.json"
-            board.write_text(json.dumps(shots))
-            params = {"storyboard": board.as_uri(), "bucket": (world.folder / "films").as_uri()}
-            world.cluster.api.start(FILM, name, params)
-            runs[answer] = Run(world, FILM, name)
-        return runs
-
     @pytest.mark.parametrize(
         ("answer", "ends", "clips"), [("Reject", "failed", 0), ("Approve", "success", 2)]
     )
