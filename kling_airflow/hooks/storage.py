@@ -17,20 +17,14 @@ from urllib.parse import quote
 from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.airflow_compat import connection_of
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
+from kling_airflow.hooks.store_errors import CHECKSUMS, UNKNOWN_HEADER, fit_to_show, says, texts
 from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
-from kling_airflow.redaction import without_signatures
 
 log = logging.getLogger(__name__)
 
 BLOCK = 8 << 20
 """Bytes held in memory while reading or writing: one part of a multipart upload."""
-
-_CHECKSUMS = (
-    "This store may not know the checksums that the AWS SDK sends since 2025: put"
-    ' {"config_kwargs": {"request_checksum_calculation": "when_required",'
-    ' "response_checksum_validation": "when_required"}} into the connection\'s extra.'
-)
-_UNKNOWN_HEADER = ("notimplemented", "not implemented", "checksum", "x-amz-trailer", "contentsha256mismatch")
+_READ = 1 << 20
 
 
 class StoredObject:
@@ -161,7 +155,7 @@ class StoredObject:
                     store.fs = self._fs  # with the options, which a bucket's policy may ask of every object
                 return store.create(self._path.name, data)
             except (LedgerUnavailable, InvalidArgument) as error:
-                if isinstance(error, LedgerUnavailable) and not _says(error, _UNKNOWN_HEADER):
+                if isinstance(error, LedgerUnavailable) and not says(error, UNKNOWN_HEADER):
                     raise StorageFailed(
                         f"`{self.field}`: {shown(self.uri)} can't be created: "
                         f"{in_short(error.__cause__ or error)}."
@@ -179,7 +173,10 @@ class StoredObject:
         """
         size = path.stat().st_size
         with self._errors("written"), path.open("rb") as source:
-            self._write(lambda sink: shutil.copyfileobj(source, sink, BLOCK), size, content_type)
+            if self._takes_in_one_call(size):
+                self._put(source.read(), content_type)
+            else:
+                self._write(lambda sink: shutil.copyfileobj(source, sink, _READ), size, content_type)
         stored = self.size()
         if stored not in (None, size):
             raise StorageFailed(f"{shown(self.uri)} has {stored:,} bytes after {size:,} were written.")
@@ -187,7 +184,10 @@ class StoredObject:
     def write(self, data: bytes, content_type: str) -> None:
         """Store some bytes, whole or not at all."""
         with self._errors("written"):
-            self._write(lambda sink: sink.write(data), len(data), content_type)
+            if self._takes_in_one_call(len(data)):
+                self._put(data, content_type)
+            else:
+                self._write(lambda sink: sink.write(data), len(data), content_type)
 
     def sign(self, seconds: int) -> str:
         """Return an address that anyone can read for so many seconds.
@@ -217,11 +217,22 @@ class StoredObject:
         with self._open() as file:
             return bytes(file.read(limit))
 
-    def _write(self, fill: Callable[[Any], object], size: int, content_type: str) -> None:
+    def _takes_in_one_call(self, size: int) -> bool:
+        """Return whether S3 gets the object by one call of its own: a file object copies the bytes twice."""
+        return size < BLOCK and self._path.protocol in S3_SCHEMES
+
+    def _put(self, data: bytes, content_type: str) -> None:
+        self._refuse_version()
+        self._fs.pipe_file(self._path.path, data, ContentType=content_type)
+
+    def _refuse_version(self) -> None:
         if self._version:
             raise InvalidArgument(
                 f"`{self.field}` is {shown(self.uri)} with a version of it; a store names versions itself."
             )
+
+    def _write(self, fill: Callable[[Any], object], size: int, content_type: str) -> None:
+        self._refuse_version()
         is_local = self._path.protocol in LOCAL
         # What fits into one block goes in one call, which a store does whole or not at all anyway.
         in_one_go = size < BLOCK and not is_local
@@ -249,7 +260,7 @@ class StoredObject:
         except PermissionError as error:
             log.warning("%s can't be looked at (%s); taken as not there.", self.uri, in_short(error))
         except FileNotFoundError as error:
-            if "bucket does not exist" in _texts(error):
+            if "bucket does not exist" in texts(error):
                 raise
 
     @contextmanager
@@ -259,7 +270,7 @@ class StoredObject:
         except KlingError:
             raise
         except FileNotFoundError as error:
-            what = "whose bucket does" if "bucket does not exist" in _texts(error) else "which does"
+            what = "whose bucket does" if "bucket does not exist" in texts(error) else "which does"
             raise InvalidArgument(f"`{self.field}` is {shown(self.uri)}, {what} not exist.") from error
         except Exception as error:
             conn_id = connection_of(self._path)
@@ -267,8 +278,8 @@ class StoredObject:
             is_s3 = self._path.protocol in S3_SCHEMES
             raise StorageFailed(
                 f"`{self.field}` is {shown(self.uri)}, which can't be {doing}{by}: {in_short(error)}.",
-                todo=_CHECKSUMS if is_s3 and _says(error, _UNKNOWN_HEADER) else None,
-            ) from _fit_to_show(error)
+                todo=CHECKSUMS if is_s3 and says(error, UNKNOWN_HEADER) else None,
+            ) from fit_to_show(error)
 
 
 def _discard(sink: Any) -> None:
@@ -276,22 +287,3 @@ def _discard(sink: Any) -> None:
         sink.discard()
     with suppress(AttributeError):
         sink.closed = True  # or its end as an object would close, and thereby store it
-
-
-def _fit_to_show(error: Exception) -> Exception | None:
-    """Return a cause for the log's traceback; None for one that quotes a signed address."""
-    text = _texts(error)
-    return error if without_signatures(text) == text else None
-
-
-def _says(error: BaseException, words: tuple[str, ...]) -> bool:
-    """Whether an error, or one of its causes, has one of these words in it."""
-    text = _texts(error).lower()
-    return any(word in text for word in words)
-
-
-def _texts(error: BaseException | None) -> str:
-    found = ""
-    while error is not None:
-        found, error = f"{found} {error}", error.__cause__ or error.__context__
-    return found

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import pytest
+from moto.s3.responses import S3Response
 
-from kling_airflow.exceptions import DestinationTaken
+from kling_airflow.exceptions import DestinationTaken, InvalidClip, StorageFailed
 from kling_airflow.operators.check_takes import CheckTakesOperator
 from kling_airflow.operators.extract_frame import ExtractFrameOperator
 from kling_airflow.operators.frames import PrepareFrameOperator
@@ -17,9 +19,11 @@ from kling_airflow.operators.join_clips import JoinClipsOperator
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import TaskInstance
 from tests.media.file_server import FileServer
-from tests.media.film.clips import clap
+from tests.media.film.clips import beep, clap
 from tests.package_operators import package_operators
+from tests.s3 import S3
 
+PHOTO = Path(__file__).parents[2] / "kling_airflow" / "demo" / "frames" / "rocket.jpg"
 FOREIGN = b"a file that no task of this package has stored"
 ALSO_STORES = {"KlingStoryboardOperator"}
 """Its clips are landed by the code of ClipToObjectStorageOperator; it is tested beside its own tests."""
@@ -50,9 +54,8 @@ class World:
 
 def prepare(world: World, *, other: bool) -> Any:
     shape = "9:16" if other else "16:9"
-    source = Path(__file__).parents[2] / "kling_airflow" / "demo" / "frames" / "rocket.jpg"
     return PrepareFrameOperator, {
-        "source": source.as_uri(),
+        "source": PHOTO.as_uri(),
         "destination": world.address("x.jpg"),
         "aspect_ratio": shape,
     }
@@ -197,6 +200,55 @@ def test_the_same_picture_may_be_stored_by_two_tasks(world: World, store: Callab
     run(store, world)
     run(store, world, task="another")
     assert set(world.stored()) == MADE[store]
+
+
+@pytest.mark.parametrize("store", [prepare, extract, extract_all, check, film])
+def test_a_bucket_one_may_not_write_to(
+    world: World, s3: S3, store: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3.bucket()
+    denied = (403, {}, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+    monkeypatch.setattr(S3Response, "put_object", lambda self: denied)
+    _, given = store(world, other=False)
+    name = given["destination"].rpartition("/")[2]
+    place = {"destination": f"s3://{bucket}/{name}", "destination_conn_id": S3.conn_id}
+    with pytest.raises(StorageFailed, match=rf"`destination`.* s3://{bucket}/x.*can't be") as caught:
+        run(store, world, **place)
+    assert "PermissionError" in str(caught.value)
+    assert s3.keys(bucket) == []
+
+
+def _sound_only(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        track = container.add_stream("aac", rate=48_000, layout="stereo")
+        for sound in beep(0.1, 1, 48_000):
+            container.mux(track.encode(sound))
+        container.mux(track.encode())
+
+
+def _of_no_length(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=24)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+
+
+NO_CLIPS: dict[str, Callable[[Path], Any]] = {
+    "no bytes": lambda path: path.write_bytes(b""),
+    "a page": lambda path: path.write_bytes(b"<html>Sign in</html>"),
+    "a picture": lambda path: path.write_bytes(PHOTO.read_bytes()),
+    "sound only": _sound_only,
+    "of no length": _of_no_length,
+}
+
+
+@pytest.mark.parametrize("kind", NO_CLIPS)
+@pytest.mark.parametrize("store", [extract, extract_all, check, film])
+def test_what_is_no_clip_stores_nothing(world: World, store: Callable[..., Any], kind: str) -> None:
+    NO_CLIPS[kind](world.one)
+    with pytest.raises(InvalidClip, match="can't be read as MP4|no video track|can be decoded|be decoded"):
+        run(store, world)
+    assert world.stored() == {}
 
 
 def test_of_many_frames_none_is_written_if_one_is_in_a_foreign_place(world: World) -> None:
