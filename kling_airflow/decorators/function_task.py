@@ -91,7 +91,7 @@ class FunctionTask(DecoratedOperator):
     ) -> None:
         """Render, of a mapped task's arguments for its function, those that the DAG has written."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        mapped = tasks_of_dag(self).get(self.task_id)
+        mapped: Any = tasks_of_dag(self).get(self.task_id)
         inputs = getattr(mapped, "op_kwargs_expand_input", None)
         if parent is not self or inputs is None:
             return
