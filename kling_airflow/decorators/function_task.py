@@ -105,14 +105,16 @@ class FunctionTask(DecoratedOperator):
 
 
 _ABSENT: Final = object()
+_MAX_KEPT: Final = 1_000_000
+"""Characters of what is kept in an XCom; a picture as Base64 is longer than a storyboard."""
 
 
 def _may_be_kept(value: object) -> bool:
-    """Return whether a value is JSON, and holds no address that is signed or carries a key."""
+    """Return whether a value is short JSON, and holds no address that is signed or carries a key."""
     from kling_airflow.redaction import without_signatures
 
     try:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return False
-    return value is not None and without_signatures(text) == text
+    return value is not None and len(text) <= _MAX_KEPT and without_signatures(text) == text
