@@ -14,7 +14,7 @@ from kling_airflow import errors
 from kling_airflow.airflow_compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 if TYPE_CHECKING:
-    from logging import Logger
+    from kling_airflow.submission.order import Log
 
 
 class KlingError(errors.KlingError, AirflowException):
@@ -209,7 +209,7 @@ def airflow_errors() -> Iterator[None]:
 
 
 @contextmanager
-def task_errors(log: Logger) -> Iterator[None]:
+def task_errors(log: Log) -> Iterator[None]:
     """Turn every error of the package into its Airflow twin, and say it in the task's log.
 
     Airflow logs the exception as well, as one long line with a traceback, which no task can prevent
@@ -220,7 +220,7 @@ def task_errors(log: Logger) -> Iterator[None]:
 
 
 @contextmanager
-def saying(log: Logger) -> Iterator[None]:
+def saying(log: Log) -> Iterator[None]:
     """Say an error that leaves the block in the task's log, once: what, the money, what to do."""
     try:
         yield

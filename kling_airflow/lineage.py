@@ -50,7 +50,8 @@ def dataset(uri: str) -> Dataset:
     """Return an address as OpenLineage names it: ``s3://bucket`` and ``key``; ``file`` and ``/path``."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
-    return Dataset(**_name(uri))
+    namespace, name = _name(uri)
+    return Dataset(namespace=namespace, name=name)
 
 
 def _written(uri: str, about: Mapping[str, Any]) -> Any:
@@ -67,7 +68,8 @@ def _written(uri: str, about: Mapping[str, Any]) -> Any:
     output: dict[str, Any] = {}
     if about.get("bytes"):
         output["outputStatistics"] = OutputStatisticsOutputDatasetFacet(size=int(about["bytes"]))
-    return OutputDataset(**_name(uri), facets=facets, outputFacets=output)
+    namespace, name = _name(uri)
+    return OutputDataset(namespace=namespace, name=name, facets=facets, outputFacets=output)
 
 
 def _run_facets(result: object) -> dict[str, Any]:
@@ -98,14 +100,15 @@ def _rows(result: object) -> list[Mapping[str, Any]]:
     return [row for row in result if isinstance(row, Mapping)] if isinstance(result, list) else []
 
 
-def _name(uri: str) -> dict[str, str]:
+def _name(uri: str) -> tuple[str, str]:
+    """Return an address's namespace and name."""
     from kling_airflow.addresses import LOCAL, file_path
 
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     bucket = bucket.rpartition("@")[2]
     if scheme in LOCAL:
-        return {"namespace": "file", "name": f"/{file_path(uri).lstrip('/')}"}
+        return "file", f"/{file_path(uri).lstrip('/')}"
     if scheme in ("http", "https"):
         key = urlsplit(uri).path.lstrip("/")
-    return {"namespace": f"{scheme}://{bucket}", "name": key}
+    return f"{scheme}://{bucket}", key

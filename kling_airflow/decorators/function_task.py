@@ -91,7 +91,7 @@ class FunctionTask(DecoratedOperator):
     ) -> None:
         """Render, of a mapped task's arguments for its function, those that the DAG has written."""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        mapped = tasks_of_dag(self).get(self.task_id)
+        mapped: Any = tasks_of_dag(self).get(self.task_id)
         inputs = getattr(mapped, "op_kwargs_expand_input", None)
         if parent is not self or inputs is None:
             return
@@ -105,14 +105,16 @@ class FunctionTask(DecoratedOperator):
 
 
 _ABSENT: Final = object()
+_MAX_KEPT: Final = 1_000_000
+"""Characters of what is kept in an XCom; a picture as Base64 is longer than a storyboard."""
 
 
 def _may_be_kept(value: object) -> bool:
-    """Return whether a value is JSON, and holds no address that is signed or carries a key."""
+    """Return whether a value is short JSON, and holds no address that is signed or carries a key."""
     from kling_airflow.redaction import without_signatures
 
     try:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return False
-    return value is not None and without_signatures(text) == text
+    return value is not None and len(text) <= _MAX_KEPT and without_signatures(text) == text

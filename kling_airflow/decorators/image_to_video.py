@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.airflow_compat import dag_of, task_decorator_factory
 from kling_airflow.decorators.function_task import FunctionTask
@@ -94,7 +94,10 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
                 f" {', '.join(f'`{name}`' for name in RETURNED)}.",
             )
         fields = {argument: field for field, argument in self.field_arguments.items()}
-        for name, given in found.items():
+        for name in RETURNED:
+            if name not in found:
+                continue
+            given = found[name]
             setattr(self, fields.get(name, name), given)
             if name in self._written:
                 self._written[name] = given
@@ -116,10 +119,9 @@ def image_to_video_task(
     :param multiple_outputs: whether each field of the clip becomes an XCom, for ``clip()["video_url"]``.
     :param kwargs: arguments of ``KlingImageToVideoOperator``, and of any task.
     """
-    made = task_decorator_factory(
+    return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,
         decorated_operator_class=KlingImageToVideoFunction,
         **kwargs,
     )
-    return cast("TaskDecorator", made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kling_airflow.airflow_compat import task_decorator_factory
 from kling_airflow.decorators.function_task import FunctionTask
@@ -68,10 +68,9 @@ def storyboard_task(
     :param multiple_outputs: whether each part of the report becomes an XCom.
     :param kwargs: arguments of ``KlingStoryboardOperator``, and of any task.
     """
-    made = task_decorator_factory(
+    return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,
         decorated_operator_class=KlingStoryboardFunction,
         **kwargs,
     )
-    return cast("TaskDecorator", made)

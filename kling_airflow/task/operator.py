@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import switch_or_none
@@ -32,7 +33,8 @@ class KlingTask(CheckedWhenMapped):
         """
         super().pre_execute(context)
         links: Any = self.operator_extra_links
-        self.operator_extra_links = tuple(link for link in links if not isinstance(link, PushedLink))
+        with suppress(AttributeError):  # a subclass may have made a property of it
+            self.operator_extra_links = tuple(link for link in links if not isinstance(link, PushedLink))
 
 
 def waits_in_triggerer(deferrable: bool | str | None) -> bool:

@@ -29,7 +29,10 @@ def forms(airflow_db: Path) -> dict[str, dict[str, Any]]:
     bag = DagBag(DAGS)
     assert not bag.import_errors
     return {
-        name: {key: dag.params.get_param(key).schema for key in list(dag.params)}
+        name: {
+            key: {**dag.params.get_param(key).schema, "description": dag.params.get_param(key).description}
+            for key in list(dag.params)
+        }
         for name, dag in bag.dags.items()
     }
 
