@@ -24,7 +24,8 @@ def _marked(html: str) -> str:
         max((len(cell.get_text()) for row in rows for cell in row[at : at + 1]), default=0)
         for at in range(len(names))
     ]
-    if len(names) < 3 or sum(longest) < 2 * _LONG or max(longest) < _LONG:
+    wordy = len(names) >= 3 and sum(longest) >= 2 * _LONG and max(longest) >= _LONG
+    if not wordy and not (len(names) == 2 and longest[0] >= _LONG):
         return html
     soup.table["data-cards"] = ""  # a class would take the theme's style away
     for row in rows:
