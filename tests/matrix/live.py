@@ -25,6 +25,7 @@ from PIL import Image
 from kling_airflow.demo.cluster import airflow_executable, clean_environment
 from kling_airflow.demo.ports import LOOPBACK, free_ports
 from kling_airflow.demo.service import Service
+from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
 from tests.e2e.postgres import Postgres
 from tests.matrix.api import API, PASSWORD, USERNAME
@@ -79,7 +80,7 @@ class Cluster:
             part.start()
         wait_for(self.api.healthy, "scheduler and triggerer are healthy", self)
         self.api.log_in()
-        for dag_id in ("matrix_split", "matrix_whole", "matrix_on_worker"):
+        for dag_id in ("matrix_split", "matrix_whole", "matrix_mapped", "matrix_on_worker"):
             wait_for(lambda dag_id=dag_id: self.api.has_dag(dag_id), f"{dag_id} is known", self)
             self.api.unpause(dag_id)
 
@@ -201,6 +202,15 @@ class Proof:
         tries = self.api.instance("matrix_whole", "cleared", "generate")["try_number"]
         assert tries >= 2, f"the cleared task ended in try {tries}"
 
+    def mapped(self) -> str:
+        """A mapped row comes by XCom and waits deferred; return its prompt as the queue got it."""
+        before = len(self.simulator.ledger())
+        self.api.start("matrix_mapped", "mapped")
+        self._ended("matrix_mapped", "mapped")
+        (entry,) = self.simulator.ledger()[before:]
+        with GMIClient(self.simulator.api_key, self.simulator.base_url) as client:
+            return str((client.get(entry.request_id).payload or {})["prompt"])
+
     def marked_failed(self) -> str:
         """A user marks a deferred task failed; return whether its request was cancelled."""
         self.simulator.faults.add("stuck-queued")
@@ -287,6 +297,7 @@ def prove(folder: Path, ledger: str | None) -> dict[str, Any]:
             billed = [entry for entry in simulator.ledger()[before:] if entry.billed]
             found[step] = {"billed": len(billed), "seconds": round(time.monotonic() - began)}
             print(step, found[step], file=sys.stderr, flush=True)
+        found["prompt of a mapped row"] = proof.mapped()
         found["marked failed while deferred"] = proof.marked_failed()
     return found
 

@@ -49,6 +49,12 @@ def test_each_clip_was_billed_once(name: str) -> None:
         }
 
 
+@pytest.mark.parametrize("name", sorted(results()))
+def test_data_is_no_template_after_a_deferral(name: str) -> None:
+    for proof in results()[name].get("live", []):
+        assert proof["prompt of a mapped row"] == "Rise, {{ run_id }}."
+
+
 def test_a_task_that_a_user_ends_cancels_its_request_where_airflow_tells_the_trigger() -> None:
     """As docs/costs.md says: from 3.3 on."""
     seen = {

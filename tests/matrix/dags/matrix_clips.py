@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from airflow import DAG
 
+from kling_airflow.airflow_compat import task
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
@@ -35,6 +36,17 @@ with DAG(dag_id="matrix_whole", schedule=None, catchup=False) as whole:
     ClipToObjectStorageOperator(
         task_id="land", clip=generate.output, destination=f"file://{FOLDER}/clips/{{{{ run_id }}}}.mp4"
     )
+
+with DAG(dag_id="matrix_mapped", schedule=None, catchup=False) as mapped:
+
+    @task
+    def rows() -> list[dict[str, str]]:
+        """Return a row of data, as a customer may write it."""
+        return [{"prompt": "Rise, {{ run_id }}."}]
+
+    KlingImageToVideoOperator.partial(
+        task_id="generate", wait_for_completion=True, poll_interval=1, **ORDER
+    ).expand_kwargs(rows())
 
 with DAG(dag_id="matrix_on_worker", schedule=None, catchup=False) as on_worker:
     KlingImageToVideoOperator(
