@@ -18,7 +18,6 @@ from kling_airflow.errors import DownloadFailed, Money
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.links import ClipLink, push_clip
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS, ON_MISMATCH
 from kling_airflow.task.landing_arguments import (
@@ -213,6 +212,7 @@ class ClipToObjectStorageOperator(KlingTask):
         )
 
     def _options(self, context: Context) -> LandingOptions:
+        from kling_airflow.hooks.signing_key import read_signing_key
         from kling_airflow.media.landing import LandingOptions
 
         on_mismatch = text_or_none(self.on_mismatch) or "fail"
