@@ -20,7 +20,6 @@ from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import MAX_CLIP_BYTES, MAX_CLIP_PIXELS, MAX_SOURCE_BYTES
-from kling_airflow.task.film_literals import check_literal_takes
 from kling_airflow.task.landing_arguments import number_or, task_of
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -117,6 +116,8 @@ class CheckTakesOperator(KlingTask):
     @classmethod
     def check_literals(cls, given: Literals) -> None:
         """Refuse what is wrong whatever the templates will say."""
+        from kling_airflow.task.film_literals import check_literal_takes
+
         given.read("destination", lambda _, value: _format_of(value), none=True)
         check_literal_takes(given)
 

@@ -15,7 +15,6 @@ from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
-from kling_airflow.task.film_literals import check_literal_clip
 from kling_airflow.task.landing_arguments import number_or, task_of
 from kling_airflow.task.mapped_destination import refuse_one_for_all
 from kling_airflow.task.mapping import refuse_shared_place, refuse_shared_place_in_group
@@ -101,6 +100,8 @@ class ExtractFrameOperator(KlingTask):
     @classmethod
     def check_literals(cls, given: Literals) -> None:
         """Refuse what is wrong whatever the templates will say."""
+        from kling_airflow.task.film_literals import check_literal_clip
+
         check_literal_clip(given)
         given.read("destination", lambda _, value: _check_png(value), none=True)
         given.read("at", lambda _, value: _read_at(value))

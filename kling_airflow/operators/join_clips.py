@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kling_airflow.arguments import read_object_options, switch_or_none, text_or_none
 from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import DESTINATIONS, WrittenPlaces, confine
-from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.hooks.storage import StoredObject
 from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_landed
 from kling_airflow.media.limits import DOWNLOAD_SECONDS, MAX_CLIP_BYTES, MAX_CLIP_PIXELS
 from kling_airflow.task.asset_events import describe_file
-from kling_airflow.task.film_literals import check_literal_film
 from kling_airflow.task.film_options import FILM_FIELDS, FilmArguments
 from kling_airflow.task.landing_arguments import (
     check_destination,
@@ -165,6 +163,8 @@ class JoinClipsOperator(KlingTask):
     @classmethod
     def check_literals(cls, given: Literals) -> None:
         """Refuse what is wrong whatever the templates will say."""
+        from kling_airflow.task.film_literals import check_literal_film
+
         check_literal_film(given)
 
     @classmethod
@@ -195,6 +195,7 @@ class JoinClipsOperator(KlingTask):
     def _made(
         self, context: Context, place: StoredObject, folder: Path
     ) -> tuple[Any, FilmPlaces, list[str | None]]:
+        from kling_airflow.hooks.signing_key import read_signing_key
         from kling_airflow.media.film.landing import FilmPlaces, film_id, is_whole, store
         from kling_airflow.media.film.production import produce
         from kling_airflow.media.landing_claim import look, refuse_foreign, refuse_frames, refuse_other_task
