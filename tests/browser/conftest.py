@@ -46,16 +46,12 @@ def wanted(stack: Stack, home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         STORYBOARD.format(duration=3, sound="yes", prompt=prompt, start=START.name, end=END.name)
     )
     storyboard = stack.store.upload(board, f"{GALLERY}/boards/shots.yaml")
-    yield (
-        "kling_storyboard",
-        {"storyboard": storyboard, "bucket": GALLERY, "budget_usd": 50, "approve": False},
-    )
     frames = {"start_frame": f"{GALLERY}/boards/{START.name}", "end_frame": f"{GALLERY}/boards/{END.name}"}
-    for prompt in (HOSTILE, CALM):
-        yield (
-            "kling_image_to_video",
-            {**frames, "prompt": prompt, "duration": 3, "sound": False, "bucket": GALLERY},
-        )
+    clip = {**frames, "duration": 3, "sound": False, "bucket": GALLERY}
+    film = {"storyboard": storyboard, "bucket": GALLERY, "budget_usd": 50, "approve": False}
+    yield "kling_image_to_video", {**clip, "prompt": HOSTILE}
+    yield "kling_storyboard", film
+    yield "kling_image_to_video", {**clip, "prompt": CALM}
 
 
 def trigger(stack: Stack, dag_id: str, params: dict[str, Any]) -> tuple[str, str]:
