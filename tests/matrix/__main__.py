@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", default=",".join(STEPS), help="a selection (default: %(default)s)")
     parser.add_argument("--brief", action="store_true", help="the tests at Airflow's borders, and one ledger")
     parser.add_argument("--tests", help="files and folders of the suite, separated by commas")
-    parser.add_argument("--again", action="store_true", help="of the suite only the files that failed last")
+    parser.add_argument("--again", action="store_true", help="only what failed last, or never ran")
     parser.add_argument("--save", action="store_true", help="keep the results for docs/compatibility.md")
     parser.add_argument("--folder", type=Path, default=ROOT / ".matrix", help="of the environments")
     parser.add_argument(

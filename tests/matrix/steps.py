@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,17 +114,18 @@ class Workplace:
 
         :param selection: files and folders that have to be run.
         :param tests: those to run now.
-        :param again: of these only the files that failed when they were last run here.
-        :raises RuntimeError: if the run was ended before all files had been run.
+        :param again: of these only the files that failed when they were last run here, or never were run.
+        :raises RuntimeError: if the run was ended before all files had been run; what each folder's files did
+            until then is kept.
         """
         kept = self.python.parents[1] / ".suite.json"
         wanted = self._files(selection)
         now = [name for name in wanted if _within(name, tests)]
         if again:
             before = suite.read(kept)
-            now = [name for name in now if name in before and before[name]["failed"]]
-        if now:
-            report = self._pytest("suite", now, "-n", "3", "--dist", "loadfile")
+            now = [name for name in now if name not in before or before[name]["failed"]]
+        for _, files in groupby(now, lambda name: name.split("/")[1] if name.count("/") > 1 else ""):
+            report = self._pytest("suite", [*files], "-n", "3", "--dist", "loadfile")
             suite.keep(kept, suite.files_of(report, self.folder))
         return suite.total(suite.read(kept), wanted)
 
@@ -131,7 +133,7 @@ class Workplace:
         """Return the test files of a selection that this cell runs."""
         elsewhere = _ELSEWHERE if self.cell.libraries else (*_ELSEWHERE, *WITHOUT_AIRFLOW)
         files = (path.relative_to(self.folder) for path in self.folder.glob("tests/**/test_*.py"))
-        names = sorted(path.as_posix() for path in files)
+        names = sorted((path.as_posix() for path in files), key=lambda name: (name.count("/") > 1, name))
         return [name for name in names if _within(name, selection) and not _within(name, elsewhere)]
 
     def live(self, store: str) -> dict[str, Any]:
@@ -145,7 +147,7 @@ class Workplace:
         """Run pytest; return its JUnit report."""
         report = self.folder / f"{name}.xml"
         # A test that hangs on this version must not hold up the cell.
-        limits = ["--timeout", "300", "-p", "no:cacheprovider", "-v", "--tb=short", f"--junitxml={report}"]
+        limits = ["--timeout", "900", "-p", "no:cacheprovider", "-v", "--tb=short", f"--junitxml={report}"]
         log = self.folder / f"{name}.log"  # shows while the tests run how far they are
         done = self.run("-u", "-m", "pytest", *limits, *options, *selection, log=log)
         if done.returncode not in suite.ENDED or not report.exists():

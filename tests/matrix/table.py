@@ -47,7 +47,7 @@ _STANDS_IN: Final = {
 }
 
 _HEADINGS: Final = (
-    "| Airflow | Python | installs; moved | metadata | example DAG | suite: passed / failed"
+    "| Airflow | Python | day | installs; moved | metadata | example DAG | suite: passed / failed"
     " | billed after: the triggerer was killed / the worker was killed / a clear |"
 )
 _STEPS: Final = ("deferred", "killed", "cleared")
@@ -66,18 +66,30 @@ def results() -> dict[str, dict[str, Any]]:
 
 def cells_table(found: dict[str, dict[str, Any]]) -> str:
     """Return one row for each cell: what was done in it, and how it ended."""
-    lines = [_HEADINGS, "|---|---|---|---|---|---|---|"]
+    lines = [_HEADINGS, "|---|---|---|---|---|---|---|---|"]
     for cell in CELLS:
         result = found.get(cell.name)
         python = f"{cell.python}{', lower bounds' if cell.lowest else ''}"
-        columns = _columns(result) if result else ["not run yet"] + [""] * 4
+        columns = _columns(result) if result else ["", "not run yet"] + [""] * 4
         lines.append(f"| {cell.airflow} | {python} | {' | '.join(columns)} |")
+    whole = [cell.name for cell in CELLS if suite_is_green(found.get(cell.name, {}))]
+    others = [cell.name for cell in CELLS if cell.name not in whole]
+    if whole:
+        lines += ["", f"The suite ran whole and passed in: {', '.join(whole)}."]
+    if others:
+        lines += ["", f"It did not run whole on today's tests, or did not pass, in: {', '.join(others)}."]
     return "\n".join(lines) + "\n"
+
+
+def suite_is_green(result: dict[str, Any]) -> bool:
+    """Whether every test file of the cell was run, and all passed."""
+    suite = result.get("suite", {})
+    return suite.get("summary") == "passed" and suite.get("missing") == []
 
 
 def _columns(result: dict[str, Any]) -> list[str]:
     if "added" not in result:
-        return ["**no**"] + [""] * 4
+        return [result.get("day", ""), "**no**"] + [""] * 4
     moved = len(result["moved"])
     suite = result.get("suite")
     live = []
@@ -85,6 +97,7 @@ def _columns(result: dict[str, Any]) -> list[str]:
         billed = " / ".join(str(proof[step]["billed"]) for step in _STEPS)
         live.append(f"{proof['ledger']}: {billed}")
     return [
+        result.get("day", ""),
         f"yes; {moved or 'nothing'}",
         "yes" if result.get("metadata", {}).get("schema") == "yes" else "**no**",
         {"passed": "lands", "failed": "**fails**"}.get(result.get("example", ""), "**not run**"),

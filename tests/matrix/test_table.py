@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from tests.matrix.cells import CELLS, RELEASED, ROOT, chosen
+from tests.matrix.cells import CELLS, OLDEST, RELEASED, ROOT, chosen
 from tests.matrix.environment import lower_bounds
 from tests.matrix.table import PAGE, page, results
 
@@ -25,7 +25,8 @@ def test_the_page_has_what_the_cells_found() -> None:
 def test_each_minor_version_has_a_green_result() -> None:
     """The wheel is added and moves nothing, its metadata is taken, the example lands, the scheduler ran.
 
-    A suite that failed is in the table with its count, and fails `make matrix`.
+    A suite that failed is in the table with its count, and fails `make matrix`. The page names each cell
+    whose suite did not pass whole.
     """
     green = {
         minor(result["airflow"])
@@ -49,10 +50,16 @@ def test_each_clip_was_billed_once(name: str) -> None:
         }
 
 
-@pytest.mark.parametrize("name", sorted(results()))
-def test_data_is_no_template_after_a_deferral(name: str) -> None:
-    for proof in results()[name].get("live", []):
-        assert proof["prompt of a mapped row"] == "Rise, {{ run_id }}."
+def test_data_is_no_template_after_a_deferral() -> None:
+    """In a real scheduler; cells that were last run before there was such a step have no such result."""
+    seen = {
+        name: proof["prompt of a mapped row"]
+        for name, result in results().items()
+        for proof in result.get("live", [])
+        if "prompt of a mapped row" in proof
+    }
+    assert set(seen.values()) == {"Rise, {{ run_id }}."}
+    assert f"{OLDEST}-py3.11" in seen
 
 
 def test_a_task_that_a_user_ends_cancels_its_request_where_airflow_tells_the_trigger() -> None:
