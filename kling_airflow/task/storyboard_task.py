@@ -25,7 +25,6 @@ from kling_airflow.task.shot_report import (
     report_bytes,
     report_text,
 )
-from kling_airflow.task.stop import TaskStopped
 from kling_airflow.task.stop_flag import Stopped
 from kling_airflow.task.storyboard_arguments import (
     ON_SHOT_FAILURE,
@@ -37,9 +36,9 @@ from kling_airflow.task.storyboard_arguments import (
 )
 from kling_airflow.task.storyboard_parts import make_orders, make_store
 from kling_airflow.task.storyboard_run import StoryboardRun
+from kling_airflow.task.storyboard_stop import stopped
 from kling_airflow.task.tries import Tries
 from kling_airflow.task.wait import DEFERRAL_SLACK
-from kling_airflow.task_instance.state import TaskEnd, task_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +190,8 @@ class StoryboardTask:
                     break
                 self._wait()
         except Stopped:
-            raise self._stopped() from None
+            cancels, progress = self.options.cancel_on_kill, self.running.progress
+            raise stopped(self.context, self.task.hook, progress, cancel_on_kill=cancels) from None
         return self._report()
 
     def lineage(self) -> tuple[list[str | None], list[str | None]]:
@@ -273,29 +273,6 @@ class StoryboardTask:
             report_uri=uri,
             task=self.store.landed_by,
         )
-
-    def _stopped(self) -> TaskStopped:
-        """Cancel the requests if a user has ended the task, and return the error to raise."""
-        progress = self.running.progress
-        alive = [each.request_id for each in progress.of_phase(Phase.WAITING) if each.request_id]
-        context: Mapping[str, Any] = self.context
-        end = task_end(context["ti"], fail_fast=bool(getattr(context.get("dag"), "fail_fast", False)))
-        if end is TaskEnd.BY_USER and self.options.cancel_on_kill:
-            client = self.task.hook.get_conn()
-            alive = [request_id for request_id in alive if not client.cancel(request_id)]
-            done = "their requests were cancelled" if not alive else f"{', '.join(alive)} go on"
-            return TaskStopped(
-                f"A user ended the task, and {done}.",
-                money=Money.CANCELLED,
-                todo="Clear the task to submit anew what was cancelled.",
-            )
-        error = TaskStopped(
-            f"The task was stopped ({end.value}); {len(alive)} requests go on.",
-            money=Money.HELD if alive else Money.IN_LEDGER,
-            todo="The next try waits for them and buys none of them again.",
-        )
-        error.end = end
-        return error
 
     def _push(self, key: str, value: Any) -> None:
         ti: Any = self.context.get("ti")
