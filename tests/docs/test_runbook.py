@@ -18,18 +18,19 @@ from tests.docs.runbook_pages import EXPLAINED, FOLDER, PAGES, anchors, entries,
 # Errors whose text is another one's, or is made elsewhere: their class, and what they quote, has the entry.
 RELAYED = {
     "arguments.py: f'`{field}` {problem}.'",
+    "decorators/function_task.py: f'`{self.python_callable.__name__}` {text}'",  # what a user's function returned
     "media/clip_check.py: ' '.join(mismatches)",  # the verdicts have entries
     "media/clip_download.py: why",
     "media/download.py: f'{shown}: {cut} ({transfer.progress()}, {interruptions} attempts).'",
     "media/http_get.py: f'{plain_url(url)}: {reason(error)}.'",
     "media/http_get.py: f'{plain_url(url)}: {said}.'",
     "operators/image_to_video.py: f\"{spec.refusal('image_tail')}.\"",
-    "operators/omni.py: f\"{'; '.join(problems)}.\"",
     "payloads.py: '; '.join(found) + '.'",
     "payloads.py: '; '.join(problems) + '.'",
     "sensors/request.py: error.what",
     "storyboard/board.py: file",  # each line of the error has an entry
     "submission/record.py: f'{type(error).__name__}: {error}'",
+    "task/omni_literals.py: f\"{'; '.join(problems)}.\"",
     "task/resubmission.py: error.what",
     "triggers/poller_connection.py: error.what",
 }
