@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from kling_airflow.airflow_compat import (  # airflow.sdk, on any Airflow
@@ -33,6 +34,12 @@ from kling_airflow.airflow_compat import (  # airflow.sdk, on any Airflow
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 
 STILLS = Asset("kling_stills")
+
+
+def events_of(context: Any) -> Mapping[Any, Any]:
+    """Return the events of a run by their asset; Airflow 2.11 calls assets datasets."""
+    name = "triggering_asset_events"
+    return context[name if name in context else "triggering_dataset_events"]  # type: ignore[no-any-return]
 
 
 def stills_in(events: Iterable[Any]) -> Iterator[str]:
@@ -52,6 +59,7 @@ def shot_of(still: str, prompt: str, duration: int) -> dict[str, Any]:
 with DAG(
     dag_id="kling_on_new_still",
     schedule=[STILLS],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),  # Airflow 2.11 asks for one
     catchup=False,
     doc_md=__doc__,
     tags=["kling", "gmi_cloud", "example"],
@@ -91,7 +99,7 @@ with DAG(
     def shots(**context: Any) -> list[dict[str, Any]]:
         """Return a shot for each new still, each still once."""
         params = context["params"]
-        events = [event for of_asset in context["triggering_asset_events"].values() for event in of_asset]
+        events = [event for of_asset in events_of(context).values() for event in of_asset]
         stills = list(dict.fromkeys(params["stills"] or stills_in(events)))
         if not stills:
             raise AirflowSkipException("No event names a still.")

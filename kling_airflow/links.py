@@ -84,7 +84,7 @@ def push_request_link(
     """
     from kling_airflow.hooks.gallery_address import gallery_address, request_page
 
-    page = request_page(request_id) if request_id else gallery_address()
+    page = request_page(request_id, context.get("ti")) if request_id else gallery_address()
     _push(context, RequestLink.xcom_key, page or otherwise)
     _push(context, GalleryLink.xcom_key, gallery_address())
 
@@ -104,7 +104,7 @@ def push_landed(context: Mapping[str, Any], landed: Mapping[str, Any], place: St
     from kling_airflow.hooks.gallery_address import request_page
 
     request_id = landed["request_id"]
-    push_clip(context, place.link or request_page(request_id))
+    push_clip(context, place.link or request_page(request_id, context.get("ti")))
     push_request_link(context, request_id, place.sibling(".json").link)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 PREFIX: Final = "/kling"
 """The path, below Airflow's own address, under which the gallery is served."""
@@ -23,7 +23,15 @@ def gallery_address() -> str | None:
     return f"{base.rstrip('/')}{PREFIX}/"
 
 
-def request_page(request_id: str) -> str | None:
-    """Return the address of a request's page in the gallery; None if there is no gallery."""
+def request_page(request_id: str, ti: Any = None) -> str | None:
+    """Return the address of a request's page in the gallery; None if there is no gallery.
+
+    :param ti: the task instance that has the request. Before its clip has landed the gallery finds the
+        request only by its DAG and run.
+    """
     gallery = gallery_address()
-    return None if gallery is None else f"{gallery}requests/{quote(request_id, safe='')}"
+    if gallery is None:
+        return None
+    names = {"dag_id": getattr(ti, "dag_id", None), "run_id": getattr(ti, "run_id", None)}
+    asked = urlencode({name: value for name, value in names.items() if value})
+    return f"{gallery}requests/{quote(request_id, safe='')}{'?' if asked else ''}{asked}"

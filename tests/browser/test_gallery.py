@@ -53,6 +53,7 @@ def test_from_the_navigation_to_a_clip_that_plays(page: Page, stack: Stack) -> N
     assert video.evaluate(sought) is True
 
     frame.get_by_role("link", name="Show all").click()
+    frame.get_by_role("link", name="Show all").wait_for(state="detached")
     frame.locator("select[name=dag]").select_option("kling_storyboard")
     frame.get_by_role("link", name="Show all").wait_for()
     assert frame.locator(CARDS).count() == 5

@@ -18,7 +18,7 @@ from tests.docs.runbook_pages import EXPLAINED, FOLDER, PAGES, anchors, entries,
 # Errors whose text is another one's, or is made elsewhere: their class, and what they quote, has the entry.
 RELAYED = {
     "arguments.py: f'`{field}` {problem}.'",
-    "decorators/function_task.py: f'`{self.python_callable.__name__}` {text}'",  # what a user's function returned
+    "decorators/function_task.py: f'`{self.python_callable.__name__}` {text}'",
     "media/clip_check.py: ' '.join(mismatches)",  # the verdicts have entries
     "media/clip_download.py: why",
     "media/download.py: f'{shown}: {cut} ({transfer.progress()}, {interruptions} attempts).'",
