@@ -43,7 +43,7 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 	@$(RUN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
 
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
-	@$(RUN)/python -m pytest tests/e2e -m postgres -n 2 --dist loadfile $(ARGS)
+	@$(RUN)/python -m pytest tests/e2e -m postgres -n 3 --dist loadfile $(ARGS)
 
 browser: venv ## click through the gallery of a real Airflow in Chromium (Debian's package is installed if missing)
 	@$(RUN)/python -m pytest tests/browser -m browser $(ARGS)

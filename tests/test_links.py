@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -40,6 +41,13 @@ def bucket(s3: S3) -> str:
     return f"s3://{s3.conn_id}@{s3.bucket()}"
 
 
+def page_of(gallery: str, request_id: str, given: dict[str, Any]) -> str:
+    """Return the page of a request: before its clip has landed the DAG and the run find it."""
+    ti = given["ti"]
+    asked = urlencode({"dag_id": ti.dag_id, "run_id": ti.run_id})
+    return f"{gallery}requests/{request_id}?{asked}"
+
+
 def links(given: dict[str, Any]) -> dict[str, str]:
     """Return the links that a task has left."""
     return {key: value for key, value in given["ti"].xcoms.items() if key.endswith("_link")}
@@ -66,7 +74,7 @@ def test_a_waiting_task_shows_the_page_of_its_request(queue: Simulator, rocket: 
     given = context()
     deferral(lambda: operator(rocket, wait_for_completion=True).execute(given))
     (entry,) = queue.ledger()
-    page = f"{gallery}requests/{entry.request_id}"
+    page = page_of(gallery, entry.request_id, given)
     assert links(given) == {"request_link": page, "gallery_link": gallery}
 
     queue.faults.add("stuck-queued")
@@ -83,7 +91,8 @@ def test_without_a_base_url_the_address_is_a_path(
     monkeypatch.setenv("AIRFLOW__KLING__GALLERY", "s3://clips")
     given = context()
     request_id = operator(rocket).execute(given)
-    assert links(given) == {"request_link": f"/kling/requests/{request_id}", "gallery_link": "/kling/"}
+    page = page_of("/kling/", request_id, given)
+    assert links(given) == {"request_link": page, "gallery_link": "/kling/"}
 
 
 def test_the_sensor_shows_the_clip(queue: Simulator, rocket: str) -> None:
@@ -109,14 +118,14 @@ def test_landings_show_their_page(queue: Simulator, rocket: str, tmp_path: Path,
     clip = landed_clip(queue, rocket)
     given = context()
     landed = landing(clip, tmp_path.as_uri()).execute(given)
-    page = f"{gallery}requests/{clip['request_id']}"
+    page = page_of(gallery, clip["request_id"], given)
     assert links(given) == {"clip_link": page, "request_link": page, "gallery_link": gallery}
 
     given = context()
     film = JoinClipsOperator(
         task_id="film", clips=[landed], destination=f"{tmp_path.as_uri()}/film.mp4", preset="ultrafast"
     )
-    page = f"{gallery}requests/{film.execute(given)['request_id']}"
+    page = page_of(gallery, film.execute(given)["request_id"], given)
     assert links(given) == {"clip_link": page, "request_link": page, "gallery_link": gallery}
 
 
