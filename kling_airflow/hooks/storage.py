@@ -18,7 +18,13 @@ from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.airflow_compat import connection_of
 from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
 from kling_airflow.hooks.store_errors import CHECKSUMS, UNKNOWN_HEADER, fit_to_show, says, texts
-from kling_airflow.hooks.store_path import S3_SCHEMES, filesystem, open_path, split_version
+from kling_airflow.hooks.store_path import (
+    S3_SCHEMES,
+    filesystem,
+    open_path,
+    signing_filesystem,
+    split_version,
+)
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +202,7 @@ class StoredObject:
         """
         with self._errors("signed"):
             try:
-                return str(self._fs.sign(self._path.path, expiration=seconds))
+                return str(signing_filesystem(self._fs).sign(self._path.path, expiration=seconds))
             except NotImplementedError:
                 raise InvalidArgument(
                     f"`{self.field}` is {shown(self.uri)}; {self._path.protocol}:// has no signed addresses."

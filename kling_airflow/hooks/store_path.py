@@ -103,6 +103,18 @@ def filesystem(
     return type(fs)(*fs.storage_args, **{**fs.storage_options, **added})
 
 
+def signing_filesystem(fs: Any) -> Any:
+    """Return a file system that signs an address, whatever the given one has signed before.
+
+    s3fs 2026.2 takes a client that has signed, and called nothing, for a closed one: at the next use it opens
+    a session without the connection's credentials. So each address is signed by a file system of its own.
+    """
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if not protocols & set(S3_SCHEMES):
+        return fs
+    return type(fs)(*fs.storage_args, **fs.storage_options, skip_instance_cache=True)
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
     """Refuse what no S3 call takes: s3fs drops it, and the object would be stored without it.
 

@@ -304,6 +304,16 @@ def test_a_signed_address_can_be_read_by_anyone(s3: S3, bucket: str) -> None:
     assert requests.get(presign(uri, conn_id=S3.conn_id), timeout=10).content == DATA
 
 
+def test_a_place_signs_as_often_as_it_is_asked_and_reads_afterwards(stored: Stored) -> None:
+    place = stored("frame.png")
+    place.write(DATA, "image/png")
+    for _ in range(3):
+        assert requests.get(place.sign(600), timeout=10).content == DATA
+        assert place.size() == len(DATA)
+    again = stored("frame.png")
+    assert requests.get(again.sign(600), timeout=10).content == DATA
+
+
 def test_a_store_without_signed_addresses_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"`image` is file://.*has no signed addresses"):
         presign((tmp_path / "x.png").as_uri())
