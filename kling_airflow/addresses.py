@@ -147,7 +147,7 @@ def _check_scheme(field: str, address: str) -> None:
         slash = _ONE_SLASH.match(address)
         write = f"write `{slash[1]}://`" if slash else "write s3://, gs://, abfs:// or file:// before it"
         raise InvalidArgument(f"`{field}` is {shown(address)!r}, without a scheme; {write}.")
-    if not _SCHEME.fullmatch(scheme):
+    if not all(_SCHEME.fullmatch(link) for link in scheme.split("::")):  # fsspec chains schemes by ::
         raise InvalidArgument(
             f"`{field}` is {shown(address)!r}: {scheme[:20]!r} is no scheme.",
             todo="Write the address alone, without quotes, brackets or words around it.",

@@ -19,7 +19,7 @@ from tests.airflow_versions import AIRFLOW
 
 ONLY_FROM_3_3 = {"NEVER_EXPIRE", "RetryDecision", "RetryPolicy"}
 NAMES = sorted(set(airflow_compat._PLACES) - (ONLY_FROM_3_3 if AIRFLOW.release < (3, 3) else set()))
-ANNOTATIONS = {"Templated", "XComArg", "PlainXComArg"}
+ANNOTATIONS = {"Templated", "XComArg", "PlainXComArg", "TaskDecorator"}
 """Names for a type checker alone."""
 ROOT = Path(__file__).parents[1]
 DECORATORS = {"task", "task_group"}

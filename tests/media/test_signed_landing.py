@@ -11,12 +11,10 @@ import jsonschema
 import pytest
 
 from kling_airflow.clip import Clip
-from kling_airflow.exceptions import InvalidArgument
 from kling_airflow.media.clip_packets import packet_hash
 from kling_airflow.media.credentials import find_credentials
 from kling_airflow.media.landing import LandingOptions, land
 from kling_airflow.media.signing import SigningKey, sign_clip
-from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.media.file_server import FileServer
 from tests.media.film.clips import clap
 from tests.media.test_landing import Shelf
@@ -103,26 +101,3 @@ def test_a_key_that_is_refused_leaves_nothing_behind(movie: Path, shelf: Shelf) 
     with pytest.raises(Exception, match="The clip can't be signed"):
         landed(movie, shelf, wrong)
     assert list(shelf.folder.iterdir()) == []
-
-
-def test_the_operator_takes_the_key_from_a_connection(
-    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = make_key()
-    connection = {
-        "conn_type": "generic",
-        "password": key.private_key,
-        "extra": {"certificates": key.certificates},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_STUDIO", json.dumps(connection))
-    with FileServer(movie.read_bytes()).running() as server:
-        given = {
-            "clip": {"request_id": "r", "video_url": server.url},
-            "destination": (tmp_path / "out" / "x.mp4").as_uri(),
-        }
-        made = ClipToObjectStorageOperator(task_id="land", signing_conn_id="studio", **given).execute({})
-        assert made["sha256"] == hashlib.sha256((tmp_path / "out" / "x.mp4").read_bytes()).hexdigest()
-        assert find_credentials(tmp_path / "out" / "x.mp4") is not None
-        with pytest.raises(InvalidArgument, match="the connection `nowhere` is not defined") as caught:
-            ClipToObjectStorageOperator(task_id="land", signing_conn_id="nowhere", **given).execute({})
-        assert "Running the landing again buys nothing" in str(caught.value)
