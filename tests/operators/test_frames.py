@@ -75,7 +75,7 @@ def test_a_frame_never_replaces_its_own_picture(
     assert (tmp_path / "my frame.jpg").read_bytes() == b"mine"
 
 
-def test_from_the_web_to_the_disk(tmp_path: Path) -> None:
+def test_from_the_web_to_the_disk(s3: S3, tmp_path: Path) -> None:
     with FileServer(encoded(quarters(2000, 1500))).running() as server:
         url = f"{server.url}?alt=media&generation=5#x"
         made = prepare(source=url, destination=(tmp_path / "new" / "x.png").as_uri())
