@@ -446,11 +446,18 @@ class SubmitOnce(RuleBasedStateMachine):
             if fields["on_changed_request"] == "fail" or (
                 fields["on_changed_request"] == "reuse" and retried
             ):
-                self.require_refused(bought=bought, live=live & self.live())
+                reuses = fields["on_changed_request"] == "reuse"
+                self.require_refused(bought=bought, live=live & self.live(), reuses=reuses)
 
-    def require_refused(self, *, bought: set[str], live: set[str]) -> None:
-        """Nothing is bought beside another order of this task that has not failed."""
+    def require_refused(self, *, bought: set[str], live: set[str], reuses: bool) -> None:
+        """Nothing is bought beside another order of this task that has not failed.
+
+        :param reuses: an order that an earlier try was allowed to submit replaces its own request that was
+            cancelled: it has changed nothing, so it reuses no other order's clip.
+        """
         for order, requests in self.orders.items():
+            if reuses and requests - bought:
+                continue
             others = set().union(*(ids for other, ids in self.orders.items() if other != order))
             assert not (requests & bought and others & live), f"{order} was bought beside another"
 
