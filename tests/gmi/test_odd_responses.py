@@ -93,7 +93,8 @@ def test_an_odd_response_is_an_error_of_ours(face: type[SyncFace], case: str) ->
             assert isinstance(outcome(face, server, call), GMIError)
         submitted = outcome(face, server, "submit")
         assert type(submitted) in {AmbiguousSubmission, WrongService}
-        assert (type(submitted) is WrongService) == ("307" in submitted.what)
+        said = submitted.what.replace(server.url, "")  # whose port may have these digits
+        assert (type(submitted) is WrongService) == ("307" in said)
 
 
 @both
