@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 120.0
 _SIGNED_SECONDS = 86_400
-_TODO = "Check the address, then run the task again."
+_ADVICE = "Check the address, then run the task again."
 
 
 def read_allowed_frame(
@@ -103,7 +103,7 @@ def _read(
     except (DownloadFailed, StorageFailed) as error:
         if error.todo:
             raise
-        raise error.with_money(error.money, todo=_TODO) from error.__cause__
+        raise error.with_money(error.money, todo=_ADVICE) from error.__cause__
 
 
 def presign(source: object, *, conn_id: str | None = None, field: str = "image") -> str:

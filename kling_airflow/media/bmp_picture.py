@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.color_profile import Primaries, gamma_curve, rgb_profile, rgb_profile_of_curves
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.picture import Picture, open_image
 from kling_airflow.media.transparency import without_empty_alpha
 
@@ -39,7 +39,7 @@ def open_bmp(data: bytes, *, max_pixels: int) -> BmpPicture:
     try:
         image = open_image(data, ("BMP",))
     except Exception as error:
-        raise InvalidFrame(f"The BMP file can't be read ({in_short(error)}).", todo=DAMAGE_TODO) from error
+        raise InvalidFrame(f"The BMP file can't be read ({in_short(error)}).", todo=DAMAGE_ADVICE) from error
     return BmpPicture(image, max_pixels, profile=_profile(data))
 
 

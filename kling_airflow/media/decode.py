@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.bmp_picture import open_bmp
-from kling_airflow.media.file_kinds import DAMAGE_TODO, FileKind
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE, FileKind
 from kling_airflow.media.file_type import describe_file, detect_file_type
 from kling_airflow.media.heif_picture import open_avif, open_heic
 from kling_airflow.media.iso_boxes import boxed_xmp, jpeg2000_profile
@@ -22,7 +22,7 @@ from kling_airflow.media.tiff_picture import open_tiff
 READ = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, and HEIC with the extra `heif`"
 """The formats that are read, for errors. Each is plain pixels: nothing in them can be run."""
 
-_VIDEO_TODO = "Use a picture: save one of the video's frames as PNG or JPEG."
+_VIDEO_ADVICE = "Use a picture: save one of the video's frames as PNG or JPEG."
 
 
 def open_picture(data: bytes, *, max_pixels: int) -> Picture:
@@ -53,7 +53,8 @@ def check_readable(data: bytes, *, subject: str = "The source", details: str = "
     raise InvalidFrame(
         f"{subject} is not a picture that can be read: it is {describe_file(data)} ({known}). "
         f"These are read: {READ}.",
-        todo=file_type.todo or (_VIDEO_TODO if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}."),
+        todo=file_type.todo
+        or (_VIDEO_ADVICE if file_type.kind is FileKind.VIDEO else f"Use one of: {READ}."),
     )
 
 
@@ -86,7 +87,7 @@ def _open(data: bytes, kind: str, max_pixels: int) -> Picture:
         image = open_image(data, (kind,))
     except Exception as error:
         raise InvalidFrame(
-            f"The source is {describe_file(data)} that can't be read ({in_short(error)}).", todo=DAMAGE_TODO
+            f"The source is {describe_file(data)} that can't be read ({in_short(error)}).", todo=DAMAGE_ADVICE
         ) from error
     return Picture(
         image,

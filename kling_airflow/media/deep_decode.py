@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidFrame
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -46,10 +46,10 @@ def _decoded(data: bytes, codec: str, **options: str) -> VideoFrame | None:
         return None
     except av.error.FFmpegError as error:
         raise InvalidFrame(
-            "The source can't be decoded in full: FFmpeg stops at an error in its data.", todo=DAMAGE_TODO
+            "The source can't be decoded in full: FFmpeg stops at an error in its data.", todo=DAMAGE_ADVICE
         ) from error
     if not frames:
-        raise InvalidFrame("The source can't be decoded: FFmpeg finds no picture in it.", todo=DAMAGE_TODO)
+        raise InvalidFrame("The source can't be decoded: FFmpeg finds no picture in it.", todo=DAMAGE_ADVICE)
     return frames[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-DAMAGE_TODO = (
+DAMAGE_ADVICE = (
     "Store the picture again from its source. If it looks right in a viewer, save it anew from there."
 )
 """What to do about a damaged picture, for errors."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.color_codes import profile_of_codes
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.file_signature import AVIF, HEIC
 from kling_airflow.media.iso_boxes import color_codes
 from kling_airflow.media.lost_data import check_boxes
@@ -60,7 +60,7 @@ def open_heic(data: bytes, *, max_pixels: int) -> Picture:
     try:
         file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     except Exception as error:
-        raise InvalidFrame(f"The HEIC file can't be read ({in_short(error)}).", todo=DAMAGE_TODO) from error
+        raise InvalidFrame(f"The HEIC file can't be read ({in_short(error)}).", todo=DAMAGE_ADVICE) from error
     return HeicPicture(
         Image.new("1", (1, 1)),  # never decoded: `file` is
         max_pixels,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.color_profile import ADOBE_RGB, gamma_curve, rgb_profile
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.jpeg_check import JpegStream, checked_by_ffmpeg
 from kling_airflow.media.jpeg_structure import JpegStructure, read_structure
 from kling_airflow.media.picture import (
@@ -93,7 +93,7 @@ def open_jpeg(data: bytes, *, max_pixels: int) -> JpegPicture:
             warnings.simplefilter("ignore")
             image = JpegImagePlugin.JpegImageFile(stream)  # type: ignore[arg-type]
     except Exception as error:
-        raise InvalidFrame(f"The JPEG file can't be read ({in_short(error)}).", todo=DAMAGE_TODO) from error
+        raise InvalidFrame(f"The JPEG file can't be read ({in_short(error)}).", todo=DAMAGE_ADVICE) from error
     exif = image.info.get("exif")
     return JpegPicture(
         image,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from kling_airflow.errors import InvalidFrame
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 
 _SOS, _EOI, _DRI, _DHT = 0xDA, 0xD9, 0xDD, 0xC4
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}
@@ -143,7 +143,7 @@ def read_structure(data: bytes) -> JpegStructure:
 
 def damaged(how: str) -> InvalidFrame:
     """Return the error for a damaged JPEG file."""
-    return InvalidFrame(f"The JPEG file can't be decoded in full: {how}.", todo=DAMAGE_TODO)
+    return InvalidFrame(f"The JPEG file can't be decoded in full: {how}.", todo=DAMAGE_ADVICE)
 
 
 def _next_marker(data: bytes, at: int) -> int:
@@ -196,7 +196,7 @@ def _check_scans(found: JpegStructure) -> None:
     if not found.scans:
         raise InvalidFrame(
             "The source is not a picture that can be read: it begins as a JPEG file and has no pixels.",
-            todo=DAMAGE_TODO,
+            todo=DAMAGE_ADVICE,
         )
     seen = {component for scan in found.scans for component in scan.components}
     if set(found.sampling) - seen:

@@ -7,7 +7,7 @@ tightly as these never writes long runs of 0x00 or 0xFF.
 from __future__ import annotations
 
 from kling_airflow.errors import InvalidFrame
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.iso_boxes import coded_extents
 
 _RUN = 64
@@ -76,4 +76,4 @@ def _check_run(data: bytes, length: int) -> None:
 
 
 def _lost(how: str) -> InvalidFrame:
-    return InvalidFrame(f"The source can't be decoded in full: {how}.", todo=DAMAGE_TODO)
+    return InvalidFrame(f"The source can't be decoded in full: {how}.", todo=DAMAGE_ADVICE)

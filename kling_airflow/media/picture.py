@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kling_airflow.errors import InvalidFrame, in_short
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.pixel_depth import to_eight_bits
 from kling_airflow.media.transparency import check_visible
 
@@ -104,7 +104,7 @@ def decoding_errors() -> Iterator[None]:
     except (MemoryError, InvalidFrame):
         raise
     except Exception as error:
-        raise InvalidFrame(f"The source can't be decoded: {in_short(error)}.", todo=DAMAGE_TODO) from error
+        raise InvalidFrame(f"The source can't be decoded: {in_short(error)}.", todo=DAMAGE_ADVICE) from error
 
 
 def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from kling_airflow.errors import InvalidFrame
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 
 log = logging.getLogger(__name__)
 
@@ -145,4 +145,4 @@ def _inflated(data: bytes) -> bytes | None:
 
 
 def _damaged(how: str) -> InvalidFrame:
-    return InvalidFrame(f"The PNG file can't be decoded in full: {how}.", todo=DAMAGE_TODO)
+    return InvalidFrame(f"The PNG file can't be decoded in full: {how}.", todo=DAMAGE_ADVICE)

@@ -11,7 +11,7 @@ from kling_airflow.errors import InvalidFrame, in_short
 from kling_airflow.media.color_codes import ColorCodes, profile_of_codes
 from kling_airflow.media.color_profile import SRGB, Primaries, gamma_curve, rgb_profile, srgb_curve
 from kling_airflow.media.deep_decode import decode_rgb16
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.picture import Picture, first_orientation, open_image
 from kling_airflow.media.png_chunks import PngChunks, read_chunks, read_profile
 from kling_airflow.media.transparency import key_to_alpha
@@ -72,7 +72,7 @@ def open_png(data: bytes, *, max_pixels: int) -> PngPicture:
     try:
         image = open_image(chunks.data, ("PNG",))
     except Exception as error:
-        raise InvalidFrame(f"The PNG file can't be read ({in_short(error)}).", todo=DAMAGE_TODO) from error
+        raise InvalidFrame(f"The PNG file can't be read ({in_short(error)}).", todo=DAMAGE_ADVICE) from error
     codes = chunks.chunks.get(b"cICP", b"")
     is_coded = len(codes) == 4 and codes[2] == 0
     return PngPicture(

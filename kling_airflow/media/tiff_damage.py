@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from kling_airflow.errors import InvalidFrame
 from kling_airflow.media import tiff_pages as tiff
 from kling_airflow.media.deep_decode import decode_strictly
-from kling_airflow.media.file_kinds import DAMAGE_TODO
+from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.jpeg_picture import open_jpeg
 from kling_airflow.media.tiff_pages import TiffPage
 
@@ -65,7 +65,7 @@ def _check_deflate(part: bytes) -> None:
     if not unpacker.eof:
         raise InvalidFrame(
             f"The source can't be decoded in full: a strip of the TIFF file is damaged ({how}).",
-            todo=DAMAGE_TODO,
+            todo=DAMAGE_ADVICE,
         )
 
 

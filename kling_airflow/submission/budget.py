@@ -28,7 +28,7 @@ from kling_airflow.submission.task_key import TaskKey
 SNAPSHOT_EVERY: Final = 32
 """Every so many entries, one holds all claims: a new process reads that one and what follows it."""
 VERSION: Final = 1
-_TODO: Final = (
+_ADVICE: Final = (
     "Raise the budget, or clear this task when the budget has room again: a failed request gives its claim"
     " back, and a new period begins with nothing claimed."
 )
@@ -97,7 +97,7 @@ class Budgets:
                 raise BudgetExceeded(
                     f"This clip costs ${usd:.2f}, and ${held / 1e6:.2f} of the budget are claimed:"
                     f" {budget.words}.",
-                    todo=_TODO,
+                    todo=_ADVICE,
                 )
 
     def release(self, key: TaskKey, record: SubmissionRecord) -> None:
