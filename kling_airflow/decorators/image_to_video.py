@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kling_airflow.airflow_compat import dag_of, task_decorator_factory
 from kling_airflow.decorators.function_task import FunctionTask
 from kling_airflow.exceptions import airflow_errors, task_errors
+from kling_airflow.operators.base import GenerationOperator
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.task.literals import is_mapped_index, literals
 
@@ -15,18 +16,9 @@ if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context, TaskDecorator
     from kling_airflow.task.literals import ChecksLiterals
 
+_COMMON: Final = frozenset(GenerationOperator.template_fields)
 RETURNED: Final = (
-    "image",
-    "prompt",
-    "model",
-    "image_tail",
-    "negative_prompt",
-    "duration",
-    "sound",
-    "resolution",
-    "max_cost_usd",
-    "image_delivery",
-    "image_conn_id",
+    *(name for name in KlingImageToVideoOperator.template_fields if name not in _COMMON),
     "label",
     "take",
 )
@@ -37,7 +29,7 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
     """Buy the clip that a function describes, once, however often the task runs; return the clip.
 
     :param python_callable: returns a dict of arguments of ``KlingImageToVideoOperator``, which go before
-        those of the decorator; or a text, which is the prompt.
+        those of the decorator, None meaning "not given"; or a text, which is the prompt.
     :param kwargs: arguments of ``KlingImageToVideoOperator``. ``wait_for_completion`` is True here.
     """
 
@@ -95,9 +87,9 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
             )
         fields = {argument: field for field, argument in self.field_arguments.items()}
         for name in RETURNED:
-            if name not in found:
+            given = found.get(name)
+            if given is None:  # not given: what the decorator has, a price limit among it, stays
                 continue
-            given = found[name]
             setattr(self, fields.get(name, name), given)
             if name in self._written:
                 self._written[name] = given

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kling_airflow import exceptions
-from kling_airflow.decorators.image_to_video import KlingImageToVideoFunction
+from kling_airflow.decorators.image_to_video import RETURNED, KlingImageToVideoFunction
 from kling_airflow.errors import Money
 from tests.airflow_context import TaskStateStore, context
 from tests.airflow_versions import AirflowException
@@ -43,6 +43,15 @@ class TestWhatTheFunctionReturns:
         clip = finish(made, context())
         assert (clip["duration"], clip["label"], clip["cost_usd"]) == (4, "launch", 0.672)
         assert [payload["prompt"] for payload in asked(queue)] == ["fall"]
+
+    def test_none_is_not_given(self, queue: Simulator, rocket: str) -> None:
+        """A price limit that a row of data leaves empty is still the decorator's."""
+        nothing = dict.fromkeys(RETURNED) | {"prompt": "fall"}
+        clip = finish(function_task(lambda: nothing, image=rocket, duration=4), context())
+        assert clip["duration"] == 4
+        with pytest.raises(exceptions.InvalidArgument, match="max_cost_usd"):
+            function_task(lambda: nothing, image=rocket, duration=5, max_cost_usd=0.5).execute(context())
+        assert len(asked(queue)) == 1
 
     def test_an_address_of_the_function_is_confined_as_data_is(self, queue: Simulator, rocket: str) -> None:
         made = function_task(lambda: {"image": rocket, "prompt": "rise"})
