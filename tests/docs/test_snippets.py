@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -103,6 +104,19 @@ def test_python_runs_and_its_dags_load(
         bag = DagBag(dag_folder=tmp_path / "dags")
         assert bag.import_errors == {}
         assert len(bag.dags) == dags
+
+
+def test_no_dag_of_the_docs_runs_by_itself() -> None:
+    """Airflow 2.11 runs a DAG without a schedule every day, and each run would buy clips."""
+    made = []
+    sources = [(str(each), each.code) for each in snippets("python")]
+    sources += [(path.name, path.read_text()) for path in sorted((ROOT / "dags").glob("*.py"))]
+    for name, code in sources:
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"DAG", "dag"}:
+                made.append(name)
+                assert "schedule" in {each.arg for each in node.keywords}, f"{name}, line {node.lineno}"
+    assert len(made) > 10
 
 
 @pytest.mark.parametrize("words", list(commands()))
