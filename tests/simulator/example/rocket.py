@@ -6,7 +6,7 @@ from airflow import DAG
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 
-with DAG("rocket", params={"frame": "s3://stills/rocket.jpg"}):
+with DAG("rocket", schedule=None, params={"frame": "s3://stills/rocket.jpg"}):
     submit = KlingImageToVideoOperator(
         task_id="submit",
         image="{{ params.frame }}",
