@@ -492,7 +492,10 @@ class TestFailures:
     def test_fail_fast_lands_what_is_in_the_queue(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
-        shots = [shot(rocket, "bad"), *(shot(rocket, f"s{n}") for n in range(4))]
+        # The failure comes at once, and no clip is done before it: else another shot takes its place.
+        simulator.faults.clear()
+        simulator.faults.add("failed-content-policy", contains="Rise, bad.", times=99, after=0.0)
+        shots = [shot(rocket, "bad"), *(shot(rocket, f"s{n}", duration=15) for n in range(4))]
         made = operator(shots, tmp_path, on_shot_failure="fail_fast", max_in_flight=3)
         with pytest.raises(exceptions.GenerationFailed, match=r"2 have landed.*Not submitted: s2, s3\."):
             finish(made, context())
