@@ -86,17 +86,17 @@ def budget_of(task: StoryboardArguments) -> float | None:
 
     :raises InvalidArgument: for anything that is no amount, and for 0.
     """
-    return None if task.budget_usd is None else read_budget("budget_usd", task.budget_usd)
+    return None if task.budget_usd is None else read_budget(task.budget_usd)
 
 
-def read_budget(name: str, value: object) -> float:
-    """Return a budget in US dollars.
+def read_budget(value: object) -> float:
+    """Return ``budget_usd`` in US dollars.
 
     :raises InvalidArgument: for anything that is no amount, and for 0.
     """
-    budget = amount(name, value)
+    budget = amount("budget_usd", value)
     if budget == 0:
-        raise InvalidArgument(f"`{name}` is 0: nothing could be bought. Leave it out, or name an amount.")
+        raise InvalidArgument("`budget_usd` is 0: nothing could be bought. Leave it out, or name an amount.")
     return budget
 
 

@@ -35,7 +35,7 @@ def check_literal_storyboard(given: Literals) -> None:
     given.read("on_shot_failure", lambda name, value: one_of(name, value, ON_SHOT_FAILURE), none=True)
     given.read("max_in_flight", _read_in_flight)
     given.read("max_cost_usd", lambda _, value: limit_usd(value))
-    given.read("budget_usd", read_budget)
+    given.read("budget_usd", lambda _, value: read_budget(value))
     given.read("land_every", seconds, none=True)
     given.read("image_delivery", lambda _, value: delivery(value))
     given.read("adopt_request_ids", lambda _, value: adopted(value))
