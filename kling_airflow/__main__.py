@@ -19,6 +19,7 @@ COMMANDS = {
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
     "spend": ("kling_airflow.cli.spend", "sum what was spent, by day, DAG, model and state"),
     "gallery": ("kling_airflow.cli.gallery", "write the index of the gallery in Airflow's UI anew"),
+    "capacity": ("kling_airflow.cli.capacity", "say what a number of clips a day needs, and costs"),
     "storyboard": ("kling_airflow.cli.storyboard", "check, price and show a storyboard"),
 }
 

@@ -185,13 +185,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_calls_per_second": {
                         "description": (
-                            "How often one triggerer may ask one connection's queue, whatever the number of"
-                            " waiting tasks. A connection's own `max_calls_per_second` goes before it."
+                            "How often all triggerers together may ask one connection's queue, whatever the"
+                            " number of waiting tasks. A connection's own `max_calls_per_second` goes before"
+                            " it."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "10",
                         "default": "50",
+                    },
+                    "triggerers": {
+                        "description": (
+                            "How many triggerers share `max_calls_per_second`. With `ledger`, the triggerers"
+                            " count each other in its folder, and this number is used until they have."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "2",
+                        "default": "1",
                     },
                 },
             }
