@@ -169,7 +169,7 @@ def get_provider_info() -> dict[str, Any]:
                             "Places that a task may read frames from if the address came from a Param,"
                             " `conf`, an XCom or other data: schemes, hosts and prefixes, between blanks."
                             " Private hosts and `file://` only if they are named. Addresses in a DAG's code"
-                            " are not confined."
+                            " are not confined. The gallery reads frames that sidecars name in these places."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -101,7 +101,7 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     @property
     def is_sound(self) -> bool:
         """Whether path and id are what they should be: others can write the index, too."""
-        return is_path(self.path, ".mp4") and _REQUEST_ID.fullmatch(self.request_id) is not None
+        return is_path(self.path, ".mp4") and is_request_id(self.request_id)
 
     @property
     def id(self) -> str:
@@ -124,6 +124,11 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def beside(self, suffix: str) -> str:
         """Return the path of a file beside the clip, such as its poster's."""
         return f"{self.path.removesuffix('.mp4')}{suffix}"
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a text can be the id of a request, or of a film."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def is_path(path: str, suffix: str) -> bool:
