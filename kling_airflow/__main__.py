@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Each module has add_arguments(parser) and run(args) -> int.
 COMMANDS = {
     "simulator": ("kling_airflow.cli.simulator", "run GMI Cloud's request queue on this machine"),
+    "examples": ("kling_airflow.cli.examples", "copy the example DAGs, with pictures for a first try"),
     "demo": ("kling_airflow.cli.demo", "watch a real Airflow make a clip of two photographs"),
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
     "spend": ("kling_airflow.cli.spend", "sum what was spent, by day, DAG, model and state"),
