@@ -66,10 +66,9 @@ class CeleryCluster:
         self.database = Postgres(network.services, clients=network.cidr, killable=True)
         self.broker = Redis(self.home, network.services)
         self.store = ObjectStore(self.home / "logs", port=store_port, host=network.services)
-        password = secrets.token_urlsafe(9)
-        self._passwords = json.dumps({USERNAME: password})
+        self.password = secrets.token_urlsafe(9)
         address = network.address(API_SERVER)
-        self.api = ClusterAPI(f"http://{address}:{PORT}", username=USERNAME, password=password)
+        self.api = ClusterAPI(f"http://{address}:{PORT}", username=USERNAME, password=self.password)
         self._environment = (
             airflow_environment(local_disk(self.home) / "airflow", dags.resolve(), PORT, LOG_PORT, LOG_PORT)
             | SETTINGS
@@ -161,7 +160,7 @@ class CeleryCluster:
         server = self.machines[API_SERVER]
         airflow_home = server.disk / "airflow"
         airflow_home.mkdir(parents=True, exist_ok=True)
-        (airflow_home / "passwords.json").write_text(self._passwords)
+        (airflow_home / "passwords.json").write_text(json.dumps({USERNAME: self.password}))
         for machine in self.machines.values():
             machine.start()
         server.wait_until_ready(self._healthy, timeout=STARTUP_SECONDS)
