@@ -32,6 +32,7 @@ WHOLE: Final = ("tests",)
 _ELSEWHERE: Final = (
     "tests/browser",
     "tests/chaos",
+    "tests/cluster",
     "tests/demo",
     "tests/docs",
     "tests/e2e",
