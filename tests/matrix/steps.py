@@ -30,6 +30,7 @@ BRIEF: Final = (
 """What touches Airflow at each of its borders."""
 WHOLE: Final = ("tests",)
 _ELSEWHERE: Final = (
+    "tests/browser",
     "tests/chaos",
     "tests/demo",
     "tests/docs",
