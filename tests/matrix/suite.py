@@ -12,8 +12,8 @@ from tests.matrix.cells import ROOT
 
 Files = dict[str, dict[str, Any]]
 ENDED: Final = (0, 1, 5)
-"""How pytest ends if it has run everything: all passed, some failed, or each module was skipped. A file of which
-nothing is in the report counts as not run, see :func:`total`."""
+"""How pytest ends if it has run everything: all passed, some failed, or each module was skipped. A file that
+the report lacks counts as not run, see :func:`total`."""
 
 
 def commit() -> str:
