@@ -23,15 +23,20 @@ _ROUNDING = 1e-6  # seconds
 
 
 class Poster:
-    """The first picture within a second that is not blank, taken while a clip is decoded for its checks."""
+    """The first picture within a second that is not blank, taken while a clip is decoded."""
 
     def __init__(self) -> None:
         self._best: tuple[float, Image.Image] | None = None
-        self._is_found = False
+        self._jpeg: bytes | None = None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether no later picture can be the poster."""
+        return self._jpeg is not None
 
     def look(self, picture: VideoFrame, video: VideoStream) -> bool:
         """Look at the next picture of the clip; return whether the poster is found."""
-        if self._is_found:
+        if self.is_found:
             return True
         from PIL import ImageStat
 
@@ -39,14 +44,18 @@ class Poster:
         contrast = ImageStat.Stat(image.convert("L").reduce(8)).stddev[0]
         if self._best is None or contrast > self._best[0]:
             self._best = contrast, image
-        self._is_found = contrast >= _BLANK or (picture.time or 0.0) >= _POSTER_SECONDS
-        return self._is_found
+        if contrast >= _BLANK or (picture.time or 0.0) >= _POSTER_SECONDS:
+            self._jpeg = self.jpeg()
+            self._best = None  # no picture stays in memory while the rest of the clip is decoded
+        return self.is_found
 
     def jpeg(self) -> bytes:
         """Return the poster.
 
         :raises InvalidClip: the clip has shown no picture.
         """
+        if self._jpeg is not None:
+            return self._jpeg
         if self._best is None:
             raise InvalidClip("The clip has a video track, and no picture of it can be decoded.")
         buffer = io.BytesIO()

@@ -49,10 +49,14 @@ _SIDEWAYS = ("ROTATE_90", "ROTATE_270", "TRANSPOSE", "TRANSVERSE")
 
 
 @contextmanager
-def opened(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(
+    path: Path, *, max_pixels: int = MAX_CLIP_PIXELS, is_shown: bool = True
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Yield an MP4 file and its video track; no picture is decoded yet.
 
     :param max_pixels: of one picture; a file of 0.2 MB can hold pictures that need 2 GB of memory.
+    :param is_shown: False for pictures that are counted and not looked at, except key frames: the edges of
+        their blocks are not smoothed. That filter reads no bit of the file, so the same damage is found.
     :raises InvalidClip: the file is no MP4, has no video track, or has larger pictures.
     """
     import av
@@ -63,13 +67,19 @@ def opened(path: Path, *, max_pixels: int = MAX_CLIP_PIXELS) -> Iterator[tuple[I
         "max_pixels": str(max_pixels),  # holds while FFmpeg looks at the first pictures on opening
     }
     try:
-        with av.open(str(path), mode="r", format="mp4", options=options) as container:
+        with av.open(
+            str(path), mode="r", format="mp4", options=options, metadata_errors="replace"
+        ) as container:
             video = _main_track(container)
             _refuse_large(video, max_pixels)
             video.thread_type = "AUTO"
             video.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
             # Without "explode" the decoder fills what is missing with gray and says nothing.
-            video.codec_context.options = {"err_detect": "explode", "max_pixels": str(max_pixels)}
+            video.codec_context.options = {
+                "err_detect": "explode",
+                "max_pixels": str(max_pixels),
+                "skip_loop_filter": "default" if is_shown else "nokey",
+            }
             yield container, video
     except av.FFmpegError as error:
         raise InvalidClip(_why_not_mp4(path, error)) from error
@@ -256,7 +266,11 @@ def _why_not_mp4(path: Path, error: av.FFmpegError) -> str:
 
 
 def _refuse_large(video: VideoStream, max_pixels: int) -> None:
-    """Refuse pictures above the limit, before one is decoded."""
+    """Refuse pictures above the limit, or of a codec that is not known, before one is decoded."""
+    if cast("object", video.codec_context) is None:  # PyAV's types don't know that
+        raise InvalidClip(
+            "The clip's pictures can't be decoded: the file names a codec that FFmpeg does not know."
+        )
     width, height = video.codec_context.width, video.codec_context.height
     if width * height > max_pixels:
         raise InvalidClip(

@@ -20,7 +20,7 @@ from kling_airflow.clip import Clip
 from kling_airflow.errors import KlingError, Money, StorageFailed
 from kling_airflow.media.clip_check import ClipInfo, check_clip
 from kling_airflow.media.clip_download import fetch
-from kling_airflow.media.clip_picture import Poster
+from kling_airflow.media.clip_picture import Poster, poster
 from kling_airflow.media.credentials import Credentials, find_credentials
 from kling_airflow.media.download import Downloaded, DownloadLimits
 from kling_airflow.media.landing_claim import (
@@ -156,15 +156,15 @@ class _Landing:
         return what_landed(made, self.places)
 
     def _checked(self, path: Path) -> tuple[ClipInfo, bytes | None]:
-        """Decode the clip once, for its checks and its poster."""
-        poster = Poster() if self.options.with_poster else None
+        """Decode the clip once, for its checks and its poster; its first second again if it begins blank."""
+        found = Poster() if self.options.with_poster else None
         info = check_clip(
             path,
             duration=self.asked.duration,
             sound=self.asked.sound,
             on_mismatch=self.options.on_mismatch,
             max_pixels=self.options.max_pixels,
-            look=None if poster is None else poster.look,
+            look_at_first=None if found is None else found.look,
         )
         for mismatch in info.mismatches:
             log.warning('%s It lands nevertheless, because of on_mismatch="warn".', mismatch)
@@ -175,7 +175,9 @@ class _Landing:
             info.duration_check,
             info.sound_check,
         )
-        return info, None if poster is None else poster.jpeg()
+        if found is None:
+            return info, None
+        return info, found.jpeg() if found.is_found else poster(path, max_pixels=self.options.max_pixels)
 
     def _signed(self, path: Path, downloaded: Downloaded) -> _File:
         """Return the file that is stored: as it came, or signed."""

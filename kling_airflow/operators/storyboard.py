@@ -60,6 +60,8 @@ class KlingStoryboardOperator(StoryboardArguments):
     :param overwrite: whether to replace files at the destination that no landing wrote, and the clip of
         another order that this run has landed there before.
     :param poster: whether to write a poster of each clip.
+    :param signing_conn_id: connection with a key that each clip is signed with (C2PA, extra ``c2pa``), as for
+        ``ClipToObjectStorageOperator``. None stores the clips as they came.
     :param object_options: parameters of S3's calls for the destination.
     """
 
@@ -77,6 +79,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         "image_conn_id",
         "destination_conn_id",
         "adopt_request_ids",
+        "signing_conn_id",
         "gmi_conn_id",
         "on_unresolved",
         "ledger",
@@ -106,6 +109,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         on_mismatch: str = "fail",
         overwrite: bool = False,
         poster: bool = True,
+        signing_conn_id: str | None = None,
         object_options: Mapping[str, Any] | None = None,
         gmi_conn_id: str = GMICloudHook.default_conn_name,
         adopt_mismatch: str = "refuse",
@@ -145,6 +149,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         self.on_mismatch = on_mismatch
         self.overwrite = overwrite
         self.poster = poster
+        self.signing_conn_id = signing_conn_id
         self.object_options = object_options
         self.gmi_conn_id = gmi_conn_id
         self.adopt_mismatch = adopt_mismatch

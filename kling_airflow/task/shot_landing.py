@@ -16,6 +16,7 @@ from kling_airflow.hooks.storage import StoredObject
 if TYPE_CHECKING:
     from kling_airflow.hooks.gmi import GMICloudHook
     from kling_airflow.media.places import Places
+    from kling_airflow.media.signing import SigningKey
     from kling_airflow.storyboard.shot import Shot
 
 _KEPT: Final = ("uri", "sha256", "bytes", "duration_seconds", "width", "height")
@@ -35,6 +36,7 @@ class ClipStore:
     :param on_mismatch: "fail" or "warn": what to do with a clip that is not what was asked for.
     :param overwrite: whether to replace the clip of another order, and files that no landing wrote.
     :param poster: whether to write a poster.
+    :param signing: the key that the clips are signed with (C2PA); None stores them as they came.
     :param landed_by: the task, for the sidecars.
     """
 
@@ -46,6 +48,7 @@ class ClipStore:
     on_mismatch: str = "fail"
     overwrite: bool = False
     poster: bool = True
+    signing: SigningKey | None = None
     landed_by: Mapping[str, Any] | None = None
 
     def object(self, name: str) -> StoredObject:
@@ -103,6 +106,7 @@ class ClipStore:
                     overwrite=self.overwrite,
                     on_mismatch=self.on_mismatch,
                     landed_by=self.landed_by,
+                    signing=self.signing,
                 ),
             )
             note_landing(places.clip)

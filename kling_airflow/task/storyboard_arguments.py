@@ -9,7 +9,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.addresses import check_location, is_http, read_address, shown
-from kling_airflow.arguments import amount, is_literal, one_of, read_structure, text_or_none, whole_number
+from kling_airflow.arguments import (
+    amount,
+    is_literal,
+    name_or_none,
+    one_of,
+    read_structure,
+    text_or_none,
+    whole_number,
+)
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
@@ -51,6 +59,7 @@ class StoryboardArguments(KlingTask):
     on_mismatch: str
     overwrite: bool
     poster: bool
+    signing_conn_id: str | None
     object_options: Mapping[str, Any] | None
     gmi_conn_id: str
     deferrable: bool
@@ -72,6 +81,8 @@ def check_arguments(task: StoryboardArguments) -> None:
     """
     options_of(task)
     one_of("on_mismatch", task.on_mismatch, ON_MISMATCH)
+    if is_literal(task.signing_conn_id):
+        name_or_none("signing_conn_id", task.signing_conn_id)
     if is_literal(task.on_shot_failure):
         one_of("on_shot_failure", task.on_shot_failure, ON_SHOT_FAILURE)
     if is_literal(task.max_in_flight):

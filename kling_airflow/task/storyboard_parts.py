@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import read_object_options, text_or_none
+from kling_airflow.arguments import name_or_none, read_object_options, text_or_none
+from kling_airflow.hooks.signing_key import read_signing_key
 from kling_airflow.submission.budget import Budget
 from kling_airflow.task.shot_frames import ShotFrames
 from kling_airflow.task.shot_landing import ClipStore
@@ -40,6 +41,7 @@ def make_store(task: StoryboardArguments, context: Mapping[str, Any]) -> ClipSto
         on_mismatch=task.on_mismatch,
         overwrite=task.overwrite,
         poster=task.poster,
+        signing=read_signing_key(name_or_none("signing_conn_id", task.signing_conn_id)),
         landed_by=None if ti is None else task_key(ti, context.get("loop")).to_json(),
     )
 

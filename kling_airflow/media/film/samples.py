@@ -44,7 +44,9 @@ def decoded(path: Path, format: str = "mp4") -> Iterator[tuple[float, bytes]]:  
     """Yield the parts of a file's first audio track: when each begins, seconds, and its samples."""
     import av
 
-    with av.open(str(path), format=format or None, options={"protocol_whitelist": "file"}) as container:
+    with av.open(
+        str(path), format=format or None, options={"protocol_whitelist": "file"}, metadata_errors="replace"
+    ) as container:
         resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE)
         for frame in _frames(container):
             for part in resampler.resample(frame):
