@@ -13,9 +13,9 @@ def xcom(
     dag_id: str, run_id: str, task_id: str, key: str, value: Any, *, map_index: int = -1
 ) -> Iterator[None]:
     """A value that a task instance of a run has pushed."""
+    from airflow.models import xcom as table
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
-    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
     from sqlalchemy import insert
@@ -29,12 +29,16 @@ def xcom(
         columns = {column.name for column in TaskInstance.__table__.columns}
         given = {**names, **instance, **({"span_status": "ended"} if "span_status" in columns else {})}
         session.execute(insert(TaskInstance).values(**given))
-        session.execute(insert(XComModel).values(**names, dag_run_id=run.id, key=key, value=value))
+        if hasattr(table, "XComModelV2"):  # from Airflow 3.4 on, by the instance's id
+            row, owner = table.XComModelV2, {"task_instance_id": instance["id"]}
+        else:
+            row, owner = table.XComModel, {**names, "dag_run_id": run.id}
+        session.execute(insert(row).values(**owner, key=key, value=value))
         number = run.id
     try:
         yield
     finally:
         with create_session() as session:
-            session.query(XComModel).filter_by(dag_run_id=number).delete()
+            session.query(row).filter_by(key=key).delete()
             session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id).delete()
             session.query(DagRun).filter_by(id=number).delete()
