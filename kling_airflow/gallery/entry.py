@@ -77,8 +77,8 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 size=sidecar.bytes,
                 landed_at=_utc(str(content["landed_at"])),
                 state=_state(content),
-                model=str(content.get("model") or "")[:_NAME],
-                prompt=_prompt(content)[:_PROMPT],
+                model=_text(content.get("model"))[:_NAME],
+                prompt=_text(_prompt(content))[:_PROMPT],
                 seconds=float(measures["duration_seconds"]),
                 width=int(measures["width"]),
                 height=int(measures["height"]),
@@ -87,9 +87,9 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 cost_usd=_number(content.get("cost_usd")),
                 submitted_at=_text_or_none(content.get("submitted_at")),
                 finished_at=_text_or_none(content.get("finished_at")),
-                dag_id=str(task.get("dag_id") or "")[:_NAME],
-                run_id=str(task.get("run_id") or "")[:_NAME],
-                task_id=str(task.get("task_id") or "")[:_NAME],
+                dag_id=_text(task.get("dag_id"))[:_NAME],
+                run_id=_text(task.get("run_id"))[:_NAME],
+                task_id=_text(task.get("task_id"))[:_NAME],
                 map_index=int(task.get("map_index", -1)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -177,4 +177,9 @@ def _number(value: object) -> float | None:
 
 
 def _text_or_none(value: object) -> str | None:
-    return None if value is None else str(value)[:_NAME]
+    return None if value is None else _text(value)[:_NAME]
+
+
+def _text(value: object) -> str:
+    """Return a text that UTF-8 can hold: JSON can name one half of a surrogate pair, which no file can."""
+    return str(value or "").encode(errors="replace").decode()

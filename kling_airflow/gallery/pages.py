@@ -51,7 +51,7 @@ def page(
         .get_template(template)
         .render(root=root, airflow=root.removesuffix(PREFIX), states=STATES, **values)
     )
-    return HTMLResponse(text, status, headers=dict(headers))
+    return HTMLResponse(text.encode(errors="replace"), status, headers=dict(headers))
 
 
 def run_path(dag_id: str, run_id: str, task_id: str = "", map_index: int = -1) -> str:
@@ -122,4 +122,4 @@ def _model(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")
