@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.exceptions import airflow_errors, task_errors
+from kling_airflow.exceptions import task_errors
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.links import GalleryLink, ReportLink, RequestLink
 from kling_airflow.task.operator import waits_in_triggerer
-from kling_airflow.task.options import check_execution_timeout
 from kling_airflow.task.stop_flag import StopFlag
-from kling_airflow.task.storyboard_arguments import StoryboardArguments, check_arguments, written_frames
+from kling_airflow.task.storyboard_arguments import StoryboardArguments, written_frames
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import Context
     from kling_airflow.lineage import Lineage
+    from kling_airflow.task.literals import Literals
 
 
 class KlingStoryboardOperator(StoryboardArguments):
@@ -175,9 +175,14 @@ class KlingStoryboardOperator(StoryboardArguments):
         self.written_places = WrittenPlaces(
             self, storyboard=storyboard, destination=destination, frame=frames, end_frame=frames
         )
-        with airflow_errors():
-            check_execution_timeout(self.execution_timeout)
-            check_arguments(self)
+        self.check_own_literals()
+
+    @classmethod
+    def check_literals(cls, given: Literals) -> None:
+        """Refuse what is wrong whatever the templates will say, in a literal storyboard as well."""
+        from kling_airflow.task.storyboard_literals import check_literal_storyboard
+
+        check_literal_storyboard(given)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what isn't bought yet, wait for all, land each; return the report."""

@@ -9,23 +9,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.addresses import check_location, is_http, read_address, shown
-from kling_airflow.arguments import (
-    amount,
-    is_literal,
-    name_or_none,
-    one_of,
-    read_structure,
-    text_or_none,
-    whole_number,
-)
+from kling_airflow.arguments import amount, read_structure, text_or_none, whole_number
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.hooks.allowed_addresses import WrittenPlaces
 from kling_airflow.hooks.gmi import GMICloudHook
-from kling_airflow.media.geometry import SHORT_SIDE, check_options
-from kling_airflow.media.limits import ON_MISMATCH
 from kling_airflow.task.operator import KlingTask
 from kling_airflow.task.options import GenerationOptions
-from kling_airflow.task.price_limit import limit_usd
 from kling_airflow.task.stop_flag import StopFlag
 
 if TYPE_CHECKING:
@@ -73,34 +62,6 @@ class StoryboardArguments(KlingTask):
         return GMICloudHook(self.gmi_conn_id)
 
 
-def check_arguments(task: StoryboardArguments) -> None:
-    """Refuse, when the DAG is parsed, what is wrong whatever the templates will say.
-
-    :param task: the operator.
-    :raises InvalidArgument: naming the argument, or everything that is wrong with a literal storyboard.
-    """
-    options_of(task)
-    one_of("on_mismatch", task.on_mismatch, ON_MISMATCH)
-    if is_literal(task.signing_conn_id):
-        name_or_none("signing_conn_id", task.signing_conn_id)
-    if is_literal(task.on_shot_failure):
-        one_of("on_shot_failure", task.on_shot_failure, ON_SHOT_FAILURE)
-    if is_literal(task.max_in_flight):
-        in_flight_of(task)
-    if is_literal(task.max_cost_usd):
-        limit_usd(task.max_cost_usd)
-    if is_literal(task.budget_usd):
-        budget_of(task)
-    if is_literal(task.aspect_ratio) and is_literal(task.fit) and text_or_none(task.aspect_ratio):
-        check_options(str(task.aspect_ratio), text_or_none(task.fit) or "cover", "center", SHORT_SIDE)
-    if isinstance(task.destination, str) and is_literal(task.destination):
-        folder_of(task.destination)
-    if isinstance(task.storyboard, list | tuple) and _all_literal(task.storyboard):
-        from kling_airflow.storyboard.board import Storyboard
-
-        Storyboard.load(task.storyboard)
-
-
 def options_of(task: StoryboardArguments) -> GenerationOptions:
     """Return how the task submits and waits.
 
@@ -125,11 +86,17 @@ def budget_of(task: StoryboardArguments) -> float | None:
 
     :raises InvalidArgument: for anything that is no amount, and for 0.
     """
-    if task.budget_usd is None:
-        return None
-    budget = amount("budget_usd", task.budget_usd)
+    return None if task.budget_usd is None else read_budget("budget_usd", task.budget_usd)
+
+
+def read_budget(name: str, value: object) -> float:
+    """Return a budget in US dollars.
+
+    :raises InvalidArgument: for anything that is no amount, and for 0.
+    """
+    budget = amount(name, value)
     if budget == 0:
-        raise InvalidArgument("`budget_usd` is 0: nothing could be bought. Leave it out, or name an amount.")
+        raise InvalidArgument(f"`{name}` is 0: nothing could be bought. Leave it out, or name an amount.")
     return budget
 
 
@@ -209,9 +176,3 @@ def _frames_in(storyboard: object) -> Iterator[Any]:
 
 def _is_file(source: object) -> bool:
     return isinstance(source, str | PurePath) or (hasattr(source, "protocol") and hasattr(source, "path"))
-
-
-def _all_literal(shots: Any) -> bool:
-    return all(
-        isinstance(shot, Mapping) and all(is_literal(value) for value in shot.values()) for shot in shots
-    )

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.arguments import name_or_none, read_object_options, text_or_none
+from kling_airflow.arguments import (
+    name_or_none,
+    one_of,
+    read_object_options,
+    switch_or_none,
+    text_or_none,
+)
 from kling_airflow.hooks.signing_key import read_signing_key
+from kling_airflow.media.limits import ON_MISMATCH
 from kling_airflow.submission.budget import Budget
 from kling_airflow.task.shot_frames import ShotFrames
 from kling_airflow.task.shot_landing import ClipStore
@@ -32,6 +39,7 @@ def make_store(task: StoryboardArguments, context: Mapping[str, Any]) -> ClipSto
     :raises InvalidArgument: for arguments that can't be used.
     """
     ti: Any = context.get("ti")
+    one_of("on_mismatch", task.on_mismatch, ON_MISMATCH)
     return ClipStore(
         folder_of(task.destination),
         text_or_none(task.destination_conn_id),
@@ -39,8 +47,8 @@ def make_store(task: StoryboardArguments, context: Mapping[str, Any]) -> ClipSto
         task.written_places,
         object_options=read_object_options(task.object_options),
         on_mismatch=task.on_mismatch,
-        overwrite=task.overwrite,
-        poster=task.poster,
+        overwrite=bool(switch_or_none("overwrite", task.overwrite)),
+        poster=switch_or_none("poster", task.poster) is not False,
         signing=read_signing_key(name_or_none("signing_conn_id", task.signing_conn_id)),
         landed_by=None if ti is None else task_key(ti, context.get("loop")).to_json(),
     )

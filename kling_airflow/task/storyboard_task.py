@@ -154,7 +154,7 @@ class StoryboardTask:
         """
         place = self.store.object(REPORT_FILE)
         before = place.read(MAX_REPORT_BYTES)
-        if before is None or self.task.overwrite:
+        if before is None or self.store.overwrite:
             return before
         if not is_report(before):
             what = f"{place.uri} exists, and is no report of a storyboard."

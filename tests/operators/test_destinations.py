@@ -26,7 +26,8 @@ from tests.s3 import S3
 PHOTO = Path(__file__).parents[2] / "kling_airflow" / "demo" / "frames" / "rocket.jpg"
 FOREIGN = b"a file that no task of this package has stored"
 ALSO_STORES = {"KlingStoryboardOperator"}
-"""Its clips are landed by the code of ClipToObjectStorageOperator; it is tested beside its own tests."""
+"""It follows the same rule, and can't be run here, because it needs a queue: ``TestTakenDestinations`` in
+``test_storyboard.py`` runs it over foreign clips, and over clips and reports of another task."""
 
 
 class World:
