@@ -34,7 +34,7 @@ from tests.task_fixtures import queue as queue
 from tests.task_fixtures import stepping as stepping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kling_airflow.simulator import Simulator
 
