@@ -32,6 +32,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Accept-Ranges": "bytes",
+    # Airflow 3.1 and 3.2 compress a video otherwise: without its length, and a part of it as another part.
+    "Content-Encoding": "identity",
     # Kept by the browser, and shown again only after this server has looked at the user's rights again.
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, Authorization",

@@ -12,6 +12,7 @@ from kling_airflow import exceptions
 from kling_airflow.errors import Rejected
 from kling_airflow.notifications import notifier as module
 from kling_airflow.notifications.notifier import KlingNotifier
+from tests import airflow_versions
 from tests.airflow_context import context
 from tests.dag_runs import run_dag
 from tests.notifications.servers import mail_server, webhook
@@ -36,6 +37,7 @@ def landed(s3: S3) -> dict[str, Any]:
     bucket = s3.bucket()
     poster = s3.put(bucket, "a.jpg", POSTER)
     given = context()
+    given["dag"] = airflow_versions.DAG("dag", schedule=None)
     given["ti"].xcoms.update(
         {
             "return_value": {
