@@ -9,7 +9,7 @@ RUN    := $(abspath $(BIN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e browser pictures matrix chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
+.PHONY: help venv demo test e2e browser cluster cluster-test pictures matrix chaos check format bench bench-waiting bench-triggerer docs lock hooks clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ test: venv ## run every test, with coverage; a selection: make test ARGS="tests/
 
 e2e: venv ## kill parts of a real Airflow on PostgreSQL, and count what was billed (Debian's PostgreSQL is installed if missing)
 	@$(RUN)/python -m pytest tests/e2e -m postgres -n 3 --dist loadfile $(ARGS)
+
+cluster: venv ## an Airflow on eight machines (Celery, no common disk), until Ctrl-C or: make cluster ARGS=down
+	@$(RUN)/python -m tests.cluster $(ARGS)
+
+cluster-test: venv ## kill, cut off and fill machines of that cluster, and count what was billed (root, Debian's Redis)
+	@$(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
 
 browser: venv ## click through the gallery of a real Airflow in Chromium (Debian's package is installed if missing)
 	@$(RUN)/python -m pytest tests/browser -m browser $(ARGS)
@@ -88,6 +94,6 @@ hooks: venv ## let git run ruff and mypy before each commit
 	$(RUN)/pre-commit install
 
 clean: ## remove what was built, .venv included
-	rm -rf $(VENV) .matrix .demo demo-output site dist build benchmarks/out
+	rm -rf $(VENV) .matrix .cluster .demo demo-output site dist build benchmarks/out
 	rm -rf .coverage .coverage.* coverage.xml htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -125,7 +125,7 @@ def measured(store: str, address: str, get: Callable[[str], str], arguments: arg
         timed(lambda: get("/kling/?text=galaxies+11:&state=as+asked")) for _ in range(arguments.rounds)
     ]
     writer = IndexWriter(folder)
-    loose = PACK_AT - 1
+    loose = 2 * PACK_AT - 1
     for number in range(arguments.clips, arguments.clips + loose):
         entry = GalleryEntry.of(Sidecar(sidecar(number)), f"{number:05d}.mp4")
         folder.write(f".kling-gallery/1/entries/{entry.key}", json_of(entry))

@@ -21,6 +21,7 @@ from typing import Any
 
 from kling_airflow.airflow_compat import (  # airflow.sdk, on any Airflow
     DAG,
+    AirflowException,
     AirflowFailException,
     Asset,
     ObjectStoragePath,
@@ -86,7 +87,7 @@ with DAG(
 
     try:
         from airflow.providers.standard.operators.hitl import ApprovalOperator
-    except ImportError:  # before Airflow 3.1 no task can ask a person
+    except (ImportError, AirflowException):  # before Airflow 3.1 no task can ask a person
 
         @task(task_id="approve")
         def refuse() -> None:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 # Each module has add_arguments(parser) and run(args) -> int.
 COMMANDS = {
     "simulator": ("kling_airflow.cli.simulator", "run GMI Cloud's request queue on this machine"),
+    "examples": ("kling_airflow.cli.examples", "copy the example DAGs, with pictures for a first try"),
     "demo": ("kling_airflow.cli.demo", "watch a real Airflow make a clip of two photographs"),
     "ledger": ("kling_airflow.cli.ledger", "look at an object-storage ledger, and put it right"),
     "spend": ("kling_airflow.cli.spend", "sum what was spent, by day, DAG, model and state"),
     "gallery": ("kling_airflow.cli.gallery", "write the index of the gallery in Airflow's UI anew"),
+    "capacity": ("kling_airflow.cli.capacity", "say what a number of clips a day needs, and costs"),
     "storyboard": ("kling_airflow.cli.storyboard", "check, price and show a storyboard"),
 }
 

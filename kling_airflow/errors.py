@@ -95,9 +95,10 @@ class KlingError(Exception):
         return " ".join(self.lines().splitlines())
 
     def lines(self) -> str:
-        """Return the text with what happened, the money and what to do on a line each."""
-        parts = [sentences(part) for part in (self.what, self.money.value, self.todo) if part]
-        return without_signatures("\n".join(" ".join(part.splitlines()) for part in parts))
+        """Return what happened, the money and what to do on a line each; indented lines stay lines."""
+        parts = [sentences(self.what), sentences(self.money.value), *sentences(self.todo).split("\n    ")]
+        what, money, *todo = (" ".join(part.splitlines()) for part in parts)
+        return without_signatures("\n".join(filter(None, (what, money, "\n    ".join(todo)))))
 
     def with_money(self, money: Money, *, todo: str | None = None, request_id: str | None = None) -> Self:
         """Return the same error with another word about the money.
@@ -272,8 +273,7 @@ class DownloadFailed(MediaError):
     """The bytes did not arrive whole.
 
     :param retryable: False if another try can't help: over the size limit, a scheme that isn't http(s).
-    :param gone: True if the address itself is dead (401, 403, 404, 410, connection refused, unknown host), so
-        that a fresh address for the same thing may still work.
+    :param gone: True if the address is dead (401, 403, 404, 410, refused, no such host): a new one may work.
     """
 
     def __init__(

@@ -169,7 +169,7 @@ def get_provider_info() -> dict[str, Any]:
                             "Places that a task may read frames from if the address came from a Param,"
                             " `conf`, an XCom or other data: schemes, hosts and prefixes, between blanks."
                             " Private hosts and `file://` only if they are named. Addresses in a DAG's code"
-                            " are not confined."
+                            " are not confined. The gallery reads frames that sidecars name in these places."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -185,13 +185,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_calls_per_second": {
                         "description": (
-                            "How often one triggerer may ask one connection's queue, whatever the number of"
-                            " waiting tasks. A connection's own `max_calls_per_second` goes before it."
+                            "How often all triggerers together may ask one connection's queue, whatever the"
+                            " number of waiting tasks. A connection's own `max_calls_per_second` goes before"
+                            " it."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "10",
                         "default": "50",
+                    },
+                    "triggerers": {
+                        "description": (
+                            "How many triggerers share `max_calls_per_second`. With `ledger`, the triggerers"
+                            " count each other in its folder, and this number is used until they have."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "2",
+                        "default": "1",
                     },
                 },
             }

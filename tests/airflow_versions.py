@@ -56,6 +56,10 @@ _PLACES = {
         "airflow.serialization.serialized_objects:SerializedDAG",
     ),
     "ObjectStoragePath": ("airflow.sdk:ObjectStoragePath", "airflow.io.path:ObjectStoragePath"),
+    "OutletEventAccessors": (
+        "airflow.sdk.execution_time.context:OutletEventAccessors",
+        "airflow.utils.context:OutletEventAccessors",
+    ),
     "TaskGroup": ("airflow.sdk:TaskGroup", "airflow.utils.task_group:TaskGroup"),
     "TaskInstanceState": (
         "airflow.sdk.api.datamodels._generated:TaskInstanceState",

@@ -48,7 +48,7 @@ class Run:
             if hasattr(rows, "with_entities"):  # before Airflow 3.1
                 found = rows.with_session(session).with_entities(XComModel.value).scalar()
             else:
-                found = session.execute(rows.with_only_columns(XComModel.value)).scalar_one()
+                found = session.scalars(rows).one().value  # Airflow 3.4 selects an alias of the model
         return XComModel.deserialize_value(type("Row", (), {"value": found})())
 
 

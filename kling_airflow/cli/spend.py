@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = (
         "A request costs its list price when it succeeds; until it is over, the price is held. A request that"
-        " no order of the ledger has is somebody else's, or of a task that keeps its record in Airflow."
+        " no order of the ledger has is of another program, or of a task that keeps its record in Airflow."
     )
     parser.add_argument("--conn-id", default="gmi_cloud_default", metavar="ID", help="the queue's connection")
     parser.add_argument("--ledger", metavar="URI", help="the ledger's folder (default: `[kling] ledger`)")

@@ -23,13 +23,14 @@ class ObjectStore:
 
     :param folder: where its log goes.
     :param port: to listen on.
+    :param host: the address to listen on.
     """
 
-    def __init__(self, folder: Path, *, port: int) -> None:
-        self.url = f"http://{LOOPBACK}:{port}"
+    def __init__(self, folder: Path, *, port: int, host: str = LOOPBACK) -> None:
+        self.url = f"http://{host}:{port}"
         self.service = Service(
             "S3 (moto)",
-            [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)],
+            [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)],
             log=folder / "s3.log",
             env=clean_environment(),
             cwd=folder,

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 
 from kling_airflow.errors import KlingError
-from kling_airflow.gallery.access import User, demand_dag, demand_user, may_read, readable_dags
+from kling_airflow.gallery.access import User, demand_dag, demand_user, readable_dags
 from kling_airflow.gallery.details import details_of, film_file
 from kling_airflow.gallery.entry import GalleryEntry
+from kling_airflow.gallery.frames import NoThumbnail, thumbnail
 from kling_airflow.gallery.index import Index
-from kling_airflow.gallery.ledger import find_order
 from kling_airflow.gallery.pages import HEADERS, page
+from kling_airflow.gallery.request_view import request_view
 from kling_airflow.gallery.search import Page, Search
 from kling_airflow.gallery.settings import configured_gallery, open_gallery
 from kling_airflow.gallery.spend import spend
-from kling_airflow.gallery.streaming import file_response
-from kling_airflow.gallery.timeline import Ordered, in_order, steps_of_landing
+from kling_airflow.gallery.streaming import file_response, picture_response, placeholder_response
+from kling_airflow.gallery.task_view import inline_style, task_view
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ _ASSETS: Final = {
     "icon.svg": "image/svg+xml",
     "icon-dark.svg": "image/svg+xml",
 }
-_ID: Final = r"[0-9a-f]{24}"
 _indexes: dict[str, Index] = {}
 
 
@@ -51,6 +51,8 @@ def create_app() -> FastAPI:
     app.add_api_route("/", _gallery, response_model=None, **get)  # type: ignore[arg-type]
     app.add_api_route("/requests/{request_id}", _request, response_model=None, **get)  # type: ignore[arg-type]
     app.add_api_route("/media/{entry_id}/{name}", _media, response_model=None, **get)  # type: ignore[arg-type]
+    app.add_api_route("/frames/{entry_id}/{number}", _frame, response_model=None, **get)  # type: ignore[arg-type]
+    app.add_api_route("/task", _task, response_model=None, **get)  # type: ignore[arg-type]
     app.add_api_route("/static/{name}", _asset, response_model=None, **get)  # type: ignore[arg-type]
     app.add_api_route("/{rest:path}", _nothing, response_model=None, **get)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _refused)
@@ -87,43 +89,19 @@ def _gallery(request: Request, user: User) -> Response:
 
 def _request(request: Request, request_id: str, user: User) -> Response:
     """Show a request: its landings, and its timeline. Before it has landed, DAG and run must be named."""
-    index = _index()
-    landings = index.of_request(request_id) if index else []
-    seen = [entry for entry in landings if may_read(user, entry.dag_id)]
     dag_id, run_id = (request.query_params.get(name, "") for name in ("dag_id", "run_id"))
-    if seen:
-        dag_id, run_id = seen[0].dag_id, seen[0].run_id
-    elif landings:
-        demand_dag(user, landings[0].dag_id)
-    elif dag_id:
-        demand_dag(user, dag_id, DagAccessEntity.TASK_INSTANCE)
-    ordered, problem = _ordered(user, dag_id, run_id, request_id)
-    if not seen and ordered is None and not problem:
+    view = request_view(user, _index(), request_id, dag_id, run_id)
+    if not view.is_known:
         raise HTTPException(404, "Neither the gallery nor the ledger of this run has that request.")
-    details = [details_of(index.folder, entry) for entry in seen] if index else []
-    steps = [step for each in details for step in steps_of_landing(each.sidecar)]
-    return page(
-        request,
-        "request.html",
-        request_id=request_id,
-        landings=list(zip(seen, details, strict=True)),
-        ordered=ordered,
-        problem=problem,
-        steps=in_order([*steps, *(ordered.steps if ordered else ())]),
-        dag_id=dag_id,
-        run_id=run_id,
-    )
+    return page(request, "request.html", view=view, gallery=configured_gallery() or "")
 
 
-def _ordered(user: Any, dag_id: str, run_id: str, request_id: str) -> tuple[Ordered | None, str]:
-    """Return what the ledger says, for users who may see the DAG's task instances; and what went wrong."""
-    if not may_read(user, dag_id, DagAccessEntity.TASK_INSTANCE):
-        return None, ""
-    try:
-        return find_order(dag_id, run_id, request_id), ""
-    except KlingError as error:
-        log.warning("The ledger can't be read for the gallery: %s", error.what)
-        return None, error.what
+def _task(request: Request, user: User) -> Response:
+    """Show the requests of a task instance, on a page that loads nothing."""
+    names = ("dag_id", "run_id", "task_id", "map_index")
+    style, headers = inline_style()
+    view = task_view(user, _index(), *(request.query_params.get(name, "") for name in names))
+    return page(request, "task.html", headers=headers, view=view, style=style)
 
 
 def _media(request: Request, entry_id: str, name: str, user: User) -> Response:
@@ -148,6 +126,22 @@ def _film_file(index: Index, entry: GalleryEntry, name: str) -> tuple[str, int]:
     if found is None:
         raise HTTPException(404, "This landing has no such file.")
     return found
+
+
+def _frame(request: Request, entry_id: str, number: str, user: User) -> Response:
+    """Serve a small picture of a frame; an address that names none is told from a frame that is gone."""
+    index, address = _index(), configured_gallery()
+    entry = index.find(entry_id) if index else None
+    if index is None or entry is None or address is None:
+        raise HTTPException(404, "The gallery has no such clip.")
+    demand_dag(user, entry.dag_id)
+    frames = details_of(index.folder, entry).frames
+    if not re.fullmatch("[0-9]{1,2}", number, re.ASCII) or int(number) >= len(frames):
+        raise HTTPException(404, "This landing has no such frame.")
+    try:
+        return picture_response(request, thumbnail(address, index.folder, frames[int(number)]))
+    except NoThumbnail as error:
+        return placeholder_response(str(error))
 
 
 def _asset(name: str) -> Response:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kling_airflow.addresses import shown
 from kling_airflow.gallery.entry import GalleryEntry, is_path
 from kling_airflow.gallery.folder import Folder
+from kling_airflow.gallery.frames import ClipFrame, frames_of
 from kling_airflow.media.sidecar import Sidecar
 
 _SUFFIX: Final = re.compile(r"(?:\.\d{1,2}x\d{1,2}\.mp4|\.gif|\.webp|\.vtt|\.srt|\.otio)")
@@ -34,12 +34,9 @@ class Details:
         return str(prompt or self.entry.prompt)
 
     @property
-    def frames(self) -> list[tuple[str, str]]:
-        """Address and hash of each frame; addresses without credentials and signatures."""
-        asked = self.sidecar.get("asked")
-        frames = asked.get("frames") if isinstance(asked, Mapping) else None
-        found = [frame for frame in frames or () if isinstance(frame, Mapping)]
-        return [(shown(frame.get("uri") or ""), str(frame.get("sha256") or "")) for frame in found]
+    def frames(self) -> list[ClipFrame]:
+        """The frames that the clip was made of."""
+        return frames_of(self.sidecar)
 
     @property
     def checks(self) -> list[tuple[str, str]]:

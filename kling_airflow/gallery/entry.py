@@ -77,8 +77,8 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 size=sidecar.bytes,
                 landed_at=_utc(str(content["landed_at"])),
                 state=_state(content),
-                model=str(content.get("model") or "")[:_NAME],
-                prompt=_prompt(content)[:_PROMPT],
+                model=_text(content.get("model"))[:_NAME],
+                prompt=_text(_prompt(content))[:_PROMPT],
                 seconds=float(measures["duration_seconds"]),
                 width=int(measures["width"]),
                 height=int(measures["height"]),
@@ -87,9 +87,9 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 cost_usd=_number(content.get("cost_usd")),
                 submitted_at=_text_or_none(content.get("submitted_at")),
                 finished_at=_text_or_none(content.get("finished_at")),
-                dag_id=str(task.get("dag_id") or "")[:_NAME],
-                run_id=str(task.get("run_id") or "")[:_NAME],
-                task_id=str(task.get("task_id") or "")[:_NAME],
+                dag_id=_text(task.get("dag_id"))[:_NAME],
+                run_id=_text(task.get("run_id"))[:_NAME],
+                task_id=_text(task.get("task_id"))[:_NAME],
                 map_index=int(task.get("map_index", -1)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -101,7 +101,7 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     @property
     def is_sound(self) -> bool:
         """Whether path and id are what they should be: others can write the index, too."""
-        return is_path(self.path, ".mp4") and _REQUEST_ID.fullmatch(self.request_id) is not None
+        return is_path(self.path, ".mp4") and is_request_id(self.request_id)
 
     @property
     def id(self) -> str:
@@ -124,6 +124,11 @@ class GalleryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def beside(self, suffix: str) -> str:
         """Return the path of a file beside the clip, such as its poster's."""
         return f"{self.path.removesuffix('.mp4')}{suffix}"
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a text can be the id of a request, or of a film."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def is_path(path: str, suffix: str) -> bool:
@@ -172,4 +177,9 @@ def _number(value: object) -> float | None:
 
 
 def _text_or_none(value: object) -> str | None:
-    return None if value is None else str(value)[:_NAME]
+    return None if value is None else _text(value)[:_NAME]
+
+
+def _text(value: object) -> str:
+    """Return a text that UTF-8 can hold: JSON can name one half of a surrogate pair, which no file can."""
+    return str(value or "").encode(errors="replace").decode()

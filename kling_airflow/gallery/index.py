@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = f"{INDEX}/1/entries"
 SEGMENTS: Final = f"{INDEX}/1/segments"
-PACK_AT: Final = 32
-"""Loose files from which on a landing may pack them; about one landing in eight does."""
+PACK_AT: Final = 16
+"""Loose files from which on a landing may pack them; about one landing in eight does.
+
+Each loose file costs the first page after a start of the API server one read."""
 PACK_ALWAYS_AT: Final = 128
 """Loose files from which on every landing packs them."""
 FULL: Final = 5000

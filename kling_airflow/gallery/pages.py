@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -30,10 +31,18 @@ HEADERS: Final = {
 }
 
 
-def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(
+    request: Request,
+    template: str,
+    status: int = 200,
+    *,
+    headers: Mapping[str, str] = HEADERS,
+    **values: Any,
+) -> HTMLResponse:
     """Return a page.
 
     :param template: its file in ``templates``.
+    :param headers: of a page that may load other things than most.
     :param values: what it shows; all text in them is escaped.
     """
     root = str(request.scope.get("root_path", PREFIX)).rstrip("/")
@@ -42,7 +51,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         .get_template(template)
         .render(root=root, airflow=root.removesuffix(PREFIX), states=STATES, **values)
     )
-    return HTMLResponse(text, status, headers=HEADERS)
+    return HTMLResponse(text.encode(errors="replace"), status, headers=dict(headers))
 
 
 def run_path(dag_id: str, run_id: str, task_id: str = "", map_index: int = -1) -> str:
@@ -63,7 +72,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"usd": _usd, "clock": _clock, "seconds": _seconds, "model": _model, "q": _quoted}
+    made.filters |= {
+        "usd": _usd,
+        "clock": _clock,
+        "seconds": _seconds,
+        "model": _model,
+        "q": _quoted,
+        "moment": _moment,
+    }
     made.globals |= {"run_path": run_path, "run_of": _run_of}
     return made
 
@@ -83,6 +99,20 @@ def _clock(text: str | None) -> str:
         return ""
 
 
+def _moment(text: str) -> str:
+    """Return a time with how long ago it was, as a person reads it."""
+    moment = datetime.fromisoformat(text)
+    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    ago = (
+        f"{seconds} s"
+        if seconds < 120
+        else f"{seconds // 60} min"
+        if seconds < 7200
+        else f"{seconds // 3600} h"
+    )
+    return f"{moment:%Y-%m-%d %H:%M:%S} ({ago} ago)"
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 60 else f"{int(value) // 60}:{int(value) % 60:02d} min"
 
@@ -92,4 +122,4 @@ def _model(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")

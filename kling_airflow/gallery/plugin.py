@@ -13,10 +13,26 @@ from airflow.plugins_manager import AirflowPlugin
 
 ROUTE: Final = "kling-gallery"
 """The gallery's name in the addresses of Airflow's UI: ``/plugin/kling-gallery``."""
+TASK_ROUTE: Final = "kling-requests"
+"""The name of the tab in the addresses of a task instance's page."""
+TASKS: Final = (
+    "ClipToObjectStorageOperator",
+    "GMICloudRequestOperator",
+    "GMICloudRequestSensor",
+    "JoinClipsOperator",
+    "KlingCreateElementOperator",
+    "KlingImageToVideoFunction",
+    "KlingImageToVideoOperator",
+    "KlingOmniOperator",
+    "KlingStoryboardFunction",
+    "KlingStoryboardOperator",
+    "KlingTextToVideoOperator",
+)
+"""The classes of tasks whose page has the tab: those with the link `Request`."""
 
 
 class KlingGalleryPlugin(AirflowPlugin):
-    """The gallery's app, and its entry in the navigation."""
+    """The gallery's app, its entry in the navigation, and a tab of tasks that have requests."""
 
     name = "kling_gallery"
 
@@ -32,26 +48,48 @@ class KlingGalleryPlugin(AirflowPlugin):
 
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The entry in the navigation, which shows the app in a frame."""
+        """The entry in the navigation, which shows the app in a frame; from 3.4 on the tab as well."""
         if not _has_views():
             return []
         root = _root()
-        return [
+        icons = {
+            "icon": f"{root}/kling/static/icon.svg",
+            "icon_dark_mode": f"{root}/kling/static/icon-dark.svg",
+        }
+        gallery = [
             {
                 "name": "Kling gallery",
                 "href": f"{root}/kling/",
                 "destination": "nav",
                 "url_route": ROUTE,
-                "icon": f"{root}/kling/static/icon.svg",
-                "icon_dark_mode": f"{root}/kling/static/icon-dark.svg",
                 "nav_top_level": True,
+                **icons,
             }
         ]
+        if not _scopes_views():
+            return gallery
+        asked = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
+        requests = {
+            "name": "Kling requests",
+            "href": f"{root}/kling/task?{asked}",
+            "destination": "task_instance",
+            "url_route": TASK_ROUTE,
+            "applies_to": {"task_instance.operator": list(TASKS)},
+            **icons,
+        }
+        return [*gallery, requests]
 
 
 def _has_views() -> bool:
     """Return whether this Airflow shows views of plugins: 3.1 and later."""
     return hasattr(AirflowPlugin, "external_views")
+
+
+def _scopes_views() -> bool:
+    """Return whether this Airflow can show a view on the pages of some tasks only: 3.4 and later."""
+    from airflow import plugins_manager
+
+    return hasattr(plugins_manager, "AppliesToDict")
 
 
 def _root() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -30,10 +32,17 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Accept-Ranges": "bytes",
+    # Airflow 3.1 and 3.2 compress a video otherwise: without its length, and a part of it as another part.
+    "Content-Encoding": "identity",
     # Kept by the browser, and shown again only after this server has looked at the user's rights again.
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, Authorization",
 }
+_PLACEHOLDER: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="180" viewBox="0 0 320 180">'
+    '<rect width="320" height="180" fill="#1e293b"/><text x="160" y="96" fill="#cbd5e1" font-size="17"'
+    ' font-family="sans-serif" text-anchor="middle">{}</text></svg>'
+)
 
 
 def file_response(request: Request, folder: Folder, path: str, size: int | None = None) -> Response:
@@ -66,6 +75,24 @@ def file_response(request: Request, folder: Folder, path: str, size: int | None 
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=kind)
     return StreamingResponse(_blocks(folder, path, first, end), status, headers, media_type=kind)
+
+
+def picture_response(request: Request, data: bytes) -> Response:
+    """Return a small JPEG that was made here: 200 or 304."""
+    headers = {**_HEADERS, "ETag": f'"{hashlib.sha256(data).hexdigest()[:32]}"', "Accept-Ranges": "none"}
+    if headers["ETag"] in (request.headers.get("if-none-match") or ""):
+        return Response(status_code=304, headers=headers)
+    return Response(data, headers=headers, media_type="image/jpeg")
+
+
+def placeholder_response(text: str) -> Response:
+    """Return a 404 whose body is a picture of a text: a browser shows it in the place of what isn't there."""
+    return Response(
+        _PLACEHOLDER.format(escape(text)).encode(),
+        404,
+        headers={**_HEADERS, "Accept-Ranges": "none"},
+        media_type="image/svg+xml",
+    )
 
 
 def _blocks(folder: Folder, path: str, first: int, end: int) -> Iterator[bytes]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.submission.journal import JournalEntry
 from kling_airflow.submission.record import State, SubmissionRecord
+
+if TYPE_CHECKING:
+    from kling_airflow.gallery.queue_state import QueueState
 
 LEDGER: Final = "ledger"
 QUEUE: Final = "queue"
@@ -73,6 +76,18 @@ def steps_of_landing(sidecar: Mapping[str, Any]) -> list[Step]:
         for name, source, what, detail, rank in named
         if (at := _seconds(sidecar.get(name))) is not None
     ]
+
+
+def steps_of_queue(state: QueueState | None) -> list[Step]:
+    """Return what the queue says of a request that has not landed."""
+    if state is None:
+        return []
+    steps = []
+    if state.submitted_at is not None:
+        steps.append(Step(state.submitted_at, QUEUE, "The queue has the request", rank=1))
+    if state.has_ended and state.changed_at is not None:
+        steps.append(Step(state.changed_at, QUEUE, f"The request has ended: {state.status}", rank=3))
+    return steps
 
 
 def steps_of_journal(entries: Iterable[JournalEntry], request_id: str) -> list[Step]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenacity import Retrying
 
 from kling_airflow.errors import GMIError
-from kling_airflow.gmi.call import Call
+from kling_airflow.gmi.call import Call, Timeouts
 from kling_airflow.gmi.failures import read_json, refusal
 from kling_airflow.gmi.protocol import PAGE_SIZE, Protocol
 from kling_airflow.gmi.queue_clock import QueueClock
@@ -75,9 +76,14 @@ class GMIClient:
             session.headers["Connection"] = "close"
             return self.protocol.read_submit(call, self._send(call, session))
 
-    def get(self, request_id: str) -> Request:
-        """Return a request in its current state."""
-        return self._read_with_retries(self.protocol.get(request_id), self.protocol.read_get)
+    def get(self, request_id: str, *, timeouts: Timeouts | None = None) -> Request:
+        """Return a request in its current state.
+
+        :param timeouts: how long each call may take; by default as long as other calls.
+        """
+        call = self.protocol.get(request_id)
+        call = call if timeouts is None else replace(call, timeouts=timeouts)
+        return self._read_with_retries(call, self.protocol.read_get)
 
     def list_page(self, model: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> Page:
         """Return one page of a model's requests, newest first."""

@@ -9,7 +9,9 @@ model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import PurePath
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ DEFAULTS = {
     DESTINATIONS: "s3:// s3a:// s3n:// gs:// gcs:// abfs:// abfss://",
 }
 """What is allowed if nothing is set: object stores, and the public web to read from. Not ``file://``."""
+_OF_ONE_RUN = re.compile(r"^[a-z_]+__\d|\d{4}-?\d\d-?\d\d")
+"""A run id of Airflow's own, or a date, in a folder's name."""
 
 
 class WrittenPlaces:
@@ -136,7 +140,9 @@ def _place_to_allow(address: str) -> str:
     scheme, _, rest = plain.partition("://")
     host, _, path = rest.partition("/")
     if scheme.lower() in LOCAL:
-        return f"file:///{path.rpartition('/')[0]}"
+        first, *others = path.rpartition("/")[0].split("/")
+        # A folder of one run, or of one day, would have to be allowed again for the next.
+        return "file:///" + "/".join([first, *takewhile(lambda name: not _OF_ONE_RUN.search(name), others)])
     conn_id = split_connection(address)[0]
     return f"{scheme}://{conn_id}@{host}" if conn_id else f"{scheme}://{host}"
 

@@ -86,9 +86,11 @@ class GMICloudHook(BaseHook):
         """Return the running loop's poller for this connection, shared by all waiters of this process.
 
         :raises Unauthorized: if the connection isn't defined or has no key.
-        :raises InvalidArgument: if its base URL or ``max_calls_per_second`` can't be used.
+        :raises InvalidArgument: if its base URL, ``max_calls_per_second`` or ``[kling] triggerers`` can't be
+            used.
         """
         from kling_airflow.gmi.async_client import AsyncGMIClient
+        from kling_airflow.hooks.limit_share import announcer, configured_triggerers
         from kling_airflow.hooks.metrics import AirflowMetrics
         from kling_airflow.polling.poller import poller_of
 
@@ -96,7 +98,11 @@ class GMICloudHook(BaseHook):
             connection, extra = await self._async_connection()
             client = AsyncGMIClient(**_settings(connection, extra))
             return poller_of(
-                client, max_calls_per_second=_max_calls_per_second(extra), metrics=AirflowMetrics()
+                client,
+                max_calls_per_second=_max_calls_per_second(extra),
+                metrics=AirflowMetrics(),
+                triggerers=configured_triggerers(),
+                announce=announcer(client.protocol.identity),
             )
 
     def test_connection(self) -> tuple[bool, str]:

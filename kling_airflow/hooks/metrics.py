@@ -1,18 +1,15 @@
 """The figures of the wait, sent to Airflow's own statistics (StatsD, Datadog or OpenTelemetry).
 
-The variable parts of a figure are in its name, because plain StatsD has no tags. `docs/waiting.md` lists
-every name.
+`metric_names.py` lists every name.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-PREFIX: Final = "kling"
-_UNUSABLE = re.compile(r"[^a-zA-Z0-9_-]")
+from kling_airflow.hooks import metric_names as names
 
 
 class AirflowMetrics:
@@ -20,27 +17,25 @@ class AirflowMetrics:
 
     def in_flight(self, requests: int) -> None:
         """Set ``kling.requests_in_flight``."""
-        self._stats.gauge(f"{PREFIX}.requests_in_flight", requests)
+        self._stats.gauge(names.IN_FLIGHT.of(), requests)
 
     def call(self, kind: str, outcome: str) -> None:
         """Count ``kling.calls.KIND.OUTCOME``."""
-        self._stats.incr(f"{PREFIX}.calls.{kind}.{outcome}")
+        self._stats.incr(names.CALLS.of(KIND=kind, OUTCOME=outcome))
 
     def paused(self, seconds: float, *, limited: bool) -> None:
         """Count ``kling.pauses.REASON`` and time ``kling.pause_duration.REASON``."""
         reason = "rate_limit" if limited else "unreachable"
-        self._stats.incr(f"{PREFIX}.pauses.{reason}")
-        self._stats.timing(f"{PREFIX}.pause_duration.{reason}", timedelta(seconds=seconds))
+        self._stats.incr(names.PAUSES.of(REASON=reason))
+        self._stats.timing(names.PAUSE_DURATION.of(REASON=reason), timedelta(seconds=seconds))
 
     def noticed(self, lag: float) -> None:
         """Time ``kling.detection_lag``."""
-        self._stats.timing(f"{PREFIX}.detection_lag", timedelta(seconds=lag))
+        self._stats.timing(names.DETECTION_LAG.of(), timedelta(seconds=lag))
 
     def generated(self, model: str, duration: int | None, seconds: float) -> None:
         """Time ``kling.generation_duration.MODEL.DURATION``."""
-        name = (
-            f"{PREFIX}.generation_duration.{_UNUSABLE.sub('_', model) or 'unknown'}.{duration or 'unknown'}"
-        )
+        name = names.GENERATION_DURATION.of(MODEL=model, SECONDS=str(duration or "unknown"))
         self._stats.timing(name, timedelta(seconds=seconds))
 
     @cached_property

@@ -169,7 +169,7 @@ class _Landing:
         for mismatch in info.mismatches:
             log.warning('%s It lands nevertheless, because of on_mismatch="warn".', mismatch)
         log.info(
-            "The clip was decoded: %d x %d, duration %s, sound %s.",
+            "The clip was decoded: %d x %d, duration %s, audio track: %s.",
             info.width,
             info.height,
             info.duration_check,

@@ -10,6 +10,11 @@ from kling_airflow.errors import KlingError
 from kling_airflow.links import ClipLink, GalleryLink, ReportLink, RequestLink
 
 _PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
+_FAILURES: Final = ("failed", "up_for_retry")
+_UNKNOWN: Final = (
+    "Airflow gave this notification no error. The task's log has it, and says whether a clip may have been"
+    " paid for and what to do."
+)
 _LINKS: Final = (ClipLink, ReportLink, RequestLink, GalleryLink)
 
 
@@ -39,10 +44,11 @@ class Message:
 def message_of(context: Mapping[str, Any]) -> Message:
     """Return the message about the task whose callback is running.
 
-    :param context: what Airflow gives a callback. With an ``exception`` the message is about a failure.
+    :param context: what Airflow gives a callback. With an ``exception``, or if the task instance's state is
+        that of a failure (Airflow 3.1's ``dag.test()`` names no exception), the message is about a failure.
     """
     error, result = context.get("exception"), _pull(context, "return_value")
-    if error is not None:
+    if error is not None or _state(context) in _FAILURES:
         return _failed(context, error)
     if isinstance(result, Mapping):
         return _succeeded(context, result)
@@ -67,7 +73,7 @@ def _succeeded(context: Mapping[str, Any], result: Mapping[str, Any]) -> Message
 
 def _failed(context: Mapping[str, Any], error: object) -> Message:
     """Return the message of a failure; a storyboard's report says what has landed all the same."""
-    what = [str(error) or type(error).__name__]
+    what = [_UNKNOWN if error is None else str(error) or type(error).__name__]
     if isinstance(error, KlingError):
         what = [part for part in (error.what, error.money.value, error.todo) if part]
     report = _pull(context, "report")
@@ -79,6 +85,12 @@ def _failed(context: Mapping[str, Any], error: object) -> Message:
         links=_links(context),
         picture=_picture(report),
     )
+
+
+def _state(context: Mapping[str, Any]) -> str:
+    """Return the task instance's state; Airflow's own is a text that is also a member of an enumeration."""
+    state = getattr(context.get("ti"), "state", None)
+    return str(getattr(state, "value", state))
 
 
 def _title(context: Mapping[str, Any], result: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from kling_airflow.polling.metrics import NoMetrics, PollMetrics
 from kling_airflow.polling.rate_limiter import MAX_CALLS_PER_SECOND, RateLimiter
 from kling_airflow.polling.round import YIELD_EVERY, Round
 from kling_airflow.polling.schedule import Schedule
+from kling_airflow.polling.share import Announce, LimitShare
 from kling_airflow.polling.tracked_request import TrackedRequest
 from kling_airflow.polling.waiter import Waiter
 
@@ -43,6 +44,8 @@ def poller_of(
     *,
     max_calls_per_second: float = MAX_CALLS_PER_SECOND,
     metrics: PollMetrics | None = None,
+    triggerers: int = 1,
+    announce: Announce | None = None,
 ) -> Poller:
     """Return the running loop's poller for the client's base URL, organization and key.
 
@@ -50,6 +53,8 @@ def poller_of(
         it has opened nothing, so there is nothing to close.
     :param max_calls_per_second: if several waiters name a limit, the lowest counts.
     :param metrics: receives the figures.
+    :param triggerers: how many triggerers share the limit, until `announce` has counted them.
+    :param announce: tells the other triggerers of this one, and counts them.
     """
     pollers = POLLERS_BY_LOOP.setdefault(asyncio.get_running_loop(), {})
     identity = client.protocol.identity
@@ -60,6 +65,8 @@ def poller_of(
             max_calls_per_second=max_calls_per_second,
             metrics=metrics,
             on_close=lambda: pollers.pop(identity, None),
+            triggerers=triggerers,
+            announce=announce,
         )
         pollers[identity] = poller
     poller.rate_limiter.lower_max_rate(max_calls_per_second)
@@ -74,6 +81,8 @@ class Poller:
     :param metrics: receives the figures.
     :param on_close: called when the poller ends, for whatever reason.
     :param idle_seconds: how long the poller goes on without a waiter.
+    :param triggerers: how many triggerers share the limit, until `announce` has counted them.
+    :param announce: tells the other triggerers of this one, and counts them; None without a shared store.
     """
 
     def __init__(
@@ -84,8 +93,11 @@ class Poller:
         metrics: PollMetrics | None = None,
         on_close: Callable[[], object] = lambda: None,
         idle_seconds: float = IDLE_SECONDS,
+        triggerers: int = 1,
+        announce: Announce | None = None,
     ) -> None:
         self.rate_limiter = RateLimiter(max_calls_per_second)
+        self._share = LimitShare(self.rate_limiter, announce, triggerers=triggerers)
         self.durations = GenerationDurations()
         self.schedule = Schedule()
         self.closed = False
@@ -141,6 +153,7 @@ class Poller:
             self._changed.set()
 
     async def _run(self) -> None:
+        sharing = asyncio.get_running_loop().create_task(self._share.keep(), name="kling-limit-share")
         try:
             while await self._wait_for_round():
                 await self._round()
@@ -152,6 +165,7 @@ class Poller:
             if not isinstance(error, Exception):
                 raise
         finally:
+            sharing.cancel()
             self.closed, self.task = True, None
             self._on_close()
             await self._client.close()

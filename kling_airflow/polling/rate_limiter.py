@@ -27,25 +27,45 @@ class RateLimiter:
     All times are seconds of one monotonic clock.
 
     :param max_rate: calls per second that are never exceeded, bursts of a fifth of a second aside.
-    :param min_rate: calls per second that a 429 never goes below.
+    :param min_rate: calls per second that a 429 never goes below. Both are divided by :meth:`set_share`.
     """
 
     def __init__(
         self, max_rate: float = MAX_CALLS_PER_SECOND, min_rate: float = MIN_CALLS_PER_SECOND
     ) -> None:
-        self.max_rate = max_rate
-        self.min_rate = min(min_rate, max_rate)
+        self.limit = max_rate
+        """Calls per second of all triggerers together."""
+        self.share = 1.0
+        """The part of the limit that is this limiter's."""
         self.rate = max_rate
+        self._min_rate = min_rate
         self._next_call_at = 0.0
         self._paused_until = 0.0
         self._paused_at = -1.0
         self._failures = 0
 
+    @property
+    def max_rate(self) -> float:
+        """Calls per second that this limiter never exceeds."""
+        return self.limit * self.share
+
+    @property
+    def min_rate(self) -> float:
+        """Calls per second that a 429 never goes below."""
+        return min(self._min_rate, self.limit) * self.share
+
     def lower_max_rate(self, max_rate: float) -> None:
         """Lower the limit, if this one is lower."""
-        self.max_rate = min(self.max_rate, max_rate)
-        self.min_rate = min(self.min_rate, self.max_rate)
+        self.limit = min(self.limit, max_rate)
         self.rate = min(self.rate, self.max_rate)
+
+    def set_share(self, share: float) -> None:
+        """Set the part of the limit that is this limiter's; a limiter that a 429 slowed stays as slow.
+
+        :param share: above 0, at most 1.
+        """
+        self.rate *= share / self.share
+        self.share = share
 
     def reserve(self, now: float) -> float:
         """Reserve the next free moment for a call and return it; it is `now` if the limit allows."""

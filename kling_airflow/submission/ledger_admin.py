@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kling_airflow.errors import Fenced, InvalidArgument, UnreadableRecord
-from kling_airflow.submission.claims import FOLDER as CLAIMS_FOLDER
 from kling_airflow.submission.claims import Claims
 from kling_airflow.submission.exclusive_store import open_store
 from kling_airflow.submission.journal import Journal, JournalEntry, numbers
@@ -65,7 +64,8 @@ class LedgerAdmin:
         self.claims = Claims(self.journal.store)
         self.by = by
         self.now = now
-        there = sorted(name for name in self.journal.store.names() if name != CLAIMS_FOLDER)
+        # A deployment's name begins with a letter or a digit: `_claims` and `_triggerers` are none.
+        there = sorted(name for name in self.journal.store.names() if not name.startswith("_"))
         if deployment not in there:
             others = f"there are {', '.join(there)}" if there else "there is nothing"
             raise InvalidArgument(

@@ -24,11 +24,12 @@ _FOLDER: Final = (
     "Set a ledger folder once for every task, in the environment of the workers:\n"
     "    AIRFLOW__KLING__LEDGER=s3://BUCKET/kling-ledger\n"
     "    AIRFLOW__KLING__DEPLOYMENT=prod\n"
-    "or in airflow.cfg:\n"
+    "    # or in airflow.cfg:\n"
     "    [kling]\n"
     "    ledger = s3://BUCKET/kling-ledger\n"
     "    deployment = prod\n"
-    "gs://, abfs:// and file:// work, too; `deployment` is a name of this Airflow. Then clear this task."
+    "    # gs://, abfs:// and file:// work, too; `deployment` is a name of this Airflow.\n"
+    "    # Then clear this task.\n    # "
 )
 _WITHOUT_IT: Final = (
     "Or set `durable=False` and accept that a crash between submission and answer may buy the clip twice."
@@ -55,7 +56,7 @@ class TaskStateLedger:
             raise InvalidArgument(
                 "This Airflow has no task state store (it came with 3.3), and no ledger folder is set: a"
                 " submission can't be remembered, and nothing was sent.",
-                todo=f"{_FOLDER} {_WITHOUT_IT}",
+                todo=f"{_FOLDER}{_WITHOUT_IT}",
             )
         if conf.getboolean("state_store", "clear_on_success", fallback=False):
             raise InvalidArgument(

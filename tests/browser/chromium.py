@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from tests import debian
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
@@ -20,9 +20,7 @@ def find_chromium() -> str:
     """Return the path of a Chromium; Debian's is installed if there is none."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "chromium"]):
-            subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
+        debian.install("chromium", why="These tests click in Chromium, and there is none")
         found = shutil.which("chromium")
     assert found is not None, "there is no Chromium, and apt-get installed none"
     return found

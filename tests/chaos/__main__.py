@@ -25,7 +25,7 @@ from tests.e2e.world import World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.e2e.cluster import Row
+    from tests.e2e.cluster_api import Row
 
 SPEED = 8.0
 OTHERS_EVERY = 20.0

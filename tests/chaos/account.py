@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kling_airflow.simulator.queue.billing import LedgerEntry
-    from tests.e2e.cluster import Row
+    from tests.e2e.cluster_api import Row
 
 COLUMNS = (
     "pattern",

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from kling_airflow.__main__ import COMMANDS
+from kling_airflow.cli import capacity as capacity_cli
 from kling_airflow.cli import demo as demo_cli
+from kling_airflow.cli import examples as examples_cli
 from kling_airflow.cli import gallery as gallery_cli
 from kling_airflow.cli import ledger as ledger_command
 from kling_airflow.cli import simulator as simulator_cli
@@ -30,9 +32,11 @@ FENCE = re.compile(
 OTHERS = {"airflow", "aws", "curl", "export", "pip"}
 PARSERS = {
     "demo": demo_cli.add_arguments,
+    "examples": examples_cli.add_arguments,
     "gallery": gallery_cli.add_arguments,
     "ledger": ledger_command.add_arguments,
     "simulator": simulator_cli.add_arguments,
+    "capacity": capacity_cli.add_arguments,
     "spend": spend_cli.add_arguments,
     "storyboard": storyboard_cli.add_arguments,
 }

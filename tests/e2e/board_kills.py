@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import requests
 
-from tests.e2e.cluster import Row, supervisor_of, task_processes
+from tests.e2e.cluster import supervisor_of, task_processes
+from tests.e2e.cluster_api import Row
 from tests.e2e.world import Run
 
 if TYPE_CHECKING:

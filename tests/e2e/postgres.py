@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kling_airflow.demo.cluster import clean_environment
 from kling_airflow.demo.ports import LOOPBACK, free_ports
 from kling_airflow.demo.service import Service
+from tests import debian
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,23 +22,31 @@ DEBIAN = Path("/usr/lib/postgresql")
 USER = "postgres"
 STARTUP_SECONDS = 60
 # Nothing in it outlives the test, so nothing has to survive a power cut.
-SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300")
+HASTY = ("synchronous_commit=off",)
 
 
 class Postgres:
-    """A server on a free port of the loopback interface, ready when entered; the folder goes with it."""
+    """A server on a free port, ready when entered; the folder goes with it.
 
-    def __init__(self) -> None:
+    :param host: the address that it listens on.
+    :param clients: the network that may log in besides this machine, such as ``10.0.0.0/24``.
+    :param killable: whether what it has confirmed has to survive a kill of the server.
+    """
+
+    def __init__(self, host: str = LOOPBACK, *, clients: str | None = None, killable: bool = False) -> None:
         self._binaries = find_binaries() or install()
         self._password = secrets.token_hex(16)
         self._folder: Path | None = None
         self._service: Service | None = None
+        self._host, self._clients = host, clients
+        self._settings = SETTINGS if killable else (*SETTINGS, *HASTY)
         (self.port,) = free_ports(1)
 
     @property
     def url(self) -> str:
         """The database's address as SQLAlchemy takes it, for synchronous and asynchronous engines alike."""
-        return f"postgresql+psycopg://{USER}:{self._password}@{LOOPBACK}:{self.port}/postgres"
+        return f"postgresql+psycopg://{USER}:{self._password}@{self._host}:{self.port}/postgres"
 
     def __enter__(self) -> Postgres:
         self.start()
@@ -67,6 +76,16 @@ class Postgres:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
+    def kill_and_restart(self) -> None:
+        """End every process of the server without a farewell, and start it again on the same files.
+
+        :raises DemoError: if it doesn't start.
+        """
+        assert self._service is not None, "PostgreSQL is not running"
+        self._service.stop(grace=0.0)
+        self._service.start()
+        self._service.wait_until_ready(self._answers, timeout=STARTUP_SECONDS)
+
     def require_running(self) -> None:
         """Check that the server hasn't ended."""
         if self._service is not None:
@@ -87,7 +106,10 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             cwd=folder,
         )
-        options = [*SETTINGS, f"listen_addresses={LOOPBACK}", f"port={self.port}"]
+        if self._clients is not None:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._clients} scram-sha-256\n")
+        options = [*self._settings, f"listen_addresses={self._host}", f"port={self.port}"]
         options.append(f"unix_socket_directories={folder}")
         flags = [flag for option in options for flag in ("-c", option)]
         self._service = Service(
@@ -101,7 +123,7 @@ class Postgres:
         self._service.wait_until_ready(self._answers, timeout=STARTUP_SECONDS)
 
     def _answers(self) -> bool:
-        asked = [str(self._binaries / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        asked = [str(self._binaries / "pg_isready"), "-q", "-h", self._host, "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
     def _as_its_user(self, command: list[str]) -> list[str]:
@@ -126,18 +148,13 @@ def install() -> Path:
 
     :raises RuntimeError: where that can't be done, saying what to install by hand.
     """
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        raise RuntimeError(
-            "These tests need a PostgreSQL server (initdb, postgres), and there is none."
-            " Install it, e.g. `sudo apt-get install postgresql`, or run them as root on Debian."
-        )
-    defaults = Path("/etc/postgresql-common/createcluster.d")
-    defaults.mkdir(parents=True, exist_ok=True)
-    (defaults / "kling-airflow.conf").write_text("create_main_cluster = false\n")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
-        subprocess.run([apt, *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
+    if os.geteuid() == 0:
+        defaults = Path("/etc/postgresql-common/createcluster.d")
+        defaults.mkdir(parents=True, exist_ok=True)
+        (defaults / "kling-airflow.conf").write_text("create_main_cluster = false\n")
+    debian.install(
+        "postgresql", why="These tests need a PostgreSQL server (initdb, postgres), and there is none"
+    )
     binaries = find_binaries()
     if binaries is None:
         raise RuntimeError("apt-get installed `postgresql`, but there is no initdb in /usr/lib/postgresql.")

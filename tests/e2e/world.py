@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import requests
 from PIL import Image
 
 from kling_airflow.gmi.client import GMIClient
-from tests.e2e.cluster import Cluster, Row
+from tests.e2e.cluster import Cluster
+from tests.e2e.cluster_api import Row
+from tests.e2e.orders import order_for_somebody_else, orders_by_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from kling_airflow.simulator.queue.billing import LedgerEntry
 
 T = TypeVar("T")
-MODEL = "kling-v3-image-to-video"
-QUEUE = "/api/v1/ie/requestqueue/apikey"
 CANCEL = "DELETE /requests/{id}"
 DAGS = ("deferred", "synchronous", "held_back", "pausing", "remembered", "twins")
 SECONDS = 240.0
@@ -94,17 +93,11 @@ class World:
 
     def orders(self) -> dict[str, list[LedgerEntry]]:
         """Return the rows of the billing ledger by the prompt that was asked for, oldest first."""
-        prompts = self._prompts()
-        found: dict[str, list[LedgerEntry]] = {}
-        for entry in self.simulator.ledger():
-            found.setdefault(prompts.get(entry.request_id, ""), []).append(entry)
-        return found
+        return orders_by_prompt(self.simulator)
 
     def order_for_somebody_else(self) -> None:
         """Let another user of the organization submit a request, without Airflow."""
-        url = f"{self.simulator.base_url}{QUEUE}/requests"
-        body = {"model": MODEL, "payload": {"prompt": "somebody else's", "image": self.frame_url}}
-        requests.post(url, json=body, headers=self._key, timeout=30).raise_for_status()
+        order_for_somebody_else(self.simulator, self.frame_url)
 
     def wait_for(self, look: Callable[[], T | None], what: str, timeout: float = SECONDS) -> T:
         """Wait until a look finds something, and return it.
@@ -118,24 +111,6 @@ class World:
             assert time.monotonic() < deadline, f"{what}: not within {timeout:.0f} s\n{self.cluster.tail()}"
             time.sleep(0.2)
         return found
-
-    @property
-    def _key(self) -> dict[str, str]:
-        """The last account's: where there are several, that is none that a DAG uses."""
-        return {"Authorization": f"Bearer {self.simulator.settings.accounts[-1].key}"}
-
-    def _prompts(self) -> dict[str, str]:
-        return {str(row["request_id"]): str(row["payload"]["prompt"]) for row in self._rows()}
-
-    def _rows(self) -> list[Row]:
-        rows: list[Row] = []
-        url = f"{self.simulator.base_url}{QUEUE}/requests"
-        while True:
-            asked: dict[str, str | int] = {"model_id": MODEL, "limit": 100, "offset": len(rows)}
-            answer = requests.get(url, params=asked, headers=self._key, timeout=30).json()
-            rows += answer["requests"]
-            if not answer["has_more"]:
-                return rows
 
     def _wait_for_dags(self) -> None:
         api = self.cluster.api

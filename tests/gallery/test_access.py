@@ -43,6 +43,8 @@ def addresses(entry: GalleryEntry) -> list[str]:
         f"/kling/media/{entry.id}/clip",
         f"/kling/media/{entry.id}/poster",
         f"/kling/media/{entry.id}/.vtt",
+        f"/kling/frames/{entry.id}/0",
+        "/kling/task?dag_id=rockets&run_id=manual__1&task_id=land&map_index=-1",
         "/kling/static/gallery.css",
         "/kling/static/gallery.js",
         "/kling/static/icon.svg",
@@ -66,6 +68,8 @@ def test_each_route_of_the_app_is_among_those_that_were_asked() -> None:
         "/",
         "/requests/{request_id}",
         "/media/{entry_id}/{name}",
+        "/frames/{entry_id}/{number}",
+        "/task",
         "/static/{name}",
         "/{rest:path}",
     }
@@ -77,7 +81,7 @@ def test_a_forged_or_expired_token_is_no_login(client: TestClient, clips: dict[s
     forged = jwt.encode(claims | {"sub": "carol"}, f"not {SECRET}", "HS512")
     unsigned = jwt.encode(claims, None, "none")
     old = jwt.encode(claims | {"exp": time.time() - 9000}, SECRET, "HS512")
-    for address in addresses(clips["rockets"])[:6]:
+    for address in addresses(clips["rockets"])[:8]:
         for bad in (forged, unsigned, old, "x", ""):
             for headers in ({"Cookie": f"_token={bad}"}, {"Authorization": f"Bearer {bad}"}):
                 assert client.get(address, headers=headers).status_code in (401, 403), (address, headers)

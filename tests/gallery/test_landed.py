@@ -121,3 +121,33 @@ def test_a_sidecar_that_is_gone_is_no_error(gallery: Path) -> None:
 )
 def test_where_a_clip_is_in_the_gallery(gallery_address: str, uri: str, path: str | None) -> None:
     assert path_in_gallery(gallery_address, uri) == path
+
+
+def test_clips_in_another_bucket_are_left_out_and_their_film_is_shown(
+    s3: S3, movie: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips land in one bucket, `[kling] gallery` is another: the film there has its clips' cost."""
+    clips, films = s3.bucket(), s3.bucket()
+    monkeypatch.setenv("AIRFLOW__KLING__GALLERY", f"s3://{S3.conn_id}@{films}/shown")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.connection)
+    results = [landed(f"s3://{clips}/a", movie, name) for name in ("one", "two")]
+    gallery = open_gallery(f"s3://{S3.conn_id}@{films}/shown")
+    assert Index(gallery).entries() == []
+    assert not [key for key in s3.keys(clips) if ".kling-gallery" in key]
+    film = JoinClipsOperator(
+        task_id="join", clips=results, destination=f"s3://{films}/shown/x/film.mp4", preset="ultrafast"
+    )
+    made = film.execute({})
+    (entry,) = Index(gallery).entries()
+    assert (entry.kind, entry.path, entry.request_id) == ("film", "x/film.mp4", made["request_id"])
+    assert (entry.cost_usd, entry.prompt) == (2.52, "The one. / The two.")
+    assert path_in_gallery(f"s3://{S3.conn_id}@{films}/shown", f"s3://{clips}/shown/x/film.mp4") is None
+
+    found = film.get_openlineage_facets_on_complete(None)
+    assert [(each.namespace, each.name) for each in found.inputs] == [
+        (f"s3://{clips}", f"a/{name}.mp4") for name in ("one", "two")
+    ]
+    assert found.outputs[0].namespace == f"s3://{films}"
+    assert found.outputs[0].facets["version"].datasetVersion == made["sha256"]
+    facet = found.run_facets["kling"]
+    assert (facet.requestIds, facet.costUsd) == ([made["request_id"]], 2.52)

@@ -91,6 +91,19 @@ def test_a_destination_that_came_from_data_is_confined(
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["manual__2026-11-28T05:20:04+00:00", "2026-11-28", "20261128", "run_20261128"]
+)
+def test_the_line_of_a_refusal_allows_the_next_run_as_well(
+    name: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = (tmp_path / "clips" / name / "frames" / "x.jpg").as_uri()
+    with pytest.raises(InvalidArgument) as caught:
+        prepare(server.url, target, code_source=server.url, code_destination="{{ params.d }}")
+    line = str(caught.value).partition("AIRFLOW__KLING__ALLOWED_DESTINATIONS='")[2].partition("'")[0]
+    assert line.endswith(f" file://{tmp_path}/clips")
+
+
 @pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath])
 def test_a_place_in_the_dags_code_is_trusted(kind: type, tmp_path: Path) -> None:
     source = tmp_path / "rocket.jpg"

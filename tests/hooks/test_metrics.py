@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.version import Version
 
 from kling_airflow.hooks.metrics import AirflowMetrics
-from tests.airflow_versions import needs_airflow_here
+from tests.airflow_versions import AIRFLOW, needs_airflow_here
 
 needs_airflow_here("3.2", "this registry of statistics")
 
@@ -38,10 +39,15 @@ class Backend:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     made = Backend()
-    before = stats._factory
-    stats.initialize(factory=lambda: made, export_legacy_names=True)  # type: ignore[arg-type,return-value]
+    if Version("3.3") <= AIRFLOW:
+        registry: Any = stats
+        before, options = registry._factory, {"export_legacy_names": True}
+    else:  # the registry of Airflow 3.2 is a class of this module
+        registry = stats.Stats
+        before, options = registry.factory, {}
+    registry.initialize(factory=lambda: made, **options)
     yield made
-    stats.initialize(factory=before, export_legacy_names=True)  # type: ignore[arg-type]
+    registry.initialize(factory=before, **options)
 
 
 def test_the_names(backend: Backend) -> None:

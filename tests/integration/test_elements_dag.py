@@ -11,7 +11,7 @@ import pytest
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
 from tests.airflow_context import connect
-from tests.dag_runs import Run
+from tests.dag_runs import Run, memory
 
 EXAMPLE = Path(__file__).parents[2] / "dags" / "kling_elements.py"
 
@@ -41,7 +41,8 @@ def test_both_clips_show_the_element_that_was_made_once(
         "side": (frames / "hubble_deep_field.jpg").as_uri(),
         "bucket": tmp_path.as_uri(),
     }
-    run = Run(bag.dags["kling_elements"].test(run_conf=conf))
+    with memory(dags_folder):
+        run = Run(bag.dags["kling_elements"].test(run_conf=conf))
 
     assert run.state == "success", run.states
     assert sorted(path.name for path in tmp_path.rglob("*.mp4")) == ["runs.mp4", "wakes.mp4"]

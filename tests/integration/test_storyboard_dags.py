@@ -10,10 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from kling_airflow.simulator import Simulator
 from tests.airflow_context import connect
-from tests.dag_runs import Run
+from tests.airflow_versions import AIRFLOW, needs_airflow
+from tests.dag_runs import Run, memory
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -41,7 +43,8 @@ def load(simulator: Simulator, dags_folder: Path, monkeypatch: pytest.MonkeyPatc
         assert not bag.import_errors
         return bag.dags[name]
 
-    yield loaded
+    with memory(dags_folder):
+        yield loaded
     for path in copied:
         path.unlink()
 
@@ -86,12 +89,23 @@ def test_a_storyboard_above_its_budget_buys_nothing(
     assert simulator.ledger() == []
 
 
+@needs_airflow("3.1", "a task can ask a person")
 def test_a_person_is_asked_with_the_price(load: Any) -> None:
     dag = load("kling_storyboard")
     approve = dag.task_dict["approve"]
     assert "clips" in approve.downstream_task_ids
     assert "price" in approve.body
     assert approve.fail_on_reject
+
+
+@pytest.mark.skipif(Version("3.1") <= AIRFLOW, reason="from Airflow 3.1 on a person is asked")
+def test_where_no_person_can_be_asked_nothing_is_bought(
+    simulator: Simulator, load: Any, tmp_path: Path, rocket: str
+) -> None:
+    conf = {"storyboard": board(tmp_path, rocket), "bucket": tmp_path.as_uri(), "budget_usd": 2}
+    run = Run(load("kling_storyboard").test(run_conf=conf))
+    assert (run.state, run.states["approve"]) == ("failed", "failed")
+    assert simulator.ledger() == []
 
 
 def test_each_new_still_becomes_a_clip(simulator: Simulator, load: Any, tmp_path: Path, frames: Path) -> None:

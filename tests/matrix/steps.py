@@ -30,7 +30,9 @@ BRIEF: Final = (
 """What touches Airflow at each of its borders."""
 WHOLE: Final = ("tests",)
 _ELSEWHERE: Final = (
+    "tests/browser",
     "tests/chaos",
+    "tests/cluster",
     "tests/demo",
     "tests/docs",
     "tests/e2e",
@@ -61,6 +63,7 @@ class Workplace:
         self.folder = environment.folder.parent / f"{environment.cell.name}.run"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        self.commit = suite.commit()
         for name in _BESIDE:
             source = ROOT / name
             if source.is_dir():
@@ -126,7 +129,7 @@ class Workplace:
             now = [name for name in now if name not in before or before[name]["failed"]]
         for _, files in groupby(now, lambda name: name.split("/")[1] if name.count("/") > 1 else ""):
             report = self._pytest("suite", [*files], "-n", "3", "--dist", "loadfile")
-            suite.keep(kept, suite.files_of(report, self.folder))
+            suite.keep(kept, suite.files_of(report, self.folder), self.commit)
         return suite.total(suite.read(kept), wanted)
 
     def _files(self, selection: tuple[str, ...]) -> list[str]:

@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 from tests.matrix.cells import ROOT
 
 Files = dict[str, dict[str, Any]]
-ENDED: Final = (0, 1)
-"""How pytest ends if it has run everything: all passed, or some failed."""
+ENDED: Final = (0, 1, 5)
+"""How pytest ends if it has run everything: all passed, some failed, or each module was skipped. A file that
+the report lacks counts as not run, see :func:`total`."""
 
 
 def commit() -> str:
@@ -54,9 +55,12 @@ def read(path: Path) -> Files:
     return kept
 
 
-def keep(path: Path, now: Files) -> Files:
-    """Add what was run now to what was kept, and return all of it."""
-    found = read(path) | {name: {**counted, "commit": commit()} for name, counted in now.items()}
+def keep(path: Path, now: Files, tested: str) -> Files:
+    """Add what was run now to what was kept, and return all of it.
+
+    :param tested: the commit that the files were copied from; the checkout may have moved on since.
+    """
+    found = read(path) | {name: {**counted, "commit": tested} for name, counted in now.items()}
     path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return found
 

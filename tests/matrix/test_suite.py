@@ -38,11 +38,12 @@ def test_a_report_is_counted_by_file(folder: Path) -> None:
 
 def test_a_rerun_replaces_only_its_own_files(folder: Path) -> None:
     kept = folder / "kept.json"
-    suite.keep(kept, suite.files_of(folder / "report.xml", folder))
-    files = suite.keep(kept, {"tests/gmi/test_b.py": {"passed": 4, "skipped": 0, "failed": []}})
+    suite.keep(kept, suite.files_of(folder / "report.xml", folder), "before")
+    files = suite.keep(kept, {"tests/gmi/test_b.py": {"passed": 4, "skipped": 0, "failed": []}}, "after")
     found = suite.total(files, ["tests/gmi/test_a.py", "tests/gmi/test_b.py"])
     assert (found["passed"], found["skipped"], found["failed"]) == (5, 1, ["tests.gmi.test_a::three"])
-    assert found["commits"] == [suite.commit()]
+    assert found["commits"] == ["after", "before"]
+    assert files["tests/gmi/test_b.py"]["commit"] == "after"
     assert found["summary"] == "failed"
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.utils.state import TaskInstanceState
 
 from kling_airflow.errors import Money, Rejected
 from kling_airflow.notifications.formats import email_html, slack_blocks, teams_card
@@ -96,6 +97,15 @@ NASTY = Message(
     facts=(("Cost", "$1 <script>"),),
     links=(("Clip", "https://a/?x=1&y=2"),),
 )
+
+
+@pytest.mark.parametrize("state", [TaskInstanceState.FAILED, TaskInstanceState.UP_FOR_RETRY, "failed"])
+def test_a_failure_without_an_error_is_no_success(state: str) -> None:
+    given = context()
+    given["ti"].state = state
+    message = message_of(given)
+    assert message.title.endswith("failed")
+    assert "The task's log has it" in message.text()
 
 
 def test_no_text_is_markup() -> None:

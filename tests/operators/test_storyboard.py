@@ -96,6 +96,28 @@ class TestOneTask:
         assert sidecar["request_id"] == rows(report)["launch.2"]["request_id"]
         assert sidecar["asked"]["prompt"] == "Rise, launch."
 
+    def test_lineage_names_each_landing_and_what_all_cost(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        shots = [shot(rocket, "launch", takes=2), shot(rocket, "arrival")]
+        made = operator({"title": "Stars", "shots": shots}, tmp_path)
+        report = finish(made, context())
+        found = made.get_openlineage_facets_on_complete(None)
+
+        assert {each.name for each in found.inputs} == {rocket.removeprefix("file://")}
+        landed = {each.name: each for each in found.outputs}
+        assert set(landed) == {f"{tmp_path}/{name}" for name in films(tmp_path)}
+        for row in report["shots"]:
+            output = landed[row["uri"].removeprefix("file://")]
+            assert output.facets["version"].datasetVersion == row["sha256"]
+        facet = found.run_facets["kling"]
+        assert sorted(facet.requestIds) == sorted(row["request_id"] for row in report["shots"])
+        assert facet.models == ["kling-v3-image-to-video"]
+        assert facet.costUsd == pytest.approx(report["cost_usd"])
+        assert facet.durationSeconds == pytest.approx(
+            sum(row["duration_seconds"] for row in report["shots"]), abs=0.01
+        )
+
     def test_one_deferral_with_one_trigger_for_all(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from kling_airflow.operators.image_to_video import KlingImageToVideoOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from tests.airflow_context import TaskStateStore, context
-from tests.airflow_versions import Asset
+from tests.airflow_versions import Asset, OutletEventAccessors
 from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def test_assets_and_lineage_of_the_paid_step(queue: Simulator, rocket: str) -> N
         outlets=[asset],
     )
     given = context()
-    given["outlet_events"] = {asset: SimpleNamespace(extra={})}
+    given["outlet_events"] = OutletEventAccessors()
     clip = made.execute(given)
     assert given["outlet_events"][asset].extra == {
         "request_id": clip["request_id"],

@@ -109,3 +109,31 @@ def test_the_lowest_limit_counts() -> None:
     assert (rate_limiter.max_rate, rate_limiter.rate) == (5, 5)
     rate_limiter.lower_max_rate(0.1)
     assert rate_limiter.min_rate == 0.1
+
+
+def test_a_share_divides_the_highest_and_the_lowest_rate() -> None:
+    limiter = RateLimiter(50.0)
+    limiter.set_share(0.25)
+    assert (limiter.max_rate, limiter.rate) == (12.5, 12.5)
+    for at in range(20):
+        limiter.record_failure(at * 1000.0, asked_at=at * 1000.0, limited=True)
+    assert limiter.rate == limiter.min_rate == pytest.approx(0.2 * 0.25)
+    limiter.set_share(1.0)
+    assert limiter.rate == pytest.approx(0.2), "a limiter that a 429 slowed stays as slow"
+    assert limiter.max_rate == 50.0
+
+
+def test_a_lower_limit_is_divided_as_well() -> None:
+    limiter = RateLimiter(50.0)
+    limiter.set_share(0.5)
+    limiter.lower_max_rate(10.0)
+    assert limiter.max_rate == limiter.rate == 5.0
+    limiter.lower_max_rate(20.0)
+    assert limiter.max_rate == 5.0
+
+
+def test_a_share_spreads_the_calls() -> None:
+    limiter = RateLimiter(10.0)
+    limiter.set_share(0.5)
+    times = [limiter.reserve(0.0) for _ in range(50)]
+    assert times[-1] == pytest.approx((50 - 1 - 1) / 5.0, abs=0.2)

@@ -34,7 +34,7 @@ from tests.task_fixtures import queue as queue
 from tests.task_fixtures import stepping as stepping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kling_airflow.simulator import Simulator
 
@@ -311,12 +311,10 @@ def test_passing_errors_are_waited_out(execute: Any, monkeypatch: pytest.MonkeyP
     assert execute(sensor(deferrable=False), *[answer(502)] * 12, DONE)["request_id"] == "a"
 
 
-def test_exponential_backoff_is_named_where_it_has_no_effect(
-    execute: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_exponential_backoff_is_named_where_it_has_no_effect(execute: Any, logged: Callable[[], str]) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         execute(sensor(exponential_backoff=True, max_wait=60, poll_interval=5), QUEUED)
-    assert "`exponential_backoff` has no effect in the triggerer" in capsys.readouterr().out
+    assert "`exponential_backoff` has no effect in the triggerer" in logged()
     assert deferred.value.trigger.poll_interval == 5
 
 

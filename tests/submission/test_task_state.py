@@ -68,6 +68,21 @@ def test_without_a_store_nothing_is_spent() -> None:
         ledger(None)
 
 
+def test_the_lines_to_paste_are_lines_of_the_log() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        ledger(None)
+    lines = caught.value.lines().splitlines()
+    for line in (
+        "    AIRFLOW__KLING__LEDGER=s3://BUCKET/kling-ledger",
+        "    AIRFLOW__KLING__DEPLOYMENT=prod",
+        "    [kling]",
+        "    ledger = s3://BUCKET/kling-ledger",
+        "    deployment = prod",
+    ):
+        assert line in lines
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_store_that_forgets_on_success_is_refused(
     store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

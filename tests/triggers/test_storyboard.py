@@ -129,7 +129,7 @@ def test_a_kill_cancels_only_for_a_user(
     ids = submit(simulator, 3)
     made = trigger(ids, cancel_on_kill=True)
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
-    monkeypatch.setattr(GMICloudStoryboardTrigger, "task_instance", ti, raising=False)
+    made.task_instance = ti  # the triggerer sets it
     monkeypatch.setattr("kling_airflow.task_instance.state.instance_states", lambda *_: {"r": {"t": state}})
     asyncio.run(made.on_kill())
     with GMIClient(simulator.api_key, simulator.base_url) as client:

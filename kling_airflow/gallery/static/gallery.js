@@ -64,6 +64,14 @@
     true,
   );
 
+  // While a request waits, its page looks again; a page that is not looked at asks nothing.
+  const waiting = document.querySelector("[data-look-again]");
+  if (waiting) {
+    setInterval(() => {
+      if (document.visibilityState === "visible") window.location.reload();
+    }, 1000 * Number(waiting.dataset.lookAgain));
+  }
+
   for (const select of document.querySelectorAll(".search select")) {
     select.addEventListener("change", () => select.form.requestSubmit());
   }
