@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     price.add_argument(
         "--budget-usd",
         metavar="USD",
-        type=float,
+        type=_budget,
         help="fail if the storyboard costs more, or its price is unknown",
     )
     command("show", "show the shots of a storyboard as they will be ordered", _show)
@@ -166,8 +166,18 @@ def _name(address: str | None) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= _PROMPT else f"{line[: _PROMPT - 3]}..."
+
+
+def _budget(text: str) -> float:
+    """Read an amount of money: a price is never above NaN, so that it would allow every price."""
+    from kling_airflow.arguments import amount
+
+    try:
+        return amount("--budget-usd", text)
+    except KlingError as error:
+        raise argparse.ArgumentTypeError(error.what) from None
 
 
 def _usd(value: float | None) -> str:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from kling_airflow.addresses import LOCAL, file_address, file_path, is_http, read_address, scheme_of
+from kling_airflow.addresses import (
+    LOCAL,
+    check_source,
+    file_address,
+    file_path,
+    is_http,
+    read_address,
+    scheme_of,
+)
+from kling_airflow.arguments import unsendable
 from kling_airflow.errors import InvalidArgument
 
 
@@ -35,10 +44,12 @@ class Base:
         """
         relative = isinstance(value, PurePath) and not hasattr(value, "protocol") and not value.is_absolute()
         text = value.as_posix() if relative else read_address(field, value)
+        if (problem := unsendable(text)) or any(ord(sign) < 32 for sign in text):
+            raise InvalidArgument(f"`{field}` {problem or f'is {text[:80]!r}: it has a control character'}.")
         if text[:5].lower() == "data:":
             raise InvalidArgument(f"`{field}` is a `data:` URL; store the frame and give its address.")
         if scheme_of(text):
-            return text
+            return check_source(text, field)
         if text.startswith("/"):
             return file_address(text)
         if self.folder is None:

@@ -119,6 +119,10 @@ def _file(source: Any) -> tuple[bytes, str]:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise InvalidArgument(f"The storyboard {shown(address)} does not exist.") from None
+    except IsADirectoryError:
+        raise InvalidArgument(f"The storyboard {shown(address)} is a folder; name a file.") from None
+    except ValueError:
+        raise InvalidArgument(f"The storyboard {address!r} has a character that no file name has.") from None
     except OSError as error:
         raise InvalidArgument(
             f"The storyboard {shown(address)} can't be read: {type(error).__name__}."

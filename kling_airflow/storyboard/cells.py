@@ -28,10 +28,12 @@ class Row:
 
     :param cells: the fields by name; one that was left empty is not among them.
     :param line: the line on which it begins.
+    :param readable: False if it is no mapping of fields, which is among the problems.
     """
 
     cells: Mapping[str, Cell]
     line: int | None = None
+    readable: bool = True
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from kling_airflow.storyboard.problems import Problem
 from kling_airflow.storyboard.shot import Shot
@@ -19,7 +20,9 @@ def chain_problems(shots: Sequence[Shot]) -> list[Problem]:
         if shot.continues == shot.name:
             what = "names the shot itself"
         elif shot.continues not in by_name:
-            what = f"is {shot.continues!r}; there is no such shot"
+            close = get_close_matches(shot.continues, by_name, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            what = f"is {shot.continues!r}; there is no such shot{hint}"
         elif _in_circle(shot, by_name):
             what = f"is {shot.continues!r}, and that shot continues this one in the end: it is a circle"
         if what is not None:

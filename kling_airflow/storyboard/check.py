@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
+from unicodedata import normalize
 
 from kling_airflow import models
 from kling_airflow.arguments import switch_or_none, whole_number
@@ -67,10 +68,16 @@ class _Checker:
         self.problems: list[Problem] = []
         self.names: dict[str, int | None] = {}
         self.before: str | None = None
+        self.all_names = {
+            str(row.cells["name"].value).casefold() for row in written.rows if "name" in row.cells
+        }
         self._unknown("defaults", self.defaults, OF_A_SHOT_ALONE)
 
     def shot(self, number: int, row: Row) -> Shot | None:
         """Return the shot of a row; None if something is wrong with it."""
+        if not row.readable:
+            self.before = None
+            return None
         count = len(self.problems)
         cells = {**self.defaults.cells, **row.cells}
         name, label = self._name(number, row, cells)
@@ -78,7 +85,7 @@ class _Checker:
         before, self.before = self.before, name
         continues = self._continues(label, cells.get("continues"), before, number)
         frames = {field: self._frame(label, field, cells.get(field)) for field in FRAMES}
-        spec = self._spec(label, cells.get("model"), begins=bool(frames["frame"] or continues))
+        spec = self._spec(label, cells.get("model"), begins="frame" in cells or continues is not None)
         takes = self._takes(label, cells.get("takes"))
         if spec is None:
             return None
@@ -123,6 +130,7 @@ class _Checker:
         name = self._text(label, "name", cell)
         if name is None:
             return None, label
+        name = normalize("NFC", name)
         if not NAME.fullmatch(name):
             what = (
                 f"is {name[:80]!r}; it must be of letters, digits, `_` and `-`, begin with a letter or a"
@@ -147,7 +155,12 @@ class _Checker:
         try:
             switch = switch_or_none("continues", cell.value)
         except InvalidArgument:
-            return self._text(label, "continues", cell)
+            text = self._text(label, "continues", cell)
+            return None if text is None else normalize("NFC", text)
+        if isinstance(cell.value, str) and cell.value.casefold() in self.all_names:
+            word = str(switch).lower()
+            what = f"is {cell.value!r}, a word for {word}, and a shot has that name; rename the shot"
+            self._add(what, "continues", label, cell.line)
         if not switch:
             return None
         if number == 1:

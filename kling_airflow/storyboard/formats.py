@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any, Final
 
-from kling_airflow.storyboard.cells import Cell, Row, Written
+from kling_airflow.storyboard.cells import Written
+from kling_airflow.storyboard.csv_rows import read_csv
 from kling_airflow.storyboard.problems import Problem
 from kling_airflow.storyboard.tree import Node, Pairs, read_tree
 
@@ -19,8 +18,8 @@ MAX_BYTES: Final = 5_000_000
 """Bytes of the largest storyboard that is read."""
 _NULL: Final = "tag:yaml.org,2002:null"
 _MERGE: Final = "tag:yaml.org,2002:merge"
-_DEEP: Final = 50
-"""Levels of a mapping or list in a Python value, at most: a deeper one may hold itself."""
+_DEEP: Final = 8
+"""Levels of mappings and lists that are read; a storyboard has four, and a deeper value may hold itself."""
 
 
 def read_bytes(data: bytes, suffix: str) -> Written:
@@ -51,47 +50,83 @@ def read_yaml(text: str) -> Written:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or " ".join(str(error).split())
-        return _failed(f"it is no YAML: {what}", None if mark is None else mark.line + 1)
+        return _failed(*_yaml_problem(error, text))
     except RecursionError:
         return _failed("it is no storyboard: its lists are nested too deeply")
     if root is None:
         return _failed("it is empty")
-    return read_tree(_yaml_node(root, frozenset()))
+    return read_tree(_YamlNodes().node(root, frozenset()))
 
 
-def _yaml_node(node: Any, above: frozenset[int]) -> Node:
-    import yaml
+def _yaml_problem(error: Any, text: str) -> tuple[str, int | None]:
+    """Return what is wrong with a text that is no YAML, and the line."""
+    if (mark := getattr(error, "problem_mark", None)) is not None:
+        return f"it is no YAML: {error.problem}", mark.line + 1
+    position, character = getattr(error, "position", None), getattr(error, "character", None)
+    if not isinstance(position, int) or not isinstance(character, int):
+        return f"it is no YAML: {' '.join(str(error).split())}", None
+    what = (
+        f"it is no YAML: it has the control character U+{character:04X}; remove it, or write it as an escape"
+    )
+    return what, text.count("\n", 0, position) + 1
 
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.ScalarNode):
-        return Node(None if node.tag == _NULL else node.value, line)
-    if id(node) in above or len(above) > _DEEP:
-        return Node("a value that holds itself", line)
-    above |= {id(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_yaml_node(each, above) for each in node.value], line)
-    own = Pairs()
-    merged: dict[Any, tuple[Node, Node]] = {}
-    for key, value in node.value:
-        if key.tag == _MERGE:
-            merged |= {pair[0].value: pair for pair in _merged(value, above)}
+
+class _YamlNodes:
+    """Reads nodes of YAML, each once: aliases of aliases can stand for billions of values."""
+
+    def __init__(self) -> None:
+        self._read: dict[int, Node] = {}
+
+    def node(self, node: Any, above: frozenset[int]) -> Node:
+        """Return a node of the tree.
+
+        :param above: the ids of the nodes that hold this one.
+        """
+        import yaml
+
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.ScalarNode):
+            return Node(None if node.tag == _NULL else node.value, line)
+        if id(node) in self._read:
+            return self._read[id(node)]
+        if id(node) in above or len(above) > _DEEP:
+            return Node("a value that holds itself", line)
+        inner = above | {id(node)}
+        if isinstance(node, yaml.SequenceNode):
+            read = Node([self.node(each, inner) for each in node.value], line)
         else:
-            own.append((_yaml_node(key, above), _yaml_node(value, above)))
-    names = {key.value for key, _ in own if not isinstance(key.value, list)}
-    return Node(Pairs([*(pair for name, pair in merged.items() if name not in names), *own]), line)
+            read = Node(self._pairs(node, inner), line)
+        return self._read.setdefault(id(node), read)
 
+    def _pairs(self, node: Any, above: frozenset[int]) -> Pairs:
+        own = Pairs()
+        merged: dict[Any, tuple[Node, Node]] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                if (pairs := self._merged(value, above)) is None:
+                    own.append((Node("<<", key.start_mark.line + 1), self.node(value, above)))
+                    continue
+                merged |= {pair[0].value: pair for pair in pairs}
+            else:
+                own.append((self.node(key, above), self.node(value, above)))
+        names = {key.value for key, _ in own if not isinstance(key.value, list)}
+        return Pairs([*(pair for name, pair in merged.items() if name not in names), *own])
 
-def _merged(value: Any, above: frozenset[int]) -> Iterable[tuple[Node, Node]]:
-    """Yield the entries that ``<<: *base`` brings in; of several bases the first counts."""
-    import yaml
+    def _merged(self, value: Any, above: frozenset[int]) -> Pairs | None:
+        """Return the entries that ``<<: *base`` brings in; of several bases the first counts.
 
-    bases = value.value if isinstance(value, yaml.SequenceNode) else [value]
-    for base in reversed(bases):
-        pairs = _yaml_node(base, above).value
-        if isinstance(pairs, Pairs):
-            yield from ((key, each) for key, each in pairs if not isinstance(key.value, list))
+        :return: None if a base is no mapping.
+        """
+        import yaml
+
+        found = Pairs()
+        bases = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for base in reversed(bases):
+            pairs = self.node(base, above).value
+            if not isinstance(pairs, Pairs):
+                return None
+            found += ((key, each) for key, each in pairs if not isinstance(key.value, list))
+        return found
 
 
 def read_json(text: str) -> Written:
@@ -104,6 +139,8 @@ def read_json(text: str) -> Written:
         return _failed(f"it is no JSON: {error.msg}", error.lineno)
     except RecursionError:
         return _failed("it is no storyboard: its lists are nested too deeply")
+    except ValueError:
+        return _failed("it is no storyboard: it has a number of more than 4,000 digits")
     try:
         # A tab can stand only between the values: within a text JSON wants \t.
         lines = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
@@ -132,37 +169,6 @@ def _json_node(value: Any, lines: Any) -> Node:
     if isinstance(value, list):
         return Node([_json_node(each, node) for each, node in zip(value, below, strict=False)], line)
     return Node(value, line)
-
-
-def read_csv(text: str) -> Written:
-    """Read CSV with a head; commas, semicolons or tabs between the cells. An empty cell is not given."""
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    written = Written()
-    names: list[str] | None = None
-    line = 1
-    try:
-        for cells in reader:
-            begins, line = line, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if names is None:
-                names = [cell.strip() for cell in cells]
-                doubles = sorted({name for name in names if names.count(name) > 1})
-                written.problems += [Problem("is the head of two columns", name, line=1) for name in doubles]
-                continue
-            if len(cells) > len(names):
-                what = f"it has {len(cells)} cells; the head has {len(names)}. Quote a text with commas"
-                written.problems.append(Problem(what, shot=f"shot {len(written.rows) + 1}", line=begins))
-            given = zip(names, cells, strict=False)
-            row = {name: Cell(cell.strip(), begins) for name, cell in given if cell.strip()}
-            written.rows.append(Row(row, begins))
-    except csv.Error as error:
-        written.problems.append(Problem(f"it is no CSV: {error}", line=reader.line_num))
-    if names is None:
-        written.problems.append(Problem("it is empty", line=1))
-    return written
 
 
 def read_python(value: object) -> Written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from math import isfinite
 
 _RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "21:9")
 
@@ -23,6 +24,8 @@ def text_of(value: object) -> tuple[str | None, str | None]:
             return None, f'is {value}: YAML reads {ratio} without quotes so; write "{ratio}"'
         return str(value), None
     if isinstance(value, float):
+        if not isfinite(value):
+            return None, f"is {value}, which is no text; put the text in quotes"
         return str(value), None
     if isinstance(value, date):
         return None, f"is the date {value}: put the text in quotes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kling_airflow.arguments import unsendable
 from kling_airflow.storyboard.cells import Cell, Row, Written
 from kling_airflow.storyboard.problems import Problem
 
@@ -49,12 +50,15 @@ def _read_top(root: Node, written: Written) -> None:
             what = f"unknown key `{name}`; a storyboard has {', '.join(TOP)}"
             written.problems.append(Problem(what, line=node.line))
     version = entries.get("version")
-    if version is not None and str(version.value) != str(VERSION):
-        what = f"is {version.value!r}; this release reads version {VERSION}"
+    if version is not None and (isinstance(version.value, list) or str(version.value) != str(VERSION)):
+        found = "a list or a mapping" if isinstance(version.value, list) else repr(version.value)
+        what = f"is {found}; this release reads version {VERSION}"
         written.problems.append(Problem(what, "version", line=version.line))
     if (title := entries.get("title")) is not None and title.value is not None:
         if isinstance(title.value, list):
             written.problems.append(Problem("must be a text", "title", line=title.line))
+        elif problem := unsendable(str(title.value)):
+            written.problems.append(Problem(problem, "title", line=title.line))
         else:
             written.title = str(title.value)
     if (defaults := entries.get("defaults")) is not None and defaults.value is not None:
@@ -75,7 +79,7 @@ def _read_shots(shots: Node, written: Written) -> None:
 def _row(node: Node, written: Written, shot: str) -> Row:
     if not isinstance(node.value, Pairs):
         written.problems.append(Problem("it must be a mapping of fields", shot=shot, line=node.line))
-        return Row({}, node.line)
+        return Row({}, node.line, readable=False)
     cells: dict[str, Cell] = {}
     for name, value in _entries(node, written, shot=shot).items():
         if isinstance(value.value, list):
@@ -89,9 +93,23 @@ def _row(node: Node, written: Written, shot: str) -> Row:
 def _entries(node: Node, written: Written, *, shot: str | None) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for key, value in node.value:
-        name = str(key.value)
+        if isinstance(key.value, list):
+            what = "a key is a list or a mapping; it must be the name of a field"
+            written.problems.append(Problem(what, shot=shot, line=key.line))
+            continue
+        name = _printable(str(key.value))
+        if name == "<<":
+            what = "brings in the fields of a mapping, such as `<<: *base`; this is none"
+            written.problems.append(Problem(what, name, shot, key.line))
+            continue
         if name in found:
-            what = f"stands twice; the first is in line {found[name].line}"
+            line = found[name].line
+            what = "stands twice" if line is None else f"stands twice; the first is in line {line}"
             written.problems.append(Problem(what, name, shot, key.line))
         found[name] = Node(value.value, key.line if value.line is None else value.line)
     return found
+
+
+def _printable(text: str) -> str:
+    """Return a key as an error can show it: nothing in it breaks a line or an encoding."""
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -55,6 +55,23 @@ def test_a_budget(board: str, budget: str, code: int) -> None:
     assert main(["storyboard", "price", board, "--budget-usd", budget]) == code
 
 
+@pytest.mark.parametrize("budget", ["nan", "inf", "-1", "ten", ""])
+def test_a_budget_that_is_no_amount(board: str, budget: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No price is above NaN: such a budget would allow every price."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["storyboard", "price", board, f"--budget-usd={budget}"])
+    assert f"`--budget-usd` is '{budget}'" in capsys.readouterr().err
+
+
+def test_a_prompt_does_not_command_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "shots.json"
+    path.write_text('[{"name": "title", "prompt": "Stars \\u001b[31m red."}]')
+    assert main(["storyboard", "show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Stars [31m red." in shown
+    assert "\x1b" not in shown
+
+
 def test_an_unknown_price_breaks_a_budget(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from kling_airflow.exceptions import airflow_errors
 from kling_airflow.storyboard import InvalidStoryboard, Shot, Storyboard
 from tests.storyboard.boards import SHOT, as_json, file_of, refused
 
+CHAINED: dict[str, Any] = {"name": "arrival", "prompt": "The camera glides."}
 YAML = """\
 title: To the stars
 defaults: {duration: 5, sound: yes}
@@ -87,6 +89,21 @@ class TestReading:
         assert shots(Storyboard.load(file_of(tmp_path, "a.csv", text))) == shots(
             Storyboard.load(file_of(tmp_path, "b.csv", CSV))
         )
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sep=;\nname;prompt\na;x\n",
+            "\n\nname,prompt\n\na,x\n,\n",
+            "name,prompt,,\na,x,,\n",
+            "name,prompt\na,x,,\n",
+            "name,prompt\ra,x\r",
+            '"name","prompt"\r\n"a","x"\r\n',
+        ],
+    )
+    def test_habits_of_spreadsheets(self, tmp_path: Path, text: str) -> None:
+        (shot,) = Storyboard.load(file_of(tmp_path, "a.csv", text))
+        assert (shot.name, shot.options.values["prompt"]) == ("a", "x")
 
     def test_an_object_storage_path(self, tmp_path: Path) -> None:
         from tests.airflow_versions import ObjectStoragePath
@@ -253,6 +270,16 @@ shots:
             ({"continues": True}, "continues", "no shot before"),
             ({"continues": "launch", "frame": None}, "continues", "the shot itself"),
             ({"continues": "other", "frame": None}, "continues", "no such shot"),
+            ({"continues": "Launch", "frame": None}, "continues", "did you mean 'launch'?"),
+            ({"name": "no", "continues": "no"}, "continues", "a word for false, and a shot has that name"),
+            ({"prompt": float("nan")}, "prompt", "is nan"),
+            ({"frame": "s3://"}, "frame", "the bucket is missing"),
+            ({"frame": "s3://stills/"}, "frame", "the file name is missing"),
+            ({"frame": "http://"}, "frame", "the host is missing"),
+            ({"frame": "s3://key:secret@stills/a.png"}, "frame", "with a password"),
+            ({"frame": "s3://stills/a\0.png"}, "frame", "NUL"),
+            ({"frame": "s3://stills/a\n.png"}, "frame", "a control character"),
+            ({"frame": "s3://stills/\ud800.png"}, "frame", "surrogate"),
         ],
     )
     def test_bad_input(self, fields: dict[str, Any], field: str, words: str) -> None:
@@ -261,6 +288,31 @@ shots:
         found = refused([{**SHOT, **fields}])
         assert field in {each for _, each, _ in found}
         assert any(words in what for _, each, what in found if each == field)
+
+    @pytest.mark.parametrize("frame", ["", "a.png", "s3://stills/", b"a.png"])
+    def test_a_wrong_frame_is_one_error(self, frame: object) -> None:
+        """The model is that of a shot with a frame, so that the frame is not called superfluous as well."""
+        ((_, field, _),) = refused([{"name": "a", "prompt": "x", "frame": frame}])
+        assert field == "frame"
+
+    @pytest.mark.parametrize(
+        "name", ["a/b", "..", "a" * 41, "a" * 300, "report", "Report", "-a", "a b", "a\n"]
+    )
+    def test_names_that_name_no_file(self, name: str) -> None:
+        ((_, field, _),) = refused([{**SHOT, "name": name}])
+        assert field == "name"
+
+    @pytest.mark.parametrize("takes", [0, -1, 1.5, True, float("nan"), float("inf"), 1000, "", "three", b"3"])
+    def test_takes_that_can_not_be(self, takes: object) -> None:
+        ((_, field, what),) = refused([{**SHOT, "takes": takes}])
+        assert (field, "it must be 1 to 20" in what) == ("takes", True)
+
+    def test_names_in_two_normal_forms_are_one(self) -> None:
+        first, second = (normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+        ((_, field, what),) = refused([{**SHOT, "name": first}, {**SHOT, "name": second}])
+        assert (field, "another shot has that name" in what) == ("name", True)
+        _, after = Storyboard.load([{**SHOT, "name": first}, {**CHAINED, "continues": second}])
+        assert after.continues == first
 
     def test_a_circle_of_shots(self) -> None:
         rows = [{"name": name, "prompt": "x", "continues": on} for name, on in ("ab", "bc", "ca")]
@@ -290,6 +342,18 @@ shots:
             ("a.yaml", "defaults: {name: a}\nshots: [{name: a, prompt: x}]", 1, "each shot has its own"),
             ("a.yaml", "version: 2\nshots: [{name: a, prompt: x}]", 1, "reads version 1"),
             ("a.yaml", "&a\n- *a\n", None, ""),
+            ("a.yaml", "# nothing\n", None, "empty"),
+            ("a.yaml", "- name: a\n\tprompt: x\n", 2, "no YAML"),
+            ("a.yaml", "- name: a\n  prompt: 'x\x07'\n", 2, "U+0007"),
+            ("a.yaml", "- {name: a, prompt: x}\n- [b]\n", 2, "mapping of fields"),
+            ("a.yaml", "- name: a\n  prompt: x\n  <<: [1]\n", 3, "brings in the fields of a mapping"),
+            ("a.yaml", "- name: a\n  prompt: x\n  <<: b\n", 3, "brings in the fields of a mapping"),
+            ("a.yaml", "- name: a\n  prompt: x\n  [b]: c\n", 3, "a key is a list or a mapping"),
+            ("a.yaml", "version: [1]\nshots: [{name: a, prompt: x}]", 1, "is a list or a mapping; this"),
+            ("a.yaml", "- {name: a, prompt: x}\n".encode("utf-16"), 1, "UTF-8"),
+            ("a.json", '{"title": "\\ud800", "shots": [{"name": "a", "prompt": "x"}]}', 1, "surrogate"),
+            ("a.json", '[{"name": "a", "prompt": NaN}]', 1, "is nan"),
+            ("a.json", f'[{{"name": "a", "prompt": "x", "takes": {"9" * 5000}}}]', None, "4,000 digits"),
             ("a.json", '[{"name": "a",}]', 1, "no JSON"),
             ("a.json", '[{"name": "a", "prompt": "x", "prompt": "y"}]', 1, "stands twice"),
             ("a.json", "3", 1, "list of shots"),
@@ -298,6 +362,8 @@ shots:
             ("a.csv", "name,prompt\n", None, "no shots"),
             ("a.csv", "name,prompt\na,one, two\n", 2, "3 cells"),
             ("a.csv", "name,name\na,b\n", 1, "two columns"),
+            ("a.csv", "\n\nname,prompt,prompt\na,b\n", 3, "two columns"),
+            ("a.csv", "name,,prompt\na,b,c\n", 2, "its cell 2 is 'b', and column 2 has no head"),
             ("a.csv", 'name,prompt\na,"one\n', None, "no CSV"),
             ("a.yaml", b"- {name: a, prompt: \xff}", 1, "UTF-8"),
             ("a.yaml", b"#" * 5_000_001, None, "5,000,000"),
@@ -324,6 +390,25 @@ shots:
             source = str(file_of(tmp_path, source, "x"))
         with pytest.raises(InvalidArgument, match=words):
             Storyboard.load(source)
+
+    def test_a_row_that_is_no_mapping_is_one_error(self) -> None:
+        assert refused([SHOT, None, 3, ["a"]]) == [(None, None, "it must be a mapping of fields")] * 3
+
+    def test_aliases_of_aliases_are_read_once(self, tmp_path: Path) -> None:
+        """Written out, the aliases would be 9 to the power of 40 values."""
+        rows = [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 41)]
+        found = refused(file_of(tmp_path, "a.yaml", "\n".join(["- &a0 [x]", *rows])))
+        assert len(found) == 41
+
+    def test_a_line_end_in_a_key_breaks_no_error(self) -> None:
+        ((_, field, _),) = refused([{**SHOT, "a\nb\ud800": 1}])
+        assert field == r"a\nb\ud800"
+
+    def test_a_folder_and_a_name_that_no_file_has(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidArgument, match="is a folder"):
+            Storyboard.load(tmp_path)
+        with pytest.raises(InvalidArgument, match="a character that no file name has"):
+            Storyboard.load("a\0.yaml")
 
     @given(st.binary(max_size=300), st.sampled_from(["a.yaml", "a.json", "a.csv"]))
     def test_no_bytes_break_it(self, data: bytes, name: str) -> None:
