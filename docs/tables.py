@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from bs4 import BeautifulSoup
 
-_LONG = 48
+_LONG: Final = 48
 """Characters of a cell that needs half of a phone's width."""
+_NAME: Final = 32
+"""Characters of code that may stay in one line; the stylesheet breaks longer ones."""
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -34,4 +36,7 @@ def _marked(html: str) -> str:
                 cell["data-name"] = name
             else:
                 cell["data-empty"] = ""
+            for code in cell.find_all("code"):
+                if len(code.get_text()) > _NAME:
+                    code["data-long"] = ""
     return str(soup)

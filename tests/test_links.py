@@ -110,7 +110,7 @@ def test_a_landing_shows_the_file_and_what_is_known_of_it(queue: Simulator, rock
     found = links(given)
     assert found["clip_link"].endswith("/a.mp4")
     assert found["request_link"].endswith("/a.json"), "the sidecar says what was asked"
-    assert set(found) == {"clip_link", "request_link"}
+    assert set(given["ti"].xcoms) == {"clip_link", "request_link", "uri"}, "a row of the UI each"
 
 
 @needs_gallery

@@ -84,6 +84,7 @@ def _gallery(request: Request, user: User) -> Response:
         shown=Page.of(found, search.page),
         spend=spend(found),
         dags=sorted({entry.dag_id for entry in entries} & set(dags)),
+        folder=index.folder.uri,
     )
 
 

@@ -13,6 +13,7 @@ from kling_airflow.errors import (
     AmbiguousSubmission,
     GMIError,
     InsufficientCredits,
+    Known,
     Money,
     NotAccepted,
     NotFound,
@@ -64,10 +65,22 @@ def lost(call: Call, phase: Phase, reason: str) -> GMIError:
     """
     how = f"{reason} while {phase.value} ({_address(call)})"
     if call.kind is not CallKind.SUBMIT:
-        return Unreachable(f"No response about {call.subject}: {how}.", **_money_and_id(call))
+        return Unreachable(
+            f"No response about {call.subject}: {how}.", **_money_and_id(call), **_no_tls(reason)
+        )
     if not phase.may_have_been_sent:
-        return NotAccepted(f"The submission did not reach the queue: {how}.")
+        return NotAccepted(f"The submission did not reach the queue: {how}.", **_no_tls(reason))
     return AmbiguousSubmission(f"The response to the submission was lost: {how}.")
+
+
+def _no_tls(reason: str) -> Known:
+    """Return what to do if the server at the address speaks no TLS, in OpenSSL's words."""
+    if "WRONG_VERSION_NUMBER" not in reason:
+        return {}
+    return {
+        "todo": "The server at this address doesn't speak TLS. Check the base URL (host) of the connection:"
+        " without a scheme it is taken for https://."
+    }
 
 
 def not_in_time(call: Call, phase: Phase) -> GMIError:

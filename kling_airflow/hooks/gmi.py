@@ -111,10 +111,14 @@ class GMICloudHook(BaseHook):
         Airflow tests a connection under a name that it makes up, so that no text here names the connection.
         """
         from kling_airflow.gmi.client import GMIClient
+        from kling_airflow.gmi.retries import Retries
 
         try:
             connection = self._connection()
-            with GMIClient(**_settings(connection, connection.extra_dejson)) as client:
+            # A person waits for the answer.
+            with GMIClient(
+                **_settings(connection, connection.extra_dejson), retries=Retries(attempts=2)
+            ) as client:
                 client.check()
         except KlingError as error:
             return False, str(error).replace(" (`airflow connections test`)", "")

@@ -287,7 +287,10 @@ class Submitter:
 
     def _accepted(self, order: Order, record: SubmissionRecord, request_id: str) -> Submitted:
         """Store the id. Until that is done the log is the only place that has it."""
-        self.log.info("Submitted: request %s: %s (marker %s).", request_id, order.summary, record.marker)
+        found_by = (
+            f" If its id is lost, its marker finds it in the list: {record.marker}" if record.marker else ""
+        )
+        self.log.info("Submitted: request %s: %s.%s", request_id, order.summary, found_by)
         record = record.submitted(request_id, now=self.now())
         self.ledger_access.store_id(record)
         if self.ledger_access.claim(request_id, order) is False:

@@ -63,6 +63,20 @@ def test_a_card_says_what_a_person_wants_to_know(client: TestClient, gallery: Pa
         assert text in page, text
 
 
+def test_an_empty_gallery_names_its_folder_and_how_older_clips_get_in(
+    client: TestClient, gallery: Path
+) -> None:
+    page = get(client, "/kling/")
+    assert f"<code>{gallery.as_uri()}</code>" in page
+    assert "kling-airflow gallery reindex" in page
+    assert "reindex" not in get(client, "/kling/?text=rocket"), (
+        "a search that finds nothing is no empty folder"
+    )
+    store_clip(gallery, "rocket.mp4", 7)
+    fill(gallery)
+    assert "reindex" not in get(client, "/kling/")
+
+
 def test_pages_of_clips_the_newest_first(client: TestClient, gallery: Path) -> None:
     for number in range(30):
         store_clip(gallery, f"{number:02d}.mp4", number)

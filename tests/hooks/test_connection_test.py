@@ -90,6 +90,16 @@ def test_a_host_that_does_not_listen_is_named(api: TestClient) -> None:
     assert "connecting" in message
 
 
+def test_a_host_without_a_scheme_that_speaks_no_tls_says_what_is_missing(
+    api: TestClient, queue: Simulator
+) -> None:
+    host = queue.base_url.removeprefix("http://")
+    works, message = press_test(api, host=host, password=queue.api_key)
+    assert not works
+    assert f"https://{host}" in message
+    assert "doesn't speak TLS. Check the base URL (host) of the connection" in message
+
+
 def test_the_form_has_its_fields_and_words(api: TestClient) -> None:
     answer = api.get("/ui/connections/hook_meta")
     (form,) = [meta for meta in answer.json() if meta["connection_type"] == "gmi_cloud"]

@@ -64,7 +64,9 @@ class TestSubmitting:
         self, simulator: Simulator, rocket: str, logged: Callable[[], str]
     ) -> None:
         request_id = operator(rocket).execute(context())
-        assert f"Submitted: request {request_id}: kling-v3-image-to-video, 5 s, " in logged()
+        said = logged()
+        assert f"Submitted: request {request_id}: kling-v3-image-to-video, 5 s, " in said
+        assert "$0.84. If its id is lost, its marker finds it in the list: http" in said
 
     def test_frames_are_uploaded_so_that_the_request_can_be_found(
         self, simulator: Simulator, rocket: str

@@ -239,7 +239,8 @@ class RequestQueue:
 
     def _finished(self, request: QueueRequest) -> None:
         """Give a failed request's money back, as three users saw; a cancelled one's by the settings."""
-        log.info("%s: %s %s", request.request_id, request.terminal, request.error or "")
+        reason = f": {request.error}" if request.error else ""
+        log.info("%s: the request is %s%s", request.request_id, request.terminal, reason)
         if request.webhook is not None and self.settings.webhooks == "call":
             self.webhooks.call(request, self.clock.now(), self.base_url)
         free = request.terminal is Status.FAILED or (

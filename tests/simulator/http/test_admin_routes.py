@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -143,6 +145,19 @@ def test_overview_has_what_the_page_shows(sim: Simulator, queue: Queue) -> None:
     assert (shown["charged_usd"], shown["held_usd"]) == (0.84, 0.84)
     assert len(older["frames"]) == 2
     assert len(admin(sim, "GET", "/overview", params={"limit": 1}).json()["requests"]) == 1
+
+
+def test_the_log_says_how_a_request_has_ended(
+    sim: Simulator, queue: Queue, logged: Callable[[], str]
+) -> None:
+    good = queue.submit()
+    queue.finished(good)
+    sim.faults.add("failed-content-policy", times=1)
+    refused = queue.submit()
+    queue.finished(refused)
+    ends = dict(re.findall(r"(\S+): the request is (.*?)\s*(?:\[kling_airflow|$)", logged(), re.MULTILINE))
+    assert ends[good] == "success"
+    assert ends[refused].startswith("failed: ")
 
 
 def test_frames_for_the_page(sim: Simulator, queue: Queue, frame_server: str) -> None:
