@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RUN_SECONDS = 900
 HOSTILE = "<img src=x onerror=alert(1)><script>alert('hostile')</script> & a \"quoted\" sunrise"
+STUCK = "The queue is full, and the rocket waits on its pad."
 CALM = "The camera drifts slowly over the launch pad at dawn; mist rises."
 
 
@@ -46,12 +47,16 @@ def wanted(stack: Stack, home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         STORYBOARD.format(duration=3, sound="yes", prompt=prompt, start=START.name, end=END.name)
     )
     storyboard = stack.store.upload(board, f"{GALLERY}/boards/shots.yaml")
-    frames = {"start_frame": f"{GALLERY}/boards/{START.name}", "end_frame": f"{GALLERY}/boards/{END.name}"}
-    clip = {**frames, "duration": 3, "sound": False, "bucket": GALLERY}
     film = {"storyboard": storyboard, "bucket": GALLERY, "budget_usd": 50, "approve": False}
-    yield "kling_image_to_video", {**clip, "prompt": HOSTILE}
+    yield "kling_image_to_video", clip(HOSTILE)
     yield "kling_storyboard", film
-    yield "kling_image_to_video", {**clip, "prompt": CALM}
+    yield "kling_image_to_video", clip(CALM)
+
+
+def clip(prompt: str) -> dict[str, Any]:
+    """The params of a run that makes one clip of the two stills in the gallery's bucket."""
+    frames = {"start_frame": f"{GALLERY}/boards/{START.name}", "end_frame": f"{GALLERY}/boards/{END.name}"}
+    return {**frames, "prompt": prompt, "duration": 3, "sound": False, "bucket": GALLERY}
 
 
 def trigger(stack: Stack, dag_id: str, params: dict[str, Any]) -> tuple[str, str]:
@@ -75,6 +80,22 @@ def wait(stack: Stack, dag_id: str, run_id: str) -> None:
             continue
         assert state != "failed", stack.airflow.service.tail()
         time.sleep(0.5)
+
+
+@pytest.fixture
+def stuck(stack: Stack) -> tuple[str, str, str]:
+    """A request that stays in the queue: its DAG, its run, its id."""
+    fault = requests.post(
+        f"{stack.queue.url}/_simulator/faults", json={"name": "stuck-queued", "times": 1}, timeout=30
+    )
+    fault.raise_for_status()
+    dag_id, run_id = trigger(stack, "kling_image_to_video", clip(STUCK))
+    deadline = time.monotonic() + RUN_SECONDS
+    while not (request_id := stack.airflow.api.xcom(dag_id, run_id, "submit")):
+        stack.require_running()
+        assert time.monotonic() < deadline, stack.airflow.service.tail()
+        time.sleep(0.5)
+    return dag_id, run_id, str(request_id)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -81,6 +82,29 @@ def test_a_request_and_the_way_to_its_run(page: Page, stack: Stack) -> None:
     assert (watch.foreign, watch.blocked, watch.dialogs) == ([], [], [])
 
 
+def test_a_request_shows_its_frames(page: Page, stack: Stack) -> None:
+    watch = Watch(page, stack.airflow.api.base_url)
+    kinds: list[str | None] = []
+    page.on(
+        "response",
+        lambda answer: (
+            kinds.append(answer.headers.get("content-type")) if "/kling/frames/" in answer.url else None
+        ),
+    )
+    frame = opened(page, stack)
+    frame.get_by_role("link", name=CALM).click()
+    frame.get_by_role("heading", name="Frames").wait_for()
+    ready(frame)
+    sizes = frame.locator(".frames img").evaluate_all(
+        "all => all.map(one => [one.naturalWidth, one.clientWidth])"
+    )
+    assert len(sizes) == 2
+    assert all(natural > 100 and shown > 100 for natural, shown in sizes), sizes
+    assert set(kinds) == {"image/jpeg"}, "a placeholder is no JPEG"
+    assert frame.locator(".no-frame").count() == 0
+    assert (watch.foreign, watch.blocked, watch.dialogs) == ([], [], [])
+
+
 def test_a_hostile_prompt_is_shown_and_runs_nothing(page: Page, stack: Stack) -> None:
     watch = Watch(page, stack.airflow.api.base_url)
     frame = opened(page, stack)
@@ -125,12 +149,61 @@ def test_a_telephone(page: Page, stack: Stack, pictures: Path) -> None:
     page.locator(f"{CARDS} .prompt a").first.click()
     page.get_by_role("heading", name="Timeline").wait_for()
     assert page.evaluate(wide) == 0
+    ready(page)
     page.screenshot(path=pictures / "gallery-request-narrow.png", full_page=True)
 
 
+def test_a_request_that_waits_shows_where_it_stands(
+    page: Page, stack: Stack, stuck: tuple[str, str, str]
+) -> None:
+    """Its page asks the queue and looks again by itself; the tab of the task says the same."""
+    watch = Watch(page, stack.airflow.api.base_url)
+    dag_id, run_id, request_id = stuck
+    run = {"dag_id": dag_id, "run_id": run_id}
+    page.goto(f"{stack.airflow.api.base_url}/kling/requests/{request_id}?{urlencode(run)}")
+    page.get_by_role("heading", name="In the queue: queued").wait_for()
+    assert "has not landed" in page.locator("main").inner_text()
+    assert any("The request id is noted" in step for step in page.locator(".timeline li").all_inner_texts())
+
+    task = urlencode({**run, "task_id": "submit", "map_index": -1})
+    page.goto(f"{stack.airflow.api.base_url}/kling/task?{task}")
+    page.get_by_role("heading", name=f"Request {request_id}").wait_for()
+    page.get_by_role("heading", name="In the queue: queued").wait_for()
+    assert (watch.foreign, watch.blocked, watch.dialogs) == ([], [], [])
+
+    page.goto(stack.queue.url)  # the simulator's own page names the fault, and that it strikes no longer
+    page.locator(".card", has_text=request_id).get_by_text("Fault: stuck-queued").wait_for()
+    page.get_by_text("No fault is in force now. 1 request below was changed by a fault.").wait_for()
+
+
+def test_the_tab_of_a_task_shows_its_clip_and_loads_nothing(page: Page, stack: Stack) -> None:
+    watch = Watch(page, stack.airflow.api.base_url)
+    frame = opened(page, stack)
+    frame.get_by_role("link", name=CALM).click()
+    dag_id, _, run_id = (
+        frame.get_by_role("link", name=re.compile("^kling_image_to_video, ")).inner_text().partition(", ")
+    )
+    asked: list[str] = []
+    page.goto("about:blank")
+    page.on("request", lambda request: asked.append(request.url))
+    task = urlencode({"dag_id": dag_id, "run_id": run_id, "task_id": "land", "map_index": "{MAP_INDEX}"})
+    address = f"{stack.airflow.api.base_url}/kling/task?{task}"
+    page.goto(address)
+    assert page.locator("dd.whole-prompt").inner_text() == CALM
+    poster = page.get_by_role("img", name="The poster of the clip")
+    poster.evaluate("image => image.decode()")
+    assert poster.evaluate("image => image.naturalWidth") > 100
+    assert [url for url in asked if not url.startswith(("data:", address))] == []
+    assert (watch.foreign, watch.blocked, watch.dialogs) == ([], [], [])
+
+
 def ready(where: Page | FrameLocator) -> None:
-    """Wait until the posters are there: each poster's address has been fetched and decoded."""
+    """Wait until posters and frames are there: fetched and decoded, those below the fold as well."""
     loaded = """videos => Promise.all(videos.filter(video => video.poster).map(video => {
         const image = new Image(); image.src = video.poster; return image.decode();
     })).then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))"""
     where.locator("video").evaluate_all(loaded)
+    painted = """images => Promise.all(images.map(image => {
+        image.loading = "eager"; return image.decode();
+    })).then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))"""
+    where.locator(".frames img").evaluate_all(painted)

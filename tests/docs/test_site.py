@@ -47,6 +47,9 @@ WORDS = {
 }
 """What a person types, and the page that must be among what is found."""
 
+TABLES = [f"/{page}/" for page in ("costs", "operations/kubernetes", "simulator", "storyboard", "waiting")]
+"""Pages with tables of many columns, or of long code."""
+
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -219,7 +222,8 @@ def seen(site: Path) -> dict[str, Any]:
     """What Chromium sees of each page in the width of a phone, and finds in the search."""
     find()
 
-    jobs = {"pages": [f"/{address_of(source)}" for source in in_navigation()], "searches": list(WORDS)}
+    pages = [f"/{address_of(source)}" for source in in_navigation()]
+    jobs = {"pages": pages, "searches": list(WORDS), "tables": TABLES}
     members = {"jobs": jobs, "said": {}, "done": threading.Event()}
     handler = type("Handler", (Served,), members)
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(site))) as server:
@@ -240,6 +244,10 @@ def test_rows_of_long_tables_are_cards_on_a_phone(seen: dict[str, Any]) -> None:
     edges = seen["pages"]["/costs/"]["cards"]
     assert len(edges) >= 2
     assert all(0 < right <= 390 for right in edges)
+
+
+def test_a_wide_table_fits_a_laptop(seen: dict[str, Any]) -> None:
+    assert seen["scrolling"] == {page: [] for page in TABLES}
 
 
 def test_every_picture_is_shown(seen: dict[str, Any]) -> None:
