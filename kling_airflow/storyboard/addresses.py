@@ -19,6 +19,8 @@ from kling_airflow.addresses import (
 from kling_airflow.arguments import unsendable
 from kling_airflow.errors import InvalidArgument
 
+_FIRST_PRINTED = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -44,8 +46,10 @@ class Base:
         """
         relative = isinstance(value, PurePath) and not hasattr(value, "protocol") and not value.is_absolute()
         text = value.as_posix() if relative else read_address(field, value)
-        if (problem := unsendable(text)) or any(ord(sign) < 32 for sign in text):
-            raise InvalidArgument(f"`{field}` {problem or f'is {text[:80]!r}: it has a control character'}.")
+        if problem := unsendable(text):
+            raise InvalidArgument(f"`{field}` {problem}.")
+        if any(ord(sign) < _FIRST_PRINTED for sign in text):
+            raise InvalidArgument(f"`{field}` is {text[:80]!r}, which has a control character; remove it.")
         if text[:5].lower() == "data:":
             raise InvalidArgument(f"`{field}` is a `data:` URL; store the frame and give its address.")
         if scheme_of(text):
