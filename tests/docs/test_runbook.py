@@ -28,6 +28,7 @@ RELAYED = {
     "payloads.py: '; '.join(found) + '.'",
     "payloads.py: '; '.join(problems) + '.'",
     "sensors/request.py: error.what",
+    "storyboard/addresses.py: f'`{field}` {problem}.'",
     "storyboard/board.py: file",  # each line of the error has an entry
     "submission/record.py: f'{type(error).__name__}: {error}'",
     "task/omni_literals.py: f\"{'; '.join(problems)}.\"",

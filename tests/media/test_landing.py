@@ -577,7 +577,7 @@ def test_an_unknown_duration_and_sound_are_not_checked_and_the_log_says_so(
         "duration": "not checked",
         "sound": "not checked",
     }
-    assert "duration not checked, sound not checked" in caplog.text
+    assert "duration not checked, audio track: not checked" in caplog.text
 
 
 def test_a_cut_download_is_resumed(
