@@ -22,7 +22,7 @@ from kling_airflow.media.film.copying import CannotCopyError, Copier
 from kling_airflow.media.film.facts import about
 from kling_airflow.media.film.fades import PictureFades
 from kling_airflow.media.film.picture_filters import fitted
-from kling_airflow.media.film.plan import FilmOptions, Plan, Progress, make_plan
+from kling_airflow.media.film.plan import FilmOptions, Plan, Progress, make_plan, refuse_own_clip
 from kling_airflow.media.film.samples import RATE, to_frames
 from kling_airflow.media.film.sound import FilmSound, gain_of
 
@@ -94,12 +94,14 @@ def join(
     :param destination: the film's file; it is replaced.
     :param names: what errors call the clips; "Clip 1" ... by default.
     :param progress: is told how many seconds of the film are made, and how many there will be.
-    :raises InvalidArgument: no clip, an option that can't be, or a clip shorter than its transitions.
+    :raises InvalidArgument: no clip, an option that can't be, a clip shorter than its transitions, or its own clip
+        as the destination.
     :raises InvalidClip: a file is no clip, or is cut short.
     """
     options = options or FilmOptions()
     files, target = [Path(path) for path in paths], Path(destination)
     called = list(names) or [f"Clip {number}" for number in range(1, len(files) + 1)]
+    refuse_own_clip(files, target, called)
     plan = make_plan(files, options, called)
     while True:
         try:

@@ -218,3 +218,15 @@ def _within(field: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         hint = range_hint(value, least, most)
         raise InvalidArgument(f"`{field}` is {value:g}; it must be from {least:g} to {most:g}.{hint}")
+
+
+def refuse_own_clip(files: Sequence[Path], target: Path, called: Sequence[str]) -> None:
+    """Refuse a film that would replace a clip while the clip is read.
+
+    :raises InvalidArgument: if the film's file is one of the clips, by whatever name.
+    """
+    for file, name in zip(files, called, strict=False):
+        if file.resolve() == target.resolve():
+            raise InvalidArgument(
+                f"`destination` is {str(target)!r}, which is {name} of the film; name another file."
+            )

@@ -57,6 +57,16 @@ def test_alike_clips_are_copied(same: list[Path], tmp_path: Path) -> None:
     assert is_faststart(film.path)
 
 
+def test_a_film_never_replaces_one_of_its_clips(same: list[Path], tmp_path: Path) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(same[1])
+    for target in (same[1], same[1].parent / "." / ".." / same[1].parent.name / same[1].name, link):
+        before = same[1].read_bytes()
+        with pytest.raises(InvalidArgument, match="which is Clip 2 of the film; name another file"):
+            join(same, target, FilmOptions(**FAST))
+        assert same[1].read_bytes() == before
+
+
 def test_what_is_copied_is_in_step(same: list[Path], tmp_path: Path) -> None:
     film = made(*(same * 7)[:20], folder=tmp_path)
     assert (film.pictures, film.sound) == ("copied", "copied")
