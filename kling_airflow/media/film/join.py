@@ -94,8 +94,8 @@ def join(
     :param destination: the film's file; it is replaced.
     :param names: what errors call the clips; "Clip 1" ... by default.
     :param progress: is told how many seconds of the film are made, and how many there will be.
-    :raises InvalidArgument: no clip, an option that can't be, a clip shorter than its transitions, or its own clip
-        as the destination.
+    :raises InvalidArgument: no clip, an option that can't be, a clip shorter than its transitions, or a
+        destination that is one of the clips.
     :raises InvalidClip: a file is no clip, or is cut short.
     """
     options = options or FilmOptions()
