@@ -92,7 +92,7 @@ def test_prints_what_happens_and_why(capfd: pytest.CaptureFixture[str]) -> None:
         queue.post({"prompt": "p", "image": base64_picture(width=100, height=100)})
     said = capfd.readouterr().err
     assert f"{request_id}: kling-v3-image-to-video is created, $0.84 are held" in said
-    assert f"{request_id}: success" in said
+    assert f"{request_id}: the request is success" in said
     assert "A frame is unusable: 100x100, each side must be at least 300 pixels" in said
 
 

@@ -15,6 +15,8 @@ from tests.matrix import suite
 from tests.matrix.cells import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.matrix.environment import Environment
 
 BRIEF: Final = (
@@ -119,7 +121,7 @@ class Workplace:
         :param tests: those to run now.
         :param again: of these only the files that failed when they were last run here, or never were run.
         :raises RuntimeError: if the run was ended before all files had been run; what each folder's files did
-            until then is kept.
+            until then is kept, part by part.
         """
         kept = self.python.parents[1] / ".suite.json"
         wanted = self._files(selection)
@@ -127,8 +129,8 @@ class Workplace:
         if again:
             before = suite.read(kept)
             now = [name for name in now if name not in before or before[name]["failed"]]
-        for _, files in groupby(now, lambda name: name.split("/")[1] if name.count("/") > 1 else ""):
-            report = self._pytest("suite", [*files], "-n", "3", "--dist", "loadfile")
+        for files in _parts(now):
+            report = self._pytest("suite", files, "-n", "3", "--dist", "loadfile")
             suite.keep(kept, suite.files_of(report, self.folder), self.commit)
         return suite.total(suite.read(kept), wanted)
 
@@ -156,6 +158,18 @@ class Workplace:
         if done.returncode not in suite.ENDED or not report.exists():
             raise RuntimeError(log.read_text(errors="replace")[-3000:])
         return report
+
+
+def _parts(files: list[str], at_least: int = 40) -> Iterator[list[str]]:
+    """Cut the suite where a folder ends: what a part did is kept, and each part starts three Pythons."""
+    part: list[str] = []
+    for _, folder in groupby(files, lambda name: name.split("/")[1] if name.count("/") > 1 else ""):
+        part += folder
+        if len(part) >= at_least:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _within(name: str, places: tuple[str, ...]) -> bool:
