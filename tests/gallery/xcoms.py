@@ -25,7 +25,10 @@ def xcom(
         session.add(run)
         session.flush()
         names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-        instance = {"id": uuid4(), "pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
+        # With SQLAlchemy 1.4 the column is a text on SQLite, with 2 a UUID.
+        is_text = TaskInstance.__table__.c.id.type.python_type is str
+        own_id = str(uuid4()) if is_text else uuid4()
+        instance = {"id": own_id, "pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
         columns = {column.name for column in TaskInstance.__table__.columns}
         given = {**names, **instance, **({"span_status": "ended"} if "span_status" in columns else {})}
         session.execute(insert(TaskInstance).values(**given))
