@@ -24,7 +24,12 @@ def xcom(
         run = DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.MANUAL)
         session.add(run)
         session.flush()
-        names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+        names: dict[str, Any] = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "task_id": task_id,
+            "map_index": map_index,
+        }
         # With SQLAlchemy 1.4 the column is a text on SQLite, with 2 a UUID.
         is_text = TaskInstance.__table__.c.id.type.python_type is str
         own_id = str(uuid4()) if is_text else uuid4()
