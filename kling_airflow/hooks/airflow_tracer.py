@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ def tracer() -> trace.Tracer:
     made: trace.Tracer = module.get_otel_tracer(import_module("airflow.traces.tracer").Trace).get_tracer(
         SCOPE
     )
+    return made
+
+
+def tracer_of(span_id: int) -> trace.Tracer:
+    """Return a tracer whose next span has an id that others, made before it, hang under.
+
+    Airflow does the same: its spans of a task and of a run are made when these have ended.
+    """
+    made = copy(tracer())
+    if not hasattr(made, "id_generator"):  # one that makes no spans
+        return made
+    made.id_generator = _GivenId(span_id)
     return made
 
 
@@ -113,3 +127,13 @@ def _place_in_2(ti: Any, dag_run: Any) -> Context | None:
 
 def _valid(place: Context) -> Context | None:
     return place if trace.get_current_span(place).get_span_context().is_valid else None
+
+
+class _GivenId(RandomIdGenerator):
+    """Gives a span the id that it is to have."""
+
+    def __init__(self, span_id: int) -> None:
+        self.span_id = span_id
+
+    def generate_span_id(self) -> int:
+        return self.span_id

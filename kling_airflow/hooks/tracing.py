@@ -113,7 +113,9 @@ def emit(
     values: Mapping[str, object],
     events: Sequence[tuple[float, str, Mapping[str, object]]] = (),
     error: BaseException | None = None,
+    is_error: bool = False,
     linked: Context | None = None,
+    span_id: int | None = None,
     flush: bool = False,
 ) -> None:
     """Make a span of a step that has just ended; the caller sees to it that tracing is on.
@@ -121,8 +123,11 @@ def emit(
     :param under: the place that the span hangs under; None for a trace of its own.
     :param began_at: when the step began, in Unix seconds.
     :param events: when, in Unix seconds, which, and with which attributes.
+    :param error: what the step has failed with; None if it has not, or if ``is_error`` says so.
     :param linked: a place that the span names as its origin.
-    :param flush: hand the span over now, because the process of a task may end at once.
+    :param span_id: the id that other spans, made before this one, hang under; None for any.
+    :param flush: hand the span over now, because the process of a task may end at once; a span that is
+        current does it later.
     """
     try:
         from opentelemetry import trace
@@ -130,7 +135,8 @@ def emit(
         from kling_airflow.hooks import airflow_tracer
 
         links = [] if linked is None else [trace.Link(trace.get_current_span(linked).get_span_context())]
-        made = airflow_tracer.tracer().start_span(
+        tracer = airflow_tracer.tracer() if span_id is None else airflow_tracer.tracer_of(span_id)
+        made = tracer.start_span(
             kind.full_name,
             context=under,
             start_time=int(began_at * 1e9),
@@ -141,8 +147,10 @@ def emit(
             made.add_event(f"kling.{name}", attributes(kind, of_event), timestamp=int(at * 1e9))
         if error is not None:
             _mark(kind, made, error)
+        elif is_error:
+            made.set_status(trace.Status(trace.StatusCode.ERROR))
         made.end()
-        if flush:
+        if flush and not trace.get_current_span().get_span_context().is_valid:
             airflow_tracer.flush()
     except Exception as problem:
         failed(problem)

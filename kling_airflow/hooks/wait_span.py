@@ -30,10 +30,11 @@ class WaitSpan:
     :param model: the request's model.
     :param connection: the id of the queue's connection.
     :param shot: the name of a storyboard's take; None if there is none.
+    :param began_at: when the wait began, in Unix seconds, if ``wait`` is one look of many; None for its own.
     :param under: a place that the task has written down; None if it has not.
     """
 
-    __slots__ = ("changes", "connection", "model", "shot", "under", "wait")
+    __slots__ = ("began_at", "changes", "connection", "model", "shot", "under", "wait")
 
     def __init__(
         self,
@@ -42,10 +43,12 @@ class WaitSpan:
         model: str | None,
         connection: str,
         shot: str | None = None,
+        began_at: float | None = None,
         under: str | None = None,
     ) -> None:
         self.wait, self.model, self.connection = wait, model, connection
         self.shot, self.under = shot, under
+        self.began_at = wait.started_at if began_at is None else began_at
         self.changes: list[tuple[float, str]] = []
 
     @classmethod
@@ -72,7 +75,7 @@ class WaitSpan:
                 WAIT,
                 under=under,
                 linked=linked,
-                began_at=min(self.wait.started_at, time.time()),
+                began_at=min(self.began_at, time.time()),
                 values=self._values(end),
                 events=[(at, "status", {"status": status}) for at, status in self.changes],
                 error=end if isinstance(end, KlingError) else None,

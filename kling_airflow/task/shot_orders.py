@@ -104,13 +104,16 @@ class ShotOrders:
     adopt: Mapping[str, str] = field(default_factory=dict)
     own_budget: Budget | None = None
 
-    def submit(self, progress: ShotProgress, shot: Shot, *, buys: bool = True) -> Submitted:
+    def submit(
+        self, progress: ShotProgress, shot: Shot, *, buys: bool = True, trace: str | None = None
+    ) -> Submitted:
         """Return the take's request: the one that it has already, the one to adopt, or a new one.
 
         It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
 
         :param shot: what is asked; its start frame is there.
         :param buys: whether a new request may be made.
+        :param trace: the place of the take's span; None if tracing is off.
         :raises ShotPaused: if nothing can be done now.
         :raises NothingIsBought: if it has no request, and none may be made.
         :raises DestinationTaken: if it would buy a clip whose place is taken.
@@ -126,7 +129,7 @@ class ShotOrders:
             "shot": progress.name,
             "take": progress.take,
         }
-        with span(SUBMIT, self.context, pauses=pauses, **known) as step:
+        with span(SUBMIT, self.context, under=trace, pauses=pauses, **known) as step:
             return self._submit(progress, shot, step, buys=buys)
 
     def _submit(self, progress: ShotProgress, shot: Shot, step: Span, *, buys: bool) -> Submitted:

@@ -107,6 +107,7 @@ class WorkerWait:
     :param context: the task's context, in whose trace the wait has a span.
     :param trace: the place in that trace that the wait belongs to; None for the task's own.
     :param shot: the name of a storyboard's take; None if there is none.
+    :param began_at: when the wait began, in Unix seconds, if this is one poll of many; None for now.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class WorkerWait:
         context: Mapping[str, Any] | None = None,
         trace: str | None = None,
         shot: str | None = None,
+        began_at: float | None = None,
     ) -> None:
         from kling_airflow.hooks.wait_span import WaitSpan
 
@@ -133,7 +135,14 @@ class WorkerWait:
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
         self._refusals = refusals or Refusals()
-        self._span = WaitSpan.of(wait, model=model, connection=hook.gmi_conn_id, shot=shot, under=trace)
+        self._span = WaitSpan.of(
+            wait,
+            model=model,
+            connection=hook.gmi_conn_id,
+            shot=shot,
+            under=trace,
+            began_at=began_at,
+        )
         self._context = context or {}
 
     def poll(self) -> Request | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -9,14 +10,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+import pytest
 from opentelemetry import trace
 from packaging.version import Version
 
+from kling_airflow.exceptions import GenerationFailed
 from kling_airflow.hooks import airflow_tracer
+from kling_airflow.operators.storyboard import KlingStoryboardOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import TaskInstance, TaskStateStore
-from tests.airflow_versions import AIRFLOW
+from tests.airflow_versions import AIRFLOW, TaskDeferred
 from tests.spans import Spans, attributes, text_of
 from tests.spans import spans as spans
 from tests.task_fixtures import queue as queue
@@ -85,8 +89,6 @@ async def fired(trigger: Any, context: dict[str, Any]) -> Any:
 
 def through_triggerer(run: Any, task: Any, context: dict[str, Any]) -> Any:
     """Run a task that defers once, the trigger in another place than the task."""
-    import asyncio
-
     with airflow_span("worker.before", context):
         deferred = deferral(run)
     trigger, kwargs = stored(deferred)
@@ -199,3 +201,96 @@ def test_a_trigger_carries_its_place_only_while_tracing_is_on(
     submit = spans.one("kling.submit").get_span_context()
     assert kwargs["trace"] == f"00-{submit.trace_id:032x}-{submit.span_id:016x}-01"
     assert queue.api_key not in json.dumps(kwargs)
+
+
+def storyboard(rocket: str, folder: Path, **fields: Any) -> KlingStoryboardOperator:
+    shots = [
+        {"name": name, "frame": rocket, "prompt": f"{PROMPT}, {name}.", "duration": 3}
+        for name in ("launch", "bad", "moon")
+    ]
+    return KlingStoryboardOperator(
+        task_id="film",
+        storyboard=shots,
+        destination=folder.as_uri(),
+        poll_interval=0.01,
+        resubmit_delay=0,
+        land_every=0,
+        **fields,
+    )
+
+
+def run_storyboard(made: KlingStoryboardOperator, context: dict[str, Any]) -> None:
+    """Run a storyboard's task to its end, each of its processes under a worker's span."""
+    method, kwargs = "execute", None
+    while True:
+        with airflow_span("worker.film", context):
+            try:
+                if kwargs is None:
+                    made.execute(context)
+                else:
+                    made.resume_execution(method, kwargs, context)
+                return
+            except TaskDeferred as found:
+                deferred = found
+        trigger, carried = stored(deferred)
+        trigger.task_instance = context["ti"] if AIRFLOW.major > 2 else None
+        event = asyncio.run(asyncio.wait_for(fired(trigger, context), 120))
+        method, kwargs = deferred.method_name, {"event": event, **carried}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_each_shot_of_a_storyboard_is_a_span_over_its_steps(
+    queue: Simulator, spans: Spans, rocket: str, tmp_path: Path, deferrable: bool
+) -> None:
+    queue.faults.add("failed-content-policy", contains=", bad.", times=99)
+    context = traced("film")
+    with pytest.raises(GenerationFailed):
+        run_storyboard(storyboard(rocket, tmp_path, deferrable=deferrable), context)
+
+    everything = spans.all()
+    assert {span.get_span_context().trace_id for span in everything} == {place(context).trace_id}
+    first, *later = spans.named("kling.storyboard")
+    assert bool(later) == deferrable
+    assert attributes([first, *later][-1]) == {
+        "kling.connection": "gmi_cloud_default",
+        "kling.clips": 3,
+        "kling.landed": 2,
+        "kling.failed": 1,
+        "kling.money": attributes([first, *later][-1])["kling.money"],
+        "error.type": "GenerationFailed",
+    }
+    shots = {attributes(span)["kling.shot"]: span for span in spans.named("kling.shot")}
+    assert set(shots) == {"launch", "bad", "moon"}
+    assert len(spans.named("kling.shot")) == 3
+    for name, shot in shots.items():
+        said = attributes(shot)
+        assert parent(shot) == first.get_span_context().span_id
+        assert said["kling.shot_state"] == ("failed" if name == "bad" else "landed")
+        assert ("error.type" in said) == (name == "bad")
+        assert shot.status.is_ok == (name != "bad")
+        steps = {
+            span.name: span
+            for span in everything
+            if span.parent is not None and span.parent.span_id == shot.get_span_context().span_id
+        }
+        landed = set() if name == "bad" else {"kling.land"}
+        assert set(steps) == {"kling.submit", "kling.wait"} | landed
+        for step in steps.values():
+            assert attributes(step)["kling.shot"] == name
+            assert attributes(step)["kling.request_id"] == said["kling.request_id"]
+            assert step.end_time <= shot.end_time
+    assert PROMPT not in text_of(everything)
+    assert queue.api_key not in text_of(everything)
+
+
+def test_a_storyboard_carries_one_place_however_many_shots_it_has(
+    queue: Simulator, spans: Spans, rocket: str, tmp_path: Path
+) -> None:
+    context = traced("film")
+    made = storyboard(rocket, tmp_path)
+    deferred = deferral(lambda: made.execute(context))
+    first = spans.one("kling.storyboard").get_span_context()
+    text = f"00-{first.trace_id:032x}-{first.span_id:016x}-01"
+    kwargs = deferred.trigger.serialize()[1]
+    assert kwargs["trace"] == deferred.kwargs["trace"] == text
+    assert json.dumps([kwargs, deferred.kwargs]).count(f"{first.trace_id:032x}") == 2

@@ -23,7 +23,7 @@ DONE = json.dumps(
 )
 NAMES = [
     "gmi_conn_id", "request_id", "model", "poll_interval", "started_at", "deadline", "unreachable_after",
-    "cancel_on_kill",
+    "cancel_on_kill", "trace",
 ]  # fmt: skip
 ODD: list[Any] = [
     None, "", " ", "soon", b"x", [], {}, {"a": 1}, object(), float("nan"), float("inf"), -1, 10**400,
