@@ -107,7 +107,7 @@ class WaitSpan:
             "model": self.model,
             "connection": self.connection,
             "shot": self.shot,
-            "outcome": to_event(end)["state"],
+            "outcome": to_event(end)["state"] if isinstance(end, KlingError) else "done",
         }
         if isinstance(end, KlingError):
             return values

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -76,25 +77,50 @@ def airflow_span(name: str, context: dict[str, Any]) -> Iterator[None]:
     if not BY_AIRFLOW:
         yield
         return
-    under = airflow_tracer.place_of({"ti": context["ti"]})
-    with trace.get_tracer("airflow").start_as_current_span(name, context=under):
-        yield
+    kind, _, _ = name.partition(".")
+    module = import_module(
+        {"worker": "airflow.sdk.execution_time.task_runner", "trigger": "airflow.jobs.triggerer_job_runner"}[
+            kind
+        ]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # It keeps the first provider that it sees, which was an earlier test's.
+        patch.setattr(module, "tracer", trace.get_tracer("airflow"))
+        if kind == "worker":
+            made = module._make_task_span(msg=SimpleNamespace(ti=context["ti"]))
+        else:
+            made = module._make_trigger_span(ti=_dto(context["ti"]), trigger_id=1, name="a trigger")
+        with made:
+            yield
+
+
+def _dto(ti: TracedInstance) -> Any:
+    """Return a task instance as the triggerer of Airflow 3.2 and later knows it."""
+    dto = import_module("airflow.jobs.triggerer_job_runner").TaskInstanceDTO
+    return dto.model_construct(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        try_number=1,
+        map_index=-1,
+        context_carrier=ti.context_carrier,
+    )
 
 
 async def fired(trigger: Any, context: dict[str, Any]) -> Any:
-    with airflow_span("trigger.x", context) if BY_AIRFLOW else nullcontext():
+    with airflow_span("trigger.buy", context) if BY_AIRFLOW else nullcontext():
         (event,) = [event.payload async for event in trigger.run()]
         return event
 
 
 def through_triggerer(run: Any, task: Any, context: dict[str, Any]) -> Any:
     """Run a task that defers once, the trigger in another place than the task."""
-    with airflow_span("worker.before", context):
+    with airflow_span("worker.buy", context):
         deferred = deferral(run)
     trigger, kwargs = stored(deferred)
     trigger.task_instance = context["ti"] if AIRFLOW.major > 2 else None
     event = asyncio.run(asyncio.wait_for(fired(trigger, context), 120))
-    with airflow_span("worker.after", context):
+    with airflow_span("worker.buy", context):
         return task.resume_execution(deferred.method_name, {"event": event, **kwargs}, context)
 
 
@@ -126,8 +152,9 @@ def test_one_task_and_its_landing_are_one_trace(
     assert place(land).trace_id == trace_id
     if BY_AIRFLOW:
         assert trace_id == int(TRACE, 16)
-        assert parent(submit) == spans.one("worker.before").get_span_context().span_id
-        assert parent(wait) == spans.one("trigger.x").get_span_context().span_id
+        before, _ = spans.named("worker.buy")
+        assert parent(submit) == before.get_span_context().span_id
+        assert parent(wait) == spans.one("trigger.buy").get_span_context().span_id
         assert parent(landing) == spans.one("worker.land").get_span_context().span_id
         (link,) = wait.links
         assert link.context.span_id == submit.get_span_context().span_id
