@@ -55,6 +55,7 @@ class LandingOptions:
     :param max_pixels: of one picture of the clip; larger ones are not decoded.
     :param landed_by: the task that lands, for the sidecar: ``dag_id, run_id, task_id, map_index``.
     :param signing: the key that the clip is signed with (C2PA), after its checks; None stores it as it came.
+    :param on_landed: gets the sidecar, and whether the clip had landed before.
     """
 
     with_poster: bool = True
@@ -63,6 +64,7 @@ class LandingOptions:
     max_pixels: int = MAX_CLIP_PIXELS
     landed_by: Mapping[str, Any] | None = None
     signing: SigningKey | None = None
+    on_landed: Callable[[Sidecar, bool], None] = lambda _, __: None
 
 
 def land(
@@ -138,6 +140,7 @@ class _Landing:
         found = look(self.places)
         if found.sidecar is not None and self._is_whole(found.sidecar):
             log.info("Request %s has landed before, whole, at %s.", self.clip.request_id, self._shown())
+            self.options.on_landed(found.sidecar, True)
             return what_landed(found.sidecar, self.places)
         if not self.options.overwrite:
             refuse_other_clip(self.places, found, self.clip.request_id, self.options.landed_by or {})
@@ -153,6 +156,7 @@ class _Landing:
             made = self._store(file, found, info, picture, credentials)
         release(self.places)
         log.info("Request %s has landed at %s.", self.clip.request_id, self._shown())
+        self.options.on_landed(made, False)
         return what_landed(made, self.places)
 
     def _checked(self, path: Path) -> tuple[ClipInfo, bytes | None]:

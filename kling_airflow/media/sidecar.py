@@ -159,6 +159,12 @@ class Sidecar:
         return {name: self.content["clip"][name] for name in _MEASURES}
 
     @property
+    def checks(self) -> Mapping[str, Any]:
+        """What was checked, in words: ``duration``, ``sound``, and ``pictures`` if some can't be decoded."""
+        checks = self.content.get("checks")
+        return checks if isinstance(checks, Mapping) else {}
+
+    @property
     def poster(self) -> Mapping[str, Any] | None:
         """The poster's uri, hash and size; None where there is none."""
         return self.content["poster"]  # type: ignore[no-any-return]

@@ -199,6 +199,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         *,
         progress: list[dict[str, Any]] | None = None,
         claims: dict[str, int] | None = None,
+        trace: str | None = None,
         **tolerated: Any,
     ) -> dict[str, Any]:
         """Go on after a wait in the triggerer.
@@ -206,6 +207,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         :param progress: how far each take had come. ``dag.test()`` drops what a deferral carries (Airflow
             3.3.2): without it the task begins anew, and the ledger says what was bought.
         :param claims: what was claimed in ``budget_usd``, in millionths of a US dollar.
+        :param trace: the place of the task's first span; None if tracing is off.
         :param tolerated: arguments of another version of this package.
         """
         from kling_airflow.task.storyboard_task import StoryboardTask
@@ -213,7 +215,7 @@ class KlingStoryboardOperator(StoryboardArguments):
         if progress is None:
             return self.execute(context)
         with task_errors(self.log):
-            return self._ended(StoryboardTask.resume(self, context, event, progress, claims or {}))
+            return self._ended(StoryboardTask.resume(self, context, event, progress, claims or {}, trace))
 
     def _ended(self, task: Any) -> dict[str, Any]:
         try:

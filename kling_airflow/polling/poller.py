@@ -119,15 +119,23 @@ class Poller:
         # A context of its own: otherwise its log lines would go to the first waiter's task log.
         self._context = contextvars.Context()
 
-    def add_waiter(self, wait: Wait, *, model: str, interval: float) -> Waiter:
+    def add_waiter(
+        self,
+        wait: Wait,
+        *,
+        model: str,
+        interval: float,
+        on_look: Callable[[Request | KlingError], None] | None = None,
+    ) -> Waiter:
         """Start to look at a request. Use the waiter in `with`, which ends the looks.
 
         :param model: the request's model: a list call names one.
         :param interval: seconds between two looks.
+        :param on_look: gets what each look brought; it must not raise. None for nothing.
         :raises InvalidArgument: for a value that can't be used: it would break the poll of all waiters.
         """
         wait, interval = wait.checked(), checked_interval(interval)
-        waiter = Waiter(wait, interval, self._remove, self._context)
+        waiter = Waiter(wait, interval, self._remove, self._context, on_look)
         self._waiters.setdefault(wait.request_id, []).append(waiter)
         next_round_before = self.schedule.next_round_at()
         now = self._now()

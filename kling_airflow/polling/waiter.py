@@ -28,6 +28,7 @@ class Waiter:
     :param interval: seconds between two looks.
     :param on_exit: called once when the waiter leaves, however its wait ended.
     :param context: for the waiter's alarm, which reads no variable. Without it, each alarm would hold a copy.
+    :param on_look: gets what each look brought; it must not raise. None for nothing.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Waiter:
         "_crash",
         "_future",
         "_on_exit",
+        "_on_look",
         "_quiet_until",
         "_result",
         "interval",
@@ -46,7 +48,12 @@ class Waiter:
     )
 
     def __init__(
-        self, wait: Wait, interval: float, on_exit: Callable[[Waiter], None], context: contextvars.Context
+        self,
+        wait: Wait,
+        interval: float,
+        on_exit: Callable[[Waiter], None],
+        context: contextvars.Context,
+        on_look: Callable[[Request | KlingError], None] | None = None,
     ) -> None:
         self.wait = wait
         self.interval = interval
@@ -57,6 +64,7 @@ class Waiter:
         self.refused_since: float | None = None
         """Since when the queue has refused the key, in Unix seconds; None while it does not."""
         self._on_exit = on_exit
+        self._on_look = on_look
         self._alarm_context = context
         self._result: Request | KlingError | None = None
         self._crash: PollerCrashed | None = None
@@ -102,6 +110,8 @@ class Waiter:
         :param last_response_at: when the connection last gave a good response, in Unix seconds.
         """
         self.last_seen = seen
+        if self._on_look is not None:
+            self._on_look(seen)
         # The time without a response starts with this waiter at the earliest: a triggerer that has just
         # started knows of no earlier response.
         response_at = max(self.started_at, last_response_at or 0.0)

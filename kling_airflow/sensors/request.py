@@ -135,6 +135,8 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
                 self.log,
                 poll_interval=self._interval,
                 refusals=self._refusals(context),
+                model=request.model,
+                context=context,
             )
             if not self.deferrable:
                 return super().execute(context)
@@ -142,7 +144,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
                 return clip
         except AirflowSensorTimeout as error:
             raise self._at_timeout(error) from None
-        return self._defer(wait, request)
+        return self._defer(context, wait, request)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask the queue once."""
@@ -245,7 +247,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
             raise as_airflow(error)
         self.log.warning("%s %s A new request may appear within some minutes.", error.what, error.todo)
 
-    def _defer(self, wait: Wait, request: HandedOn) -> None:
+    def _defer(self, context: Context, wait: Wait, request: HandedOn) -> None:
         from kling_airflow.task.wait import defer_until_done
 
         if self.exponential_backoff:
@@ -261,6 +263,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
             model=request.model or "",
             poll_interval=self._interval,
             kwargs={"request": request.to_json()},
+            context=context,
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class GenerationTask(KlingTask):
     _stop: StopFlag
     _lineage: tuple[list[str | None], list[str | None]]
     _prepared: bool
+    _trace: str | None = None
+    """The place of the submission in the task's trace; None if tracing is off."""
 
     @abstractmethod
     def _order(self, client: GMIClient, *, generation: int = 0) -> Order:
@@ -87,6 +89,8 @@ class GenerationTask(KlingTask):
     def _submit(
         self, context: Context, client: GMIClient, until: float, earlier: int, in_doubt: list[Any] | None
     ) -> Submitted:
+        from kling_airflow.hooks.span_names import SUBMIT
+        from kling_airflow.hooks.tracing import span
         from kling_airflow.task.stop import TaskStopped
         from kling_airflow.task.submission import generation_of, open_submitter, submit
         from kling_airflow.task.tries import Tries
@@ -94,17 +98,20 @@ class GenerationTask(KlingTask):
         options, tries = self._options, Tries.of(context, retries=self.retries or 0)
         submitter = open_submitter(context, client, self.log, options, tries, until=until, stop=self._stop)
         try:
-            return submit(
-                submitter,
-                lambda: self._order(client, generation=generation_of(options, tries)),
-                options,
-                tries,
-                self.log,
-                stop=self._stop,
-                earlier=earlier,
-                in_doubt=in_doubt,
-                pause=lambda seconds, order: self._pause(seconds, until, earlier, in_doubt=order),
-            )
+            with span(SUBMIT, context, connection=options.gmi_conn_id, earlier=earlier) as step:
+                self._trace = step.place()
+                return submit(
+                    submitter,
+                    lambda: self._order(client, generation=generation_of(options, tries)),
+                    options,
+                    tries,
+                    self.log,
+                    stop=self._stop,
+                    earlier=earlier,
+                    in_doubt=in_doubt,
+                    pause=lambda seconds, order: self._pause(seconds, until, earlier, in_doubt=order),
+                    span=step,
+                )
         except Stopped:
             sent = not options.durable or bool(submitter.bought_before())
             raise TaskStopped.while_submitting(durable=options.durable, sent=sent) from None
@@ -153,8 +160,16 @@ class GenerationTask(KlingTask):
             unreachable_after=options.unreachable_after,
             submitted_at=submitted.submitted_at,
         )
-        worker_wait = WorkerWait(wait, self._hook, self.log, poll_interval=options.poll_interval)
-        defer = (lambda: self._defer_wait(wait, submitted)) if self.deferrable else None
+        worker_wait = WorkerWait(
+            wait,
+            self._hook,
+            self.log,
+            poll_interval=options.poll_interval,
+            model=self._model(),
+            context=context,
+            trace=self._trace,
+        )
+        defer = (lambda: self._defer_wait(context, wait, submitted)) if self.deferrable else None
         try:
             with stopping_safely(submitted.request_id, client, self.log, context, options):
                 request = worker_wait.until_done(self._stop, defer=defer)
@@ -164,7 +179,7 @@ class GenerationTask(KlingTask):
         except KlingError as error:
             return self._resubmit_or_raise(context, error, submitted.earlier)
 
-    def _defer_wait(self, wait: Wait, submitted: Submitted) -> None:
+    def _defer_wait(self, context: Context, wait: Wait, submitted: Submitted) -> None:
         from kling_airflow.task.wait import defer_until_done
 
         defer_until_done(
@@ -175,6 +190,8 @@ class GenerationTask(KlingTask):
             poll_interval=self._options.poll_interval,
             cancel_on_kill=self.cancel_on_kill,
             kwargs={"earlier": submitted.earlier},
+            context=context,
+            trace=self._trace,
         )
 
     def _clip(self, context: Context, clip: dict[str, Any]) -> dict[str, Any]:

@@ -75,21 +75,26 @@ class ClipStore:
         refuse_other_clip(places, found, "", self.landed_by or {})
         refuse_foreign(places, found, "", with_poster=self.poster)
 
-    def land(self, clip: Mapping[str, Any], name: str, shot: Shot | None) -> dict[str, Any]:
+    def land(
+        self, clip: Mapping[str, Any], name: str, shot: Shot | None, *, trace: str | None = None
+    ) -> dict[str, Any]:
         """Land a clip under a name, or find that it has landed.
 
         :param shot: what was asked; None if the storyboard doesn't have the shot any more.
+        :param trace: the place of the take's span; None if tracing is off.
         :return: ``uri, sha256, bytes, duration_seconds, width, height, poster_uri, sidecar_uri``.
         :raises KlingError: as :func:`kling_airflow.media.landing.land` does.
         """
         from kling_airflow.gallery.landed import note_landing
+        from kling_airflow.hooks.land_span import landing
         from kling_airflow.media.landing import LandingOptions, land, paid_for
         from kling_airflow.media.sidecar import Asked
 
         made = Clip.read(clip)
         frames = () if shot is None else (shot.frame, shot.end_frame)
         places = self._places(name)
-        with paid_for(made.request_id):
+        traced = landing({}, made, connection=self.hook.gmi_conn_id, shot=name, under=trace)
+        with paid_for(made.request_id), traced as on_landed:
             landed = land(
                 made,
                 places,
@@ -107,6 +112,7 @@ class ClipStore:
                     on_mismatch=self.on_mismatch,
                     landed_by=self.landed_by,
                     signing=self.signing,
+                    on_landed=on_landed,
                 ),
             )
             note_landing(places.clip)

@@ -15,11 +15,13 @@ from kling_airflow.task.submission import (
     on_changed_order,
     open_submitter,
     submit,
+    tell,
 )
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
     from kling_airflow.hooks.gmi import GMICloudHook
+    from kling_airflow.hooks.tracing import Span
     from kling_airflow.storyboard.shot import Shot
     from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import DeliveredFrames, Log, Order, Submitted
@@ -102,19 +104,35 @@ class ShotOrders:
     adopt: Mapping[str, str] = field(default_factory=dict)
     own_budget: Budget | None = None
 
-    def submit(self, progress: ShotProgress, shot: Shot, *, buys: bool = True) -> Submitted:
+    def submit(
+        self, progress: ShotProgress, shot: Shot, *, buys: bool = True, trace: str | None = None
+    ) -> Submitted:
         """Return the take's request: the one that it has already, the one to adopt, or a new one.
 
         It follows the same rules as a task that buys one clip. Several shots may do this at the same time.
 
         :param shot: what is asked; its start frame is there.
         :param buys: whether a new request may be made.
+        :param trace: the place of the take's span; None if tracing is off.
         :raises ShotPaused: if nothing can be done now.
         :raises NothingIsBought: if it has no request, and none may be made.
         :raises DestinationTaken: if it would buy a clip whose place is taken.
         :raises Stopped: if the task was told to end.
         :raises KlingError: as :meth:`kling_airflow.submission.submit.Submitter.submit` does.
         """
+        from kling_airflow.hooks.span_names import SUBMIT
+        from kling_airflow.hooks.tracing import span
+
+        pauses = (ShotPaused, NothingIsBought)
+        known: dict[str, Any] = {
+            "connection": self.options.gmi_conn_id,
+            "shot": progress.name,
+            "take": progress.take,
+        }
+        with span(SUBMIT, self.context, under=trace, pauses=pauses, **known) as step:
+            return self._submit(progress, shot, step, buys=buys)
+
+    def _submit(self, progress: ShotProgress, shot: Shot, step: Span, *, buys: bool) -> Submitted:
         log = ShotLog(self.log, progress.name)
         options = replace(self.options, adopt_request_id=self.adopt.get(progress.name))
         self.stop.check()
@@ -134,6 +152,7 @@ class ShotOrders:
         if progress.in_doubt is None and not progress.earlier:
             again = self._again(submitter, options)
             if again is not None:
+                tell(step, again)
                 return again
         return submit(
             submitter,
@@ -145,6 +164,7 @@ class ShotOrders:
             earlier=progress.earlier,
             in_doubt=progress.in_doubt,
             pause=_paused,
+            span=step,
         )
 
     def _again(self, submitter: Submitter, options: GenerationOptions) -> Submitted | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.errors import InvalidArgument, KlingError, Money
+from kling_airflow.hooks.shot_span import shot_place
 from kling_airflow.task.shot_orders import NothingIsBought, ShotLog, ShotPaused
 from kling_airflow.task.shot_progress import BoardProgress, Phase, ShotProgress
 from kling_airflow.task.shot_threads import in_threads
+from kling_airflow.task.shot_trace import trace_end
 
 if TYPE_CHECKING:
     from kling_airflow.storyboard.shot import Shot
@@ -30,6 +32,7 @@ class StoryboardRun:
     :param store: where clips are landed.
     :param max_in_flight: how many requests may be in the queue at a time.
     :param fail_fast: whether nothing more is submitted after a shot has failed.
+    :param trace: the place of the storyboard's first span; None if tracing is off.
     """
 
     shots: Mapping[str, Shot]
@@ -38,6 +41,7 @@ class StoryboardRun:
     store: ClipStore
     max_in_flight: int
     fail_fast: bool = False
+    trace: str | None = None
 
     @property
     def options(self) -> GenerationOptions:
@@ -110,7 +114,17 @@ class StoryboardRun:
         )
         log = ShotLog(self.log, each.name)
         try:
-            worker_wait = WorkerWait(wait, self.orders.hook, log, poll_interval=self.options.poll_interval)
+            worker_wait = WorkerWait(
+                wait,
+                self.orders.hook,
+                log,
+                poll_interval=self.options.poll_interval,
+                model=each.model,
+                context=self.orders.context,
+                trace=shot_place(self.trace, each.name),
+                shot=each.name,
+                began_at=None if each.deadline is None else each.deadline - self.options.timeout,
+            )
             request = worker_wait.poll()
         except KlingError as error:
             self._has_failed(each, error)
@@ -158,7 +172,7 @@ class StoryboardRun:
             found = False
             for each in self.progress.of_phase(Phase.READY):
                 if (error := self._missing(each)) is not None:
-                    each.fail(error)
+                    self._fail(each, error)
                     found = True
 
     def _missing(self, each: ShotProgress) -> InvalidArgument | None:
@@ -183,7 +197,7 @@ class StoryboardRun:
         if each.until is None:
             each.until = round(time.time() + self.options.submit_timeout)
         try:
-            submitted = self.orders.submit(each, shot, buys=buys)
+            submitted = self.orders.submit(each, shot, buys=buys, trace=shot_place(self.trace, each.name))
         except NothingIsBought:
             each.in_doubt = each.later_at = None
             return
@@ -192,7 +206,7 @@ class StoryboardRun:
             return
         except KlingError as error:
             self._warn(each, error)
-            each.fail(error)
+            self._fail(each, error)
             return
         each.phase, each.request_id, each.earlier = Phase.WAITING, submitted.request_id, submitted.earlier
         each.deadline = round(time.time() + self.options.timeout)
@@ -204,15 +218,17 @@ class StoryboardRun:
         """Land a take's clip, and record its last frame if a shot continues it."""
         self.orders.stop.check()
         try:
-            each.landed = self.store.land(each.clip or {}, each.name, self.shots.get(each.shot))
+            shot, under = self.shots.get(each.shot), shot_place(self.trace, each.name)
+            each.landed = self.store.land(each.clip or {}, each.name, shot, trace=under)
             if each.take == 1 and any(shot.continues == each.shot for shot in self.shots.values()):
                 each.landed["last_frame_uri"] = self.store.record_last_frame(each.name, each.landed)
         except KlingError as error:
             self._warn(each, error)
             each.landed = None
-            each.fail(error)
+            self._fail(each, error)
             return
         each.phase, each.clip, each.deadline = Phase.LANDED, None, None
+        trace_end(self.trace, each, submit_timeout=self.options.submit_timeout)
         done = len(self.progress.of_phase(Phase.LANDED))
         self.log.info(
             "Shot %s has landed at %s (%d of %d).",
@@ -250,19 +266,23 @@ class StoryboardRun:
             log.warning("It is not in the storyboard any more, and is not submitted again.")
             self.orders.release_unbilled(each, error)
             self._warn(each, error)
-            each.fail(error)
+            self._fail(each, error)
             return
         try:
             raise_unless_resubmitted(error, each.earlier, self.options, self.orders.hook.get_conn, log)
         except KlingError as final:
             self.orders.release_unbilled(each, final)
             self._warn(each, final)
-            each.fail(final)
+            self._fail(each, final)
             return
         each.phase, each.request_id, each.deadline = Phase.READY, None, None
         each.earlier += 1
         each.later_at = time.time() + self.options.resubmit_delay
         each.until = each.later_at + self.options.submit_timeout
+
+    def _fail(self, each: ShotProgress, error: KlingError) -> None:
+        each.fail(error)
+        trace_end(self.trace, each, submit_timeout=self.options.submit_timeout)
 
     def _warn(self, each: ShotProgress, error: KlingError) -> None:
         self.log.warning("Shot %s has failed: %s", each.name, error)

@@ -110,6 +110,7 @@ class StoryboardTask:
         event: Any,
         progress: list[dict[str, Any]],
         claims: Mapping[str, int],
+        trace: str | None,
     ) -> StoryboardTask:
         """Return the work of a try that comes back from the triggerer."""
         known = BoardProgress.read(progress)
@@ -123,6 +124,7 @@ class StoryboardTask:
         resumed = cls(task, context, board, known, claims)
         if not isinstance(event, dict) or not isinstance(event.get("ended"), dict):
             raise Unreachable(f"The trigger ended with an event that can't be read: {str(event)[:200]}.")
+        resumed.running.trace = trace
         resumed.running.take_in(event["ended"])
         return resumed
 
@@ -183,6 +185,19 @@ class StoryboardTask:
         :return: the report.
         :raises KlingError: if shots have failed, or the task was told to end.
         """
+        from kling_airflow.hooks.span_names import STORYBOARD
+        from kling_airflow.hooks.tracing import span
+
+        takes, connection = self.running.progress, self.options.gmi_conn_id
+        with span(STORYBOARD, self.context, connection=connection, clips=len(takes.takes)) as step:
+            self.running.trace = self.running.trace or step.place()
+            try:
+                return self._run()
+            finally:
+                landed, failed = takes.of_phase(Phase.LANDED), takes.of_phase(Phase.FAILED)
+                step.set(landed=len(landed), failed=len(failed))
+
+    def _run(self) -> dict[str, Any]:
         context: Mapping[str, Any] = self.context
         push_request_link(context, None, self.task.hook.get_conn().protocol.base_url)
         push_report(context, self.store.object(REPORT_FILE).link)
@@ -222,7 +237,7 @@ class StoryboardTask:
     def _defer(self, wake_at: float | None) -> None:
         from kling_airflow.triggers.storyboard import GMICloudStoryboardTrigger
 
-        now = time.time()
+        now, trace = time.time(), self.running.trace
         waiting = self.running.progress.of_phase(Phase.WAITING)
         models = sorted({each.model or "" for each in waiting})
         latest = max([wake_at or now, *(each.deadline or now for each in waiting)])
@@ -240,9 +255,11 @@ class StoryboardTask:
                 gather=seconds("land_every", self.task.land_every),
                 wake_at=wake_at,
                 cancel_on_kill=self.options.cancel_on_kill,
+                trace=trace,
             ),
             method_name="execute_complete",
-            kwargs={"progress": self.running.progress.to_json(), "claims": self.claims.held},
+            kwargs={"progress": self.running.progress.to_json(), "claims": self.claims.held}
+            | ({} if trace is None else {"trace": trace}),
             timeout=timedelta(seconds=latest - now) + DEFERRAL_SLACK,
         )
 

@@ -17,6 +17,7 @@ from kling_airflow.task_instance.key import task_key
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.client import GMIClient
+    from kling_airflow.hooks.tracing import Span
     from kling_airflow.submission.budget import Budget
     from kling_airflow.submission.order import Log, Order, Submitted
     from kling_airflow.task.options import GenerationOptions
@@ -88,6 +89,7 @@ def submit(
     earlier: int,
     in_doubt: Sequence[Any] | None,
     pause: Callable[[float, list[Any]], None],
+    span: Span,
 ) -> Submitted:
     """Return the order's request: the one it has already, the one to adopt, or a new one.
 
@@ -96,9 +98,11 @@ def submit(
     :param earlier: how many requests of the order have failed before, as far as this try knows.
     :param in_doubt: fingerprint and take of the order that this try deferred on; its POST may have arrived.
     :param pause: waits so many seconds on the worker, or defers with fingerprint and take of this order.
+    :param span: is told what is asked for, and what came of it.
     """
     with naming_earlier_submissions(submitter):
         order = _stoppable(make_order(), stop)
+    span.set(model=order.model, take=order.take, price_usd=order.price_usd)
     # A try that has seen the adopted request fail does not adopt that request again.
     adopt = None if earlier else options.adopt_request_id
     paused_on = None if in_doubt is None else (str(in_doubt[0]), int(in_doubt[1]))
@@ -110,10 +114,18 @@ def submit(
                 found = submitter.adopt(order, adopt.strip(), mismatch_allowed=allowed, in_doubt=paused_on)
             else:
                 found = submitter.submit(order, on_changed=on_changed, in_doubt=paused_on)
-            return replace(found, earlier=max(found.earlier, earlier))
+            found = replace(found, earlier=max(found.earlier, earlier))
+            tell(span, found, adopted=bool(adopt))
+            return found
         except SubmitLater as later:
             log.info("%s", later)
             pause(later.seconds, [order.fingerprint, order.take])
+
+
+def tell(span: Span, found: Submitted, *, adopted: bool = False) -> None:
+    """Tell a span which request an order has."""
+    state = "bought" if found.fresh else "adopted" if adopted else "found"
+    span.set(request_id=found.request_id, order_state=state, earlier=found.earlier)
 
 
 def generation_of(options: GenerationOptions, tries: Tries) -> int:

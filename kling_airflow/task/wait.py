@@ -61,6 +61,8 @@ def defer_until_done(
     poll_interval: float,
     cancel_on_kill: bool = False,
     kwargs: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any],
+    trace: str | None = None,
 ) -> None:
     """Defer a task until the wait is over; its ``execute_complete`` then gets the trigger's event.
 
@@ -69,7 +71,10 @@ def defer_until_done(
     :param poll_interval: seconds between two polls of one request.
     :param cancel_on_kill: cancel the request when a user ends the waiting task.
     :param kwargs: what ``execute_complete`` gets besides; plain JSON.
+    :param context: the task's context.
+    :param trace: the place in the task's trace that the wait belongs to; None for the task's own.
     """
+    from kling_airflow.hooks.tracing import place
     from kling_airflow.triggers.request import GMICloudRequestTrigger
 
     task.defer(
@@ -82,6 +87,7 @@ def defer_until_done(
             deadline=wait.deadline,
             unreachable_after=wait.unreachable_after,
             cancel_on_kill=cancel_on_kill,
+            trace=trace or place(context),
         ),
         method_name="execute_complete",
         kwargs=dict(kwargs) if kwargs else None,
@@ -97,6 +103,11 @@ class WorkerWait:
     :param log: where each poll is told.
     :param poll_interval: seconds between two polls.
     :param refusals: since when the key is refused, if another process of this wait has seen that.
+    :param model: the request's model.
+    :param context: the task's context, in whose trace the wait has a span.
+    :param trace: the place in that trace that the wait belongs to; None for the task's own.
+    :param shot: the name of a storyboard's take; None if there is none.
+    :param began_at: when the wait began, in Unix seconds, if this is one poll of many; None for now.
     """
 
     def __init__(
@@ -107,7 +118,14 @@ class WorkerWait:
         *,
         poll_interval: float,
         refusals: Refusals | None = None,
+        model: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        trace: str | None = None,
+        shot: str | None = None,
+        began_at: float | None = None,
     ) -> None:
+        from kling_airflow.hooks.wait_span import WaitSpan
+
         self.wait = wait
         self.hook = hook
         self.log = log
@@ -117,13 +135,38 @@ class WorkerWait:
         self._last_response_at: float | None = None
         self._retry_after: float | None = None
         self._refusals = refusals or Refusals()
+        self._span = WaitSpan.of(
+            wait,
+            model=model,
+            connection=hook.gmi_conn_id,
+            shot=shot,
+            under=trace,
+            began_at=began_at,
+        )
+        self._context = context or {}
 
     def poll(self) -> Request | None:
         """Ask the queue once; return the request if its clip is there, None if the wait goes on.
 
         :raises KlingError: the error that ends the wait.
         """
+        try:
+            request = self._poll()
+        except KlingError as error:
+            self._trace_end(error)
+            raise
+        if request is not None:
+            self._trace_end(request)
+        return request
+
+    def _trace_end(self, end: Request | KlingError) -> None:
+        if self._span is not None:
+            self._span.end(end, self._context, flush=True)
+
+    def _poll(self) -> Request | None:
         seen = self._ask()
+        if self._span is not None:
+            self._span.look(seen)
         self.last_error = seen if isinstance(seen, KlingError) else None
         now = time.time()
         end = self.wait.decide(

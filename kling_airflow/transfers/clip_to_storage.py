@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,7 @@ class ClipToObjectStorageOperator(KlingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the clip, or find that it has landed."""
         from kling_airflow.gallery.landed import note_landing
+        from kling_airflow.hooks.land_span import landing
         from kling_airflow.hooks.queue_clip import fresh_url
         from kling_airflow.media.download import DownloadLimits
         from kling_airflow.media.landing import land, paid_for
@@ -174,18 +176,20 @@ class ClipToObjectStorageOperator(KlingTask):
             with paid_for(clip.request_id):
                 asked = self._asked(clip)
                 place = self._place()
-                landed = land(
-                    clip,
-                    Places(place, place.sibling(".json"), place.sibling(".jpg")),
-                    asked=asked,
-                    limits=DownloadLimits(
-                        max_bytes=number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
-                        deadline=asked_seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
-                    ),
-                    renew=lambda: fresh_url(self._hook(), clip.request_id),
-                    guard=self._guard(),
-                    options=self._options(context),
+                limits = DownloadLimits(
+                    max_bytes=number_or("max_bytes", self.max_bytes, MAX_CLIP_BYTES),
+                    deadline=asked_seconds("download_timeout", self.download_timeout) or DOWNLOAD_SECONDS,
                 )
+                with landing(context, clip, connection=clip.gmi_conn_id) as on_landed:
+                    landed = land(
+                        clip,
+                        Places(place, place.sibling(".json"), place.sibling(".jpg")),
+                        asked=asked,
+                        limits=limits,
+                        renew=lambda: fresh_url(self._hook(), clip.request_id),
+                        guard=self._guard(),
+                        options=replace(self._options(context), on_landed=on_landed),
+                    )
                 note_landing(place)
         self._lineage = (
             [clip.video_url, *(str(frame["uri"]) for frame in asked.frames)],

@@ -143,5 +143,7 @@ def _import() -> None:
     import requests.utils  # noqa: F401
 
     from kling_airflow.hooks.metrics import AirflowMetrics
+    from kling_airflow.hooks.tracing import prepare
 
     AirflowMetrics().in_flight(0)  # Airflow reads its table of metrics when the first figure is sent
+    prepare()

@@ -38,6 +38,7 @@ class GMICloudRequestTrigger(BaseTrigger):
     :param deadline: when the wait gives up, in Unix seconds: a restart of the triggerer does not extend it.
     :param unreachable_after: seconds without any good response of the queue after which the wait gives up.
     :param cancel_on_kill: cancel the request if a user ends the waiting task.
+    :param trace: the task's place in its trace (W3C ``traceparent``); None if tracing is off.
     :param tolerated: arguments of another version of this package. They are kept, so that neither an upgrade
         nor a downgrade fails a waiting task.
     """
@@ -53,6 +54,7 @@ class GMICloudRequestTrigger(BaseTrigger):
         poll_interval: float = 10.0,
         unreachable_after: float = 1800.0,
         cancel_on_kill: bool = False,
+        trace: str | None = None,
         **tolerated: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -61,6 +63,7 @@ class GMICloudRequestTrigger(BaseTrigger):
         self.gmi_conn_id = gmi_conn_id
         self.model = model
         self.poll_interval = poll_interval
+        self.trace = trace
         self.tolerated = tolerated
         self.wait = Wait(
             request_id=request_id,
@@ -82,6 +85,7 @@ class GMICloudRequestTrigger(BaseTrigger):
                 "deadline": self.wait.deadline,
                 "unreachable_after": self.wait.unreachable_after,
                 "cancel_on_kill": self.cancel_on_kill,
+                **({} if self.trace is None else {"trace": self.trace}),
                 **self.tolerated,
             },
         )
@@ -148,4 +152,6 @@ class GMICloudRequestTrigger(BaseTrigger):
             poll_interval=self.poll_interval,
             log=self.logger(),
             log_every=LOG_EVERY,
+            ti=self.task_instance,
+            trace=self.trace,
         ).end()

@@ -12,6 +12,7 @@ from kling_airflow.errors import KlingError, PollerCrashed, Unauthorized
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
+    from kling_airflow.hooks.wait_span import WaitSpan
     from kling_airflow.polling.decision import Wait
     from kling_airflow.polling.poller import Poller
     from kling_airflow.polling.waiter import Waiter
@@ -29,10 +30,23 @@ class RequestWait:
     :param poll_interval: seconds between two looks.
     :param log: the task's log.
     :param log_every: seconds between two lines about the request's progress; infinity for none.
+    :param ti: the waiting task instance, as its trigger knows it; None if the trigger knows none.
+    :param trace: the place in a trace that the task has written down; None if it has not.
+    :param shot: the name of a storyboard's take; None if there is none.
     """
 
     def __init__(
-        self, gmi_conn_id: str, wait: Wait, *, model: str, poll_interval: float, log: Any, log_every: float
+        self,
+        gmi_conn_id: str,
+        wait: Wait,
+        *,
+        model: str,
+        poll_interval: float,
+        log: Any,
+        log_every: float,
+        ti: Any = None,
+        trace: str | None = None,
+        shot: str | None = None,
     ) -> None:
         self.gmi_conn_id = gmi_conn_id
         self.wait = wait
@@ -40,12 +54,41 @@ class RequestWait:
         self.poll_interval = poll_interval
         self.log = log
         self.log_every = log_every
+        self.ti, self.trace, self.shot = ti, trace, shot
+        self._span: WaitSpan | None = None
 
     async def end(self) -> Request | KlingError:
         """Return the request when its clip is there, or the error that ends the wait.
 
         :raises PollerCrashed: if several pollers broke down.
         """
+        try:
+            end = await self._end()
+        except PollerCrashed as error:
+            self._trace_end(error)
+            raise
+        self._trace_end(end)
+        return end
+
+    def _traced(self) -> WaitSpan | None:
+        """Return the wait's span, None if tracing is off. Its modules are there after ``connect``."""
+        from kling_airflow.hooks.wait_span import WaitSpan
+
+        if self._span is None:
+            self._span = WaitSpan.of(
+                self.wait,
+                model=self.model,
+                connection=self.gmi_conn_id,
+                shot=self.shot,
+                under=self.trace,
+            )
+        return self._span
+
+    def _trace_end(self, end: Request | KlingError) -> None:
+        if (span := self._traced()) is not None:
+            span.end(end, {"ti": self.ti})
+
+    async def _end(self) -> Request | KlingError:
         from kling_airflow.triggers.poller_connection import connect
 
         starts = 0
@@ -70,7 +113,13 @@ class RequestWait:
         """Return what ended the wait, or None if the connection has another key than this poller."""
         loop, refusal_logged_at = asyncio.get_running_loop(), -math.inf
         within = min(self.log_every, _LONGEST)
-        with poller.add_waiter(self.wait, model=self.model, interval=self.poll_interval) as waiter:
+        span = self._traced()
+        with poller.add_waiter(
+            self.wait,
+            model=self.model,
+            interval=self.poll_interval,
+            on_look=None if span is None else span.look,
+        ) as waiter:
             while True:
                 end = await waiter.result(within=within)
                 refused = isinstance(waiter.last_seen, Unauthorized)

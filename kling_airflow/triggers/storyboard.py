@@ -37,6 +37,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
     :param gather: seconds, after the first request has ended, in which the trigger waits for others.
     :param wake_at: when the trigger fires at the latest, in Unix seconds; None for no such time.
     :param cancel_on_kill: cancel the requests if a user ends the waiting task.
+    :param trace: the place of the storyboard's first span (W3C ``traceparent``); None if tracing is off.
     :param tolerated: arguments of another version of this package, kept as they are.
     """
 
@@ -52,6 +53,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
         gather: float = 60.0,
         wake_at: float | None = None,
         cancel_on_kill: bool = False,
+        trace: str | None = None,
         **tolerated: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,6 +66,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
         self.gather = gather
         self.wake_at = wake_at
         self.cancel_on_kill = cancel_on_kill
+        self.trace = trace
         self.tolerated = tolerated
         self._ended: dict[str, Request | KlingError] = {}
         self._fired = False
@@ -82,6 +85,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
                 "gather": self.gather,
                 "wake_at": self.wake_at,
                 "cancel_on_kill": self.cancel_on_kill,
+                **({} if self.trace is None else {"trace": self.trace}),
                 **self.tolerated,
             },
         )
@@ -89,7 +93,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until enough requests have ended, then fire one event."""
         try:
-            waits = {name: self._wait(values) for name, values in self.requests.items()}
+            waits = {name: self._wait(name, values) for name, values in self.requests.items()}
         except (InvalidArgument, TypeError, ValueError, IndexError) as error:
             self._fired = True
             yield TriggerEvent({"error": f"The trigger's arguments can't be used: {error}"})
@@ -116,11 +120,13 @@ class GMICloudStoryboardTrigger(BaseTrigger):
 
             await cancel_all_if_ended(self.task_instance, self.gmi_conn_id, alive, self.logger())
 
-    def _wait(self, values: list[Any]) -> RequestWait:
+    def _wait(self, name: str, values: list[Any]) -> RequestWait:
         """Return the wait for one request.
 
         :raises InvalidArgument: for an argument that can't be used.
         """
+        from kling_airflow.hooks.shot_span import shot_place
+
         request_id, deadline, model = values
         return RequestWait(
             self.gmi_conn_id,
@@ -134,6 +140,9 @@ class GMICloudStoryboardTrigger(BaseTrigger):
             poll_interval=checked_interval(self.poll_interval),
             log=self.logger(),
             log_every=math.inf,
+            ti=self.task_instance,
+            trace=shot_place(self.trace, name),
+            shot=name,
         )
 
     async def _gathered(self, running: dict[asyncio.Task[Request | KlingError], str]) -> None:

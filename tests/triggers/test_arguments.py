@@ -45,7 +45,7 @@ async def event_of(made: GMICloudRequestTrigger) -> dict[str, Any]:
         return event
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "trace"])
 @pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
 async def test_an_odd_value_ends_only_its_own_wait(
     name: str, value: Any, monkeypatch: pytest.MonkeyPatch
