@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from moto.core.responses import TYPE_RESPONSE
 from moto.s3.responses import S3Response
+from packaging.version import Version
 from s3fs import S3FileSystem
 
 from kling_airflow.__main__ import main
@@ -296,7 +298,9 @@ def test_what_a_program_reads_is_json_and_nothing_else(s3: S3, root: ObjectStora
 
 def head() -> list[str]:
     """Return the call with which newer clients ask for an object's size before they read it."""
-    return ["HEAD object"] if hasattr(S3FileSystem, "_cat_file_concurrent") else []
+    if not hasattr(S3FileSystem, "_cat_file_concurrent"):
+        return []
+    return ["GET object" if Version(version("s3fs")) < Version("2026.9") else "HEAD object"]
 
 
 def test_what_a_try_costs_in_calls(root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
