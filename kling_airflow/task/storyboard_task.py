@@ -253,6 +253,7 @@ class StoryboardTask:
                 wake_at=wake_at,
                 cancel_on_kill=self.options.cancel_on_kill,
                 trace=trace,
+                timeout=None if trace is None else self.options.timeout,
             ),
             method_name="execute_complete",
             kwargs={"progress": self.running.progress.to_json(), "claims": self.claims.held}
