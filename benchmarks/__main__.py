@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PREFIX = "bench_"
-LONG = {"day", "storyboard", "triggerer", "waiting"}
+LONG = {"day", "storyboard", "triggerer", "triggerers", "waiting"}
 """Minutes and more: these run only if they are named, here or by a target of the Makefile."""
 
 

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from copy import copy
 from enum import StrEnum
-from typing import Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from kling_airflow.redaction import sentences, without_signatures
 
@@ -106,10 +106,16 @@ class KlingError(Exception):
         :param todo: what the reader does next; None keeps what the error says.
         :param request_id: the request that the error is about; None keeps the one that is known.
         """
+        about = request_id or self.request_id
+        return self._twin(money=money, todo=self.todo if todo is None else todo, request_id=about)
+
+    def named(self, name: str) -> Self:
+        """Return the same error, its text beginning with the name of what it is about."""
+        return self._twin(what=f"{name}: {self.what}")
+
+    def _twin(self, **changes: Any) -> Self:
         twin = copy(self)
-        twin.money = money
-        twin.todo = self.todo if todo is None else todo
-        twin.request_id = request_id or self.request_id
+        vars(twin).update(changes)
         twin.args = (twin.text(),)
         return twin
 
@@ -292,9 +298,3 @@ class DestinationTaken(MediaError):
 
 class StorageFailed(MediaError):
     """The store did not do what it was asked: no permission, no response, a wrong size. A retry may help."""
-
-
-def in_short(error: BaseException) -> str:
-    """Return a library's complaint in one short line, without memory addresses."""
-    text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
-    return without_signatures(f"{type(error).__name__}: {text[:300]}".rstrip(": ."))

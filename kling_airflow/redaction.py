@@ -69,3 +69,9 @@ def sentences(text: str) -> str:
         text += "."
     text = re.sub(_ELLIPSIS, "...", re.sub(_DOUBLED, ".", text))
     return re.sub(_AFTER_MARK, "", text)
+
+
+def in_short(error: BaseException) -> str:
+    """Return a library's complaint in one short line, without memory addresses."""
+    text = " ".join(str(error).split()).partition("<_io.BytesIO")[0].strip()
+    return without_signatures(f"{type(error).__name__}: {text[:300]}".rstrip(": ."))

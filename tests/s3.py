@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -71,6 +72,8 @@ def running_s3() -> Iterator[S3]:
     """An S3 of our own, and the connection ``s3_for_tests`` to it."""
     from moto.server import ThreadedMotoServer
 
+    # Airflow 2 sends every log to stdout, between the lines that a command prints.
+    logging.getLogger("werkzeug").propagate = False
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import kling_airflow
 from kling_airflow import errors, exceptions
-from kling_airflow.errors import KlingError, in_short
-from kling_airflow.redaction import sentences
+from kling_airflow.errors import KlingError
+from kling_airflow.redaction import in_short, sentences
 
 WRONG_END = re.compile(r"(?<!\.)\.\.(?!\.)|\.{4,}|[!?]\.|\s[.!?](?:\s|$)|\s\s")
 PACKAGE = Path(kling_airflow.__file__).parent

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_airflow.errors import DownloadFailed, InvalidArgument, in_short
-from kling_airflow.redaction import redacted, shown_value, without_signatures
+from kling_airflow.errors import DownloadFailed, InvalidArgument
+from kling_airflow.redaction import in_short, redacted, shown_value, without_signatures
 
 SECRET = "T0PS3CRET"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from kling_airflow.addresses import LOCAL, shown
-from kling_airflow.errors import StorageFailed, in_short
+from kling_airflow.errors import StorageFailed
+from kling_airflow.redaction import in_short
 
 _AT_ONCE: Final = 200
 _READ_AHEAD: Final = 4 << 20

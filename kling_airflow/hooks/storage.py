@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from kling_airflow.addresses import LOCAL, check_location, file_address, shown
 from kling_airflow.airflow_compat import connection_of
-from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed, in_short
+from kling_airflow.errors import InvalidArgument, KlingError, StorageFailed
 from kling_airflow.hooks.store_errors import CHECKSUMS, UNKNOWN_HEADER, fit_to_show, says, texts
 from kling_airflow.hooks.store_path import (
     S3_SCHEMES,
@@ -25,6 +25,7 @@ from kling_airflow.hooks.store_path import (
     signing_filesystem,
     split_version,
 )
+from kling_airflow.redaction import in_short
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.addresses import LOCAL, file_path, scheme_of, shown, split_connection
-from kling_airflow.errors import InvalidArgument, in_short
+from kling_airflow.errors import InvalidArgument
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from kling_airflow.airflow_compat import ObjectStoragePath

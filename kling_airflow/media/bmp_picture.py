@@ -6,11 +6,12 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.color_profile import Primaries, gamma_curve, rgb_profile, rgb_profile_of_curves
 from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.picture import Picture, open_image
 from kling_airflow.media.transparency import without_empty_alpha
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

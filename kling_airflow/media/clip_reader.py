@@ -257,8 +257,13 @@ def _why_not_mp4(path: Path, error: av.FFmpegError) -> str:
     text = f"The clip can't be read as MP4 ({type(error).__name__}: {error.strerror}); "
     if not path.exists():
         return f"{text}there is no file."
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    if path.is_dir():
+        return f"{text}it is a folder."
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as unreadable:
+        return f"{text}the file can't be read: {unreadable.strerror}."
     size = f"the file has {path.stat().st_size:,} bytes"
     if detect_file_type(head) == MP4:
         return f"{text}{size}, and its index is missing or damaged."

@@ -6,7 +6,7 @@ import io
 import logging
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import in_short
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image, ImageCms

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.bmp_picture import open_bmp
 from kling_airflow.media.file_kinds import DAMAGE_ADVICE, FileKind
 from kling_airflow.media.file_type import describe_file, detect_file_type
@@ -18,6 +18,7 @@ from kling_airflow.media.lost_data import check_jpeg2000, check_webp_length, che
 from kling_airflow.media.picture import Picture, open_image, orientation_of
 from kling_airflow.media.png_picture import open_png
 from kling_airflow.media.tiff_picture import open_tiff
+from kling_airflow.redaction import in_short
 
 READ = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, and HEIC with the extra `heif`"
 """The formats that are read, for errors. Each is plain pixels: nothing in them can be run."""

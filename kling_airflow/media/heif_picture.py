@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.color_codes import profile_of_codes
 from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.file_signature import AVIF, HEIC
@@ -18,6 +18,7 @@ from kling_airflow.media.picture import (
     open_image,
     orientation_of,
 )
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

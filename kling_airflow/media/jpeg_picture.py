@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.color_profile import ADOBE_RGB, gamma_curve, rgb_profile
 from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.jpeg_check import JpegStream, checked_by_ffmpeg
@@ -22,6 +22,7 @@ from kling_airflow.media.picture import (
     first_orientation,
     open_image,
 )
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

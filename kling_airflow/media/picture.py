@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.pixel_depth import to_eight_bits
 from kling_airflow.media.transparency import check_visible
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

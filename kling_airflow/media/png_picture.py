@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media.color_codes import ColorCodes, profile_of_codes
 from kling_airflow.media.color_profile import SRGB, Primaries, gamma_curve, rgb_profile, srgb_curve
 from kling_airflow.media.deep_decode import decode_rgb16
@@ -15,6 +15,7 @@ from kling_airflow.media.file_kinds import DAMAGE_ADVICE
 from kling_airflow.media.picture import Picture, first_orientation, open_image
 from kling_airflow.media.png_chunks import PngChunks, read_chunks, read_profile
 from kling_airflow.media.transparency import key_to_alpha
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

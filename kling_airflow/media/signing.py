@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from kling_airflow import __version__
-from kling_airflow.errors import InvalidArgument, InvalidClip, in_short
+from kling_airflow.errors import InvalidArgument, InvalidClip
 from kling_airflow.media.clip_packets import packet_hash
 from kling_airflow.media.credentials import find_credentials
 from kling_airflow.media.limits import MAX_CLIP_PIXELS
+from kling_airflow.redaction import in_short
 
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 """The signature algorithms of C2PA 2.1, section 13.2.1."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kling_airflow.errors import InvalidFrame, in_short
+from kling_airflow.errors import InvalidFrame
 from kling_airflow.media import tiff_pages as tiff
 from kling_airflow.media.color_profile import (
     SRGB,
@@ -23,6 +23,7 @@ from kling_airflow.media.pixel_depth import signed_to_eight_bits
 from kling_airflow.media.tiff_damage import check_strips
 from kling_airflow.media.tiff_pages import TiffFile, TiffPage
 from kling_airflow.media.transparency import without_empty_alpha
+from kling_airflow.redaction import in_short
 
 if TYPE_CHECKING:
     from PIL import Image

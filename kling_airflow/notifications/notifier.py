@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kling_airflow.airflow_compat import BaseNotifier
+from kling_airflow.airflow_compat import BaseHook, BaseNotifier
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.exceptions import airflow_errors
 from kling_airflow.notifications.formats import email_html, slack_blocks, teams_card
@@ -92,13 +92,22 @@ class KlingNotifier(BaseNotifier):
             source, files = self._attached(message, Path(folder))
             SmtpNotifier(
                 to=[*self.to] if self.to and not isinstance(self.to, str) else str(self.to),
-                from_email=self.from_email,
+                from_email=self.from_email or self._sender(),
                 subject=message.title,
                 html_content=email_html(message, source),
                 files=files,
                 mime_subtype="related",
                 smtp_conn_id=self.conn_id,
             ).notify(context)
+
+    def _sender(self) -> str | None:
+        """Return the connection's own sender; None leaves it to the SMTP provider.
+
+        That of 2.11 (2.1.0) asks its hook for it before the hook has read the connection, and fails.
+        """
+        connection = BaseHook.get_connection(self.conn_id)
+        sender = connection.extra_dejson.get("from_email")
+        return str(sender) if sender else None
 
     def _attached(self, message: Message, folder: Path) -> tuple[str | None, list[str]]:
         """Return the source of the mail's image, and the file that is attached for it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,6 @@ from kling_airflow.links import ClipLink, GalleryLink, RequestLink, push_request
 from kling_airflow.task.generation import GenerationTask
 from kling_airflow.task.operator import waits_in_triggerer
 from kling_airflow.task.options import check_literal_options, switch
-from kling_airflow.task.shot_failure import keeping_place
 from kling_airflow.task.stop_flag import StopFlag
 
 if TYPE_CHECKING:
@@ -137,9 +137,17 @@ class GenerationOperator(GenerationTask):
 
     def execute(self, context: Context) -> Any:
         """Submit, or find what was submitted; then return the request id, or wait and return the clip."""
-        with task_errors(self.log), keeping_place(context, label=self._label):
+        with self._errors(context):
             until = time.time() + self.submission_seconds
         return self.resume_submission(context, until=until)
+
+    @contextmanager
+    def _errors(self, context: Context) -> Iterator[None]:
+        """Let errors leave as Airflow's, and leave a failed map index' place filled."""
+        from kling_airflow.task.shot_failure import keeping_place
+
+        with task_errors(self.log), keeping_place(context, label=self._label):
+            yield
 
     def resume_submission(
         self,
@@ -164,7 +172,7 @@ class GenerationOperator(GenerationTask):
         from kling_airflow.task.submission import begin
         from kling_airflow.task.tries import Tries
 
-        with task_errors(self.log), keeping_place(context, label=self._label):
+        with self._errors(context):
             self._prepare(context)
             begin(context, self._options, Tries.of(context, retries=self.retries or 0))
             client = self._hook.get_conn()
@@ -184,7 +192,7 @@ class GenerationOperator(GenerationTask):
         """
         from kling_airflow.polling.decision import from_event
 
-        with task_errors(self.log), keeping_place(context, label=self._label):
+        with self._errors(context):
             self._prepare(context)
             try:
                 return self._clip(context, from_event(event))

@@ -41,7 +41,8 @@ class KlingStoryboardOperator(StoryboardArguments):
         a pool, so that the pool counts clips; else 20.
     :param on_shot_failure: ``fail_at_end``: all that can land does, and then the task fails; ``fail_fast``:
         nothing more is submitted, what is in the queue lands, and then the task fails; ``continue``: the
-        task succeeds, and the report names what failed.
+        task succeeds, and the report names what failed. Except with ``continue``, the first try reads all
+        frames before it buys anything, and a frame that can't be used fails the task.
     :param max_cost_usd: refuse a clip that costs more. For each clip.
     :param budget_usd: refuse, before anything is bought, a storyboard that costs more; what was bought for
         its shots under other prompts counts, too. None for no limit; ``[kling] budgets`` hold besides.

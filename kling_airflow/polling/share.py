@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from kling_airflow.errors import in_short
 from kling_airflow.polling.rate_limiter import MIN_CALLS_PER_SECOND, RateLimiter
+from kling_airflow.redaction import in_short
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from kling_airflow.errors import InvalidArgument, LedgerUnavailable, in_short
+from kling_airflow.errors import InvalidArgument, LedgerUnavailable
+from kling_airflow.redaction import in_short
 
 _CONDITIONAL_PUT: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss"})
 """Protocols whose fsspec client creates a file with the store's own condition, by its source code: s3fs sends

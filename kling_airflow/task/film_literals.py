@@ -92,7 +92,7 @@ _OPTIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
 
 
 def _check_option(name: str, value: Any) -> None:
-    from kling_airflow.media.film.plan import FilmOptions
+    from kling_airflow.media.film.options import FilmOptions
 
     if value is not None:
         FilmOptions(**{name: value}).check()

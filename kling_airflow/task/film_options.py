@@ -12,7 +12,7 @@ from kling_airflow.arguments import number_or_none, read_structure, switch_or_no
 from kling_airflow.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from kling_airflow.media.film.plan import FilmOptions
+    from kling_airflow.media.film.options import FilmOptions
     from kling_airflow.media.film.production import Extras
     from kling_airflow.media.signing import SigningKey
 
@@ -118,7 +118,7 @@ class FilmArguments:
         return {**found, "titles": list(options.titles), **beside}
 
     def _words(self) -> FilmOptions:
-        from kling_airflow.media.film.plan import FilmOptions
+        from kling_airflow.media.film.options import FilmOptions
 
         return FilmOptions(
             shape=text_or_none(self._operator.shape),

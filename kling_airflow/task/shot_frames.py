@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kling_airflow.errors import InvalidArgument, InvalidFrame
+from kling_airflow.errors import InvalidArgument, InvalidFrame, KlingError
 from kling_airflow.storyboard.shot import FRAMES
 from kling_airflow.submission.source_frame import ImageDelivery, SourceFrame, read_source, without_query
 
@@ -51,7 +51,12 @@ class ShotFrames:
             if source is not None:
                 chained = name == "frame" and shot.continues is not None
                 payload_field = shot.options.spec.frame_arguments[argument]
-                frame, identity = self._frame(name, source, log, store if chained else None)
+                try:
+                    frame, identity = self._frame(name, source, log, store if chained else None)
+                except KlingError as error:
+                    if f"`{name}`" in error.what:
+                        raise
+                    raise error.named(f"`{name}`") from error
                 frames[payload_field], identities[payload_field] = frame, identity
         return frames, identities
 

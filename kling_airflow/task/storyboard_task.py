@@ -11,6 +11,7 @@ from kling_airflow.errors import BudgetExceeded, DestinationTaken, KlingError, M
 from kling_airflow.links import push_report, push_request_link
 from kling_airflow.submission.budget import MemoryClaims
 from kling_airflow.task.asset_events import describe_events
+from kling_airflow.task.board_frames import refuse_bad_frames
 from kling_airflow.task.pause import DEFER_FROM
 from kling_airflow.task.shot_progress import BoardProgress, Phase
 from kling_airflow.task.shot_removed import add_removed
@@ -92,6 +93,8 @@ class StoryboardTask:
                 add_removed(begun.running.progress, before, begun.running.orders)
             begun.check_budget(board)
             begun.store_report()
+            if begun.running.orders.tries.is_first and task.on_shot_failure != "continue":
+                refuse_bad_frames(board, begun.running)
         except KlingError as error:
             if Tries.of(context, retries=task.retries or 0).is_first:
                 raise

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +15,11 @@ import requests
 
 from benchmarks._table import publish
 from kling_airflow.simulator import Simulator
-from tests.chaos import storyboard
+from tests.chaos import cluster, storyboard
 from tests.chaos.account import COLUMNS, ENDED, landed_indexes, settle
-from tests.chaos.faults import LEFT_OUT, put_in_force
-from tests.chaos.killer import Killer
+from tests.chaos.faults import LEFT_OUT, put_in_force, what_went_wrong
+from tests.chaos.killer import ProcessKiller
+from tests.chaos.others import Others
 from tests.e2e.world import World
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from tests.e2e.cluster_api import Row
 
 SPEED = 8.0
-OTHERS_EVERY = 20.0
-"""Seconds between two orders of another team in the organization, whose requests are in the list, too."""
 PROGRESS_EVERY = 15.0
+GENERATIONS, MINUTES = {False: 100, True: 1000}, {False: 60.0, True: 240.0}
+"""How many clips, and how long a run may take, on one machine and on a cluster."""
 UNRESOLVED = "UnresolvedSubmission"
 RUN = "chaos"
 KEYS = ("ours", "peer", "others")
@@ -40,6 +40,8 @@ BUYERS = {"ours": "clip.generate", "peer": "ordinary.submit"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; return 1 if a clip was bought twice or lost."""
     options = _read(arguments)
+    if options.cluster:
+        return cluster.main(options)
     if options.storyboard:
         return storyboard.main(options)
     accounts = [{"key": _key(name), "name": name} for name in KEYS]
@@ -70,42 +72,12 @@ def _let_loose(world: World, options: argparse.Namespace) -> list[str]:
     It returns when both runs have ended, or the time is over.
     """
     count = put_in_force(world.simulator, options.faults)
-    killer, others = Killer(world, options.seed), Others(world)
     print(f"{count} faults in force, seed {options.seed}", flush=True)
     for name in BUYERS:
         world.cluster.api.start(name, RUN, {})
-    killer.start()
-    others.start()
-    try:
+    with Others(world), ProcessKiller(world, options.seed) as killer:
         _watch(world, time.monotonic() + 60 * options.minutes)
-    finally:
-        killer.stop()
-        others.stop()
-        struck = sum(fault["struck"] for fault in world.simulator.faults.list())
-        world.simulator.faults.clear()
-    calls = sum(world.simulator.calls().values())
-    kills = ", ".join(f"{count} {name}" for name, count in sorted(killer.killed.items()))
-    return [f"Seed {options.seed}. {struck} of {calls} calls were struck by a fault. Meanwhile: {kills}."]
-
-
-class Others(threading.Thread):
-    """Somebody else in the organization, who orders a clip now and then, as others do."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(name="others", daemon=True)
-        self._world = world
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Order and pause until stopped; a failed order of the other team is ignored."""
-        while not self._over.wait(OTHERS_EVERY):
-            with suppress(requests.RequestException):
-                self._world.order_for_somebody_else()
-
-    def stop(self) -> None:
-        """Stop, and wait until the thread has ended."""
-        self._over.set()
-        self.join()
+    return [what_went_wrong(world.simulator, killer, options.seed)]
 
 
 def _watch(world: World, deadline: float) -> None:
@@ -179,16 +151,25 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for name, default, about in (
-        ("--generations", 100, "how many clips"),
         ("--faults", 0.2, "share of the calls that something happens to"),
         ("--seed", 1, "decides what goes wrong"),
-        ("--minutes", 60.0, "at most; what still runs then is unresolved"),
         ("--parallelism", 8, "tasks that run at a time"),
         ("--storyboard", 0, "instead: one storyboard of so many shots, killed at random moments, no faults"),
         ("--kills", 20, "of the storyboard's task, worker and triggerers"),
     ):
         parser.add_argument(name, type=type(default), default=default, metavar="N", help=about)
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--cluster", action="store_true", help="instead: on eight machines, each of which is hurt (root)"
+    )
+    for name, kind, usual, about in (
+        ("--generations", int, GENERATIONS, "how many clips"),
+        ("--minutes", float, MINUTES, "at most; what still runs then is unresolved"),
+    ):
+        says = f"{about} (default: {usual[False]}, on a cluster {usual[True]})"
+        parser.add_argument(name, type=kind, default=argparse.SUPPRESS, metavar="N", help=says)
+    options = parser.parse_args(arguments)
+    on_one = argparse.Namespace(generations=GENERATIONS[options.cluster], minutes=MINUTES[options.cluster])
+    return argparse.Namespace(**vars(on_one) | vars(options))
 
 
 if __name__ == "__main__":

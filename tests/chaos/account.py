@@ -17,6 +17,7 @@ COLUMNS = (
     "asked for",
     "billed",
     "landed",
+    "failed, not billed",
     "bought twice",
     "lost",
     "unresolved",
@@ -25,7 +26,7 @@ COLUMNS = (
     "wasted, USD",
     "wall time, s",
 )
-"""Of the table. Billed and bought twice are requests; asked for, landed, lost, unresolved are clips."""
+"""Of the table. Billed and bought twice are requests; the other counts are of clips."""
 
 ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 
@@ -37,6 +38,7 @@ class Account:
     :param asked: how many clips were asked for.
     :param billed: how many requests were billed.
     :param landed: how many of the clips landed.
+    :param unbilled: how many clips failed, or were never ordered, and cost nothing.
     :param bought_twice: how many requests were billed beyond the first of each clip.
     :param lost: how many clips were paid for, and did not land, and are not looked for any more.
     :param unresolved: how many clips are still looked for, or wait for a person with all that is known.
@@ -47,6 +49,7 @@ class Account:
     asked: int
     billed: int
     landed: int
+    unbilled: int
     bought_twice: int
     lost: int
     unresolved: int
@@ -57,8 +60,18 @@ class Account:
 
     def row(self, name: str) -> list[Any]:
         """Return the cells of the table."""
-        counts = [self.asked, self.billed, self.landed, self.bought_twice, self.lost, self.unresolved]
-        return [name, *counts, self.tries, self.spent_usd, self.wasted_usd, round(self.seconds)]
+        counts = [self.asked, self.billed, self.landed, self.unbilled, self.bought_twice, self.lost]
+        rest = [self.unresolved, self.tries, self.spent_usd, self.wasted_usd, round(self.seconds)]
+        return [name, *counts, *rest]
+
+    @property
+    def balances(self) -> bool:
+        """Whether each clip has landed and was billed once, or failed and was not billed."""
+        return (
+            not (self.bought_twice or self.lost or self.unresolved)
+            and self.billed == self.landed
+            and self.asked == self.landed + self.unbilled
+        )
 
 
 def landed_indexes(instances: Sequence[Row]) -> set[int]:
@@ -97,6 +110,7 @@ def settle(
         asked=len(asked),
         billed=sum(map(len, billed)),
         landed=len(landed),
+        unbilled=sum(1 for index, paid in enumerate(billed) if not paid and index not in unresolved),
         bought_twice=sum(len(paid) - 1 for paid in billed if paid),
         lost=len(lost),
         unresolved=len(unresolved),

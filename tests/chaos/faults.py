@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kling_airflow.simulator import Simulator
+    from tests.chaos.killer import Killer
 
 LEFT_OUT = {
     "stuck-queued": "never ends, so nothing can land",
@@ -60,6 +61,15 @@ def put_in_force(simulator: Simulator, share: float) -> int:
         options = OPTIONS.get(kind.name, {})
         simulator.faults.add(kind.name, call=call, probability=share / rivals, **options)
     return len(planned)
+
+
+def what_went_wrong(simulator: Simulator, killer: Killer, seed: int) -> str:
+    """End all faults, and say in a sentence how many calls they struck, and what was killed meanwhile."""
+    struck = sum(fault["struck"] for fault in simulator.faults.list())
+    simulator.faults.clear()
+    calls = sum(simulator.calls().values())
+    kills = ", ".join(f"{count} {name}" for name, count in sorted(killer.killed.items()))
+    return f"Seed {seed}. {struck} of {calls} calls were struck by a fault. Meanwhile: {kills}."
 
 
 def _plan() -> Iterator[tuple[str, FaultType]]:

@@ -69,23 +69,31 @@ def settle_board(
     *,
     tries: int,
     seconds: float,
+    unresolved: frozenset[str] = frozenset(),
 ) -> Account:
     """Hold what was billed for each shot against what has landed.
 
     :param asked: the shots' prompts.
     :param orders: the billing ledger by prompt.
     :param landed: the request ids of the clips in the store.
+    :param unresolved: the prompts of the clips that are still looked for.
     """
     billed = [[entry for entry in orders.get(prompt, ()) if entry.billed] for prompt in asked]
     have = [any(entry.request_id in landed for entry in paid) for paid in billed]
     spent = [entry for paid in billed for entry in paid]
+    open_ = [prompt in unresolved and not there for prompt, there in zip(asked, have, strict=True)]
     return Account(
         asked=len(asked),
         billed=len(spent),
         landed=sum(have),
         bought_twice=sum(len(paid) - 1 for paid in billed if paid),
-        lost=sum(1 for paid, is_there in zip(billed, have, strict=True) if paid and not is_there),
-        unresolved=0,
+        unbilled=sum(1 for paid, still in zip(billed, open_, strict=True) if not paid and not still),
+        lost=sum(
+            1
+            for paid, is_there, still in zip(billed, have, open_, strict=True)
+            if paid and not is_there and not still
+        ),
+        unresolved=sum(open_),
         tries=tries,
         spent_usd=sum(entry.amount_usd for entry in spent),
         wasted_usd=sum(entry.amount_usd for entry in spent if entry.request_id not in landed),

@@ -48,6 +48,7 @@ def account(
 def test_one_request_and_its_clip() -> None:
     result = account(request(1))
     assert (result.billed, result.landed, result.bought_twice, result.lost) == (1, 1, 0, 0)
+    assert result.balances
     assert (result.spent_usd, result.wasted_usd, result.tries, result.seconds) == (0.5, 0.0, 3, 60.0)
 
 
@@ -55,6 +56,7 @@ def test_a_second_request_for_the_same_clip_is_bought_twice() -> None:
     result = account(request(1), request(2))
     assert (result.billed, result.landed, result.bought_twice, result.lost) == (2, 1, 1, 0)
     assert (result.spent_usd, result.wasted_usd) == (1.0, 0.5)
+    assert not result.balances
 
 
 def test_a_failed_request_costs_nothing_and_may_be_bought_again() -> None:
@@ -65,25 +67,36 @@ def test_a_failed_request_costs_nothing_and_may_be_bought_again() -> None:
 def test_what_is_paid_for_and_does_not_land_is_lost() -> None:
     result = account(request(1), generate="failed", land="upstream_failed")
     assert (result.billed, result.landed, result.lost, result.wasted_usd) == (1, 0, 1, 0.5)
+    assert not result.balances
 
 
 def test_what_is_still_looked_for_is_not_lost() -> None:
     result = account(request(1), generate="deferred", land="scheduled", unresolved=True)
     assert (result.lost, result.unresolved, result.wasted_usd) == (0, 1, 0.0)
+    assert not result.balances
 
 
 def test_what_nobody_bought_is_neither() -> None:
     result = account(generate="failed", land="upstream_failed")
     assert (result.billed, result.landed, result.bought_twice, result.lost) == (0, 0, 0, 0)
+    assert (result.unbilled, result.balances) == (1, True)
+
+
+def test_what_failed_and_was_not_billed_costs_nothing() -> None:
+    result = account(request(1, billed=False), generate="failed", land="upstream_failed")
+    assert (result.billed, result.landed, result.unbilled, result.lost) == (0, 0, 1, 0)
+    assert result.balances
 
 
 class TestOfAStoryboard:
     """The run fails unless each shot is billed once, and that clip has landed."""
 
-    def account(self, *orders: list[LedgerEntry], landed: set[str]) -> Account:
+    def account(
+        self, *orders: list[LedgerEntry], landed: set[str], unresolved: frozenset[str] = frozenset()
+    ) -> Account:
         asked = [f"shot {number}" for number in range(len(orders))]
         by_prompt = dict(zip(asked, orders, strict=True)) | {"another team's": [request(99)]}
-        return settle_board(asked, by_prompt, landed, tries=5, seconds=60.0)
+        return settle_board(asked, by_prompt, landed, tries=5, seconds=60.0, unresolved=unresolved)
 
     def test_each_shot_once(self) -> None:
         result = self.account([request(1)], [request(2)], landed={"request-1", "request-2"})
@@ -98,3 +111,10 @@ class TestOfAStoryboard:
     def test_what_is_paid_for_and_does_not_land_is_lost(self) -> None:
         result = self.account([request(1)], [], [request(3, billed=False)], landed=set())
         assert (result.billed, result.landed, result.lost, result.wasted_usd) == (1, 0, 1, 0.5)
+        assert (result.unbilled, result.balances) == (2, False)
+
+    def test_what_is_still_looked_for_is_not_lost(self) -> None:
+        looked_for = frozenset({"shot 0", "shot 1", "shot 2"})
+        result = self.account([request(1)], [], [request(3)], landed={"request-3"}, unresolved=looked_for)
+        assert (result.landed, result.lost, result.unbilled, result.unresolved) == (1, 0, 0, 2)
+        assert not result.balances

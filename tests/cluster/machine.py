@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TEMPORARY_MB = 96
 """Size of a machine's ``TMPDIR``, so that it can be full."""
+SYN_SENT = "02"
+"""How ``/proc/net/tcp`` writes the state of a connection whose first packet has no answer."""
 BOOT = """
 hostname {name}
 mount --bind {disk} {local}
@@ -98,15 +100,18 @@ class Machine(Part):
             os.kill(self.pid, signal.SIGKILL)
         super().kill()
 
-    def end(self, grace: float) -> bool:
+    def end(self, grace: float, *, whole: bool = False) -> bool:
         """End it as Kubernetes ends a pod: SIGTERM to process 1, and a loss of power after the grace.
 
         :param grace: seconds.
+        :param whole: whether every process gets the SIGTERM, as an init process in a pod may hand it on.
         :returns: whether it ended by itself.
         """
         assert self._process is not None, f"{self.name} is not running"
-        os.kill(self.pid, signal.SIGTERM)
-        with suppress(Exception):
+        for process in self.processes() if whole else [psutil.Process(self.pid)]:
+            with suppress(psutil.Error):
+                process.terminate()
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace)
             self._process = None
             return True
@@ -127,6 +132,13 @@ class Machine(Part):
     def reconnect(self) -> None:
         """Give it the queue back."""
         self._network.mend(self.name)
+
+    def calls(self, address: str) -> bool:
+        """Return whether a process on it tries to connect to an address, and has no answer yet."""
+        # The kernel's table has the bytes of an address from right to left.
+        wanted = bytes(int(part) for part in reversed(address.split("."))).hex().upper()
+        rows = Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]
+        return any(row.split()[2].startswith(f"{wanted}:") and row.split()[3] == SYN_SENT for row in rows)
 
     def fill_disk(self) -> None:
         """Leave no room in its ``TMPDIR``."""

@@ -17,6 +17,8 @@ ETC = Path("/etc/netns")
 SERVICES, QUEUE, FIRST = 1, 2, 10
 """The last number of the address of database, broker and store, of the queue, and of the first machine."""
 
+NO_CARD = "02:00:00:00:00:01"
+
 
 def why_not() -> str | None:
     """Return why this machine can't have such a network, or None if it can."""
@@ -67,13 +69,16 @@ class Network:
         return ["ip", "netns", "exec", self.namespace(machine)]
 
     def cut(self, machine: str) -> None:
-        """Take the queue away from a machine: its packets vanish, and nothing answers."""
-        self._route("replace", machine)
+        """Take the queue away from a machine: its packets vanish, and nothing answers.
+
+        They go to a network card that no machine has. A route that drops them would fail each call at once.
+        """
+        self._neighbour("replace", machine, "lladdr", NO_CARD, "nud", "permanent")
 
     def mend(self, machine: str) -> None:
         """Give the queue back."""
         with suppress(subprocess.CalledProcessError):
-            self._route("del", machine)
+            self._neighbour("del", machine)
 
     def __enter__(self) -> Network:
         self.start()
@@ -136,8 +141,8 @@ class Network:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *known, ""]))
 
-    def _route(self, change: str, machine: str) -> None:
-        _ip("-n", self.namespace(machine), "route", change, "blackhole", f"{self.queue}/32")
+    def _neighbour(self, change: str, machine: str, *what: str) -> None:
+        _ip("-n", self.namespace(machine), "neighbour", change, self.queue, *what, "dev", "eth0")
 
     def _address(self, last: int) -> str:
         return f"10.77.{self._number}.{last}"

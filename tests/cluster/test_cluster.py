@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.celery_cluster import TRIGGERERS, WORKERS
+from tests.e2e.world import CANCEL
 
 if TYPE_CHECKING:
     from tests.cluster.machine import Machine
@@ -50,21 +51,23 @@ def test_each_task_runs_on_another_machine_with_another_clock(world: ClusterWorl
 
 
 def test_a_worker_without_the_queue_and_without_a_disk_buys_once(world: ClusterWorld) -> None:
-    """The network to the queue is gone when the task submits; then there is no room in ``TMPDIR``."""
+    """The network to the queue is gone when the task calls it; then there is no room in ``TMPDIR``."""
     worker = world.cluster.machines[SECOND]
     worker.cut_off()
     try:
         world.start("relay", "cut-off", prompt="cut-off")
-        wait_for_state(world, "cut-off", "generate", "running", "up_for_retry")
+        world.wait_for(lambda: worker.calls(world.network.queue), "the task calls the queue")
+        assert "cut-off" not in world.orders()
     finally:
         worker.reconnect()
     wait_for_state(world, "cut-off", "wait", "deferred")
     worker.fill_disk()
     try:
-        wait_for_state(world, "cut-off", "land", "up_for_retry", "success")
+        wait_for_state(world, "cut-off", "land", "up_for_retry")
     finally:
         worker.empty_disk()
     require_one_landed(world, "cut-off")
+    assert "No space left on device" in world.log("relay", "cut-off", "land")
 
 
 def test_a_worker_that_loses_power_buys_once(world: ClusterWorld) -> None:
@@ -79,16 +82,28 @@ def test_a_worker_that_loses_power_buys_once(world: ClusterWorld) -> None:
     require_one_landed(world, "power")
 
 
-def test_a_pod_that_ends_cancels_nothing_and_buys_once(world: ClusterWorld) -> None:
+@pytest.mark.parametrize(
+    ("way", "grace", "whole"),
+    [("grace too short", 5, False), ("grace long enough", 300, False), ("SIGTERM to all", 300, True)],
+)
+def test_a_pod_that_ends_cancels_nothing_and_buys_once(
+    world: ClusterWorld, way: str, grace: float, whole: bool
+) -> None:
     """Kubernetes sends SIGTERM to process 1, and ends the pod after the grace period."""
+    name = way.replace(" ", "-")
+    cancelled = world.simulator.calls().get(CANCEL, 0)
     world.simulator.faults.add("late-answer", seconds=30, times=1)
     worker = world.cluster.machines[SECOND]
-    world.start("relay", "pod", prompt="pod")
-    world.wait_for(lambda: world.orders().get("pod"), "the queue has the request")
-    worker.end(grace=5)
+    world.start("relay", name, prompt=name)
+    world.wait_for(lambda: world.orders().get(name), "the queue has the request")
+    enough = grace > 30
+    assert worker.end(grace=grace, whole=whole) == enough, "the worker waits for the answer to the POST"
     worker.start()
     world.order_for_somebody_else()
-    require_one_landed(world, "pod")
+    require_one_landed(world, name)
+    assert world.simulator.calls().get(CANCEL, 0) == cancelled
+    tries = instance(world, "relay", name, "generate")["try_number"]
+    assert (tries == 1) == enough, world.log("relay", name, "generate")[-4000:]
 
 
 @pytest.mark.parametrize("way", ["lost", "ended"])

@@ -31,6 +31,7 @@ RELAYED = {
     "storyboard/addresses.py: f'`{field}` {problem}.'",
     "storyboard/board.py: file",  # each line of the error has an entry
     "submission/record.py: f'{type(error).__name__}: {error}'",
+    "task/board_frames.py: board.file",
     "task/omni_literals.py: f\"{'; '.join(problems)}.\"",
     "task/resubmission.py: error.what",
     "triggers/poller_connection.py: error.what",

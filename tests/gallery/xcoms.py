@@ -24,8 +24,16 @@ def xcom(
         run = DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.MANUAL)
         session.add(run)
         session.flush()
-        names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-        instance = {"id": uuid4(), "pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
+        names: dict[str, Any] = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "task_id": task_id,
+            "map_index": map_index,
+        }
+        # With SQLAlchemy 1.4 the column is a text on SQLite, with 2 a UUID.
+        is_text = TaskInstance.__table__.c.id.type.python_type is str
+        own_id = str(uuid4()) if is_text else uuid4()
+        instance = {"id": own_id, "pool": "default_pool", "pool_slots": 1, "try_number": 1, "max_tries": 0}
         columns = {column.name for column in TaskInstance.__table__.columns}
         given = {**names, **instance, **({"span_status": "ended"} if "span_status" in columns else {})}
         session.execute(insert(TaskInstance).values(**given))

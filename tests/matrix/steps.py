@@ -36,6 +36,7 @@ _ELSEWHERE: Final = (
     "tests/chaos",
     "tests/cluster",
     "tests/demo",
+    "tests/deploy",
     "tests/docs",
     "tests/e2e",
     "tests/integration/test_example_dag.py",  # a step of its own
@@ -49,7 +50,9 @@ _ELSEWHERE: Final = (
 WITHOUT_AIRFLOW: Final = ("tests/gmi", "tests/media", "tests/models", "tests/polling")
 """Tests of what knows nothing of Airflow: with other libraries or another Python they may end otherwise, with
 another Airflow they can't. They run in the cells of the oldest and of the newest libraries and Pythons."""
-_BESIDE: Final = ("tests", "benchmarks", "dags", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+_BESIDE: Final = (
+    "tests", "benchmarks", "dags", "deploy", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md",
+)  # fmt: skip
 _FOREIGN: Final = ("PYTHON", "AIRFLOW_", "_AIRFLOW_", "VIRTUAL_ENV", "COV_")
 
 

@@ -28,7 +28,7 @@ from tests.airflow_context import TaskStateStore, connect, context
 from tests.tasks import ask, deferral, finish, posts, resume, signalled, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,31 @@ def films(folder: Path) -> list[str]:
 
 def billed(simulator: Simulator) -> int:
     return sum(entry.billed for entry in simulator.ledger())
+
+
+def _stored(data: bytes) -> Callable[[Path], str]:
+    def store(folder: Path, /) -> str:
+        (folder / "bad.png").write_bytes(data)
+        return (folder / "bad.png").as_uri()
+
+    return store
+
+
+def _png(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise(size, 60).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+BAD_FRAMES: dict[str, tuple[Callable[[Path], str], str]] = {
+    "not there": (lambda folder: (folder / "none.png").as_uri(), "does not exist"),
+    "no such host": (lambda folder: "http://no-such-host.invalid/a.png", "no-such-host"),
+    "a folder": (lambda folder: folder.as_uri(), "Is a directory"),
+    "a page": (_stored(b"<html>Not found</html>"), "HTML"),
+    "empty": (_stored(b""), "empty|0 bytes"),
+    "too small": (_stored(_png((100, 100))), "at least 300"),
+    "cut short": (_stored(_png((640, 360))[:-900]), "ends or is garbled at byte"),
+}
 
 
 class TestOneTask:
@@ -224,7 +249,7 @@ class TestFrames:
     def test_a_picture_that_can_be_no_frame(self, simulator: Simulator, tmp_path: Path) -> None:
         tiny = tmp_path / "tiny.png"
         Image.new("RGB", (20, 20)).save(tiny)
-        with pytest.raises(exceptions.GenerationFailed, match=r"`frame` .*tiny\.png.* can't be made a frame"):
+        with pytest.raises(exceptions.InvalidArgument, match=r"`frame` .*tiny\.png.* can't be made a frame"):
             finish(operator([shot(tiny.as_uri(), "a")], tmp_path / "clips"), context())
         assert posts(simulator) == 0
 
@@ -538,13 +563,67 @@ class TestFailures:
         assert films(tmp_path) == ["s0.mp4", "s1.mp4"]
         assert posts(simulator) == 2
 
-    def test_a_missing_frame_fails_its_shot_alone(
+    @pytest.mark.parametrize("field", ["frame", "end_frame"])
+    @pytest.mark.parametrize("kind", BAD_FRAMES)
+    def test_a_frame_that_can_not_be_used_is_found_before_money_is_spent(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, kind: str, field: str
+    ) -> None:
+        make, message = BAD_FRAMES[kind]
+        source = make(tmp_path)
+        shots = [shot(rocket, f"s{number}") for number in range(9)]
+        shots += [shot(rocket, "b") | {field: source}, shot(rocket, "c") | {field: source + "x"}]
+        shots += [shot(rocket, "d") | {field: source}]
+        made = operator(shots, tmp_path / "clips")
+        told = rf"shot 'b': `{field}`.*({message})"
+        with pytest.raises(exceptions.InvalidArgument, match=told) as caught:
+            finish(made, context())
+        assert "No money was spent" in str(caught.value)
+        assert "has 3 errors" in str(caught.value)
+        assert "shot 'c'" in str(caught.value)
+        assert "shot 'd'" in str(caught.value)
+        assert (posts(simulator), films(tmp_path)) == (0, [])
+
+    def test_a_frame_is_missing_and_the_others_go_on(
         self, simulator: Simulator, rocket: str, tmp_path: Path
     ) -> None:
         shots = [shot(rocket, "a"), shot("file:///no/such/frame.jpg", "b")]
-        with pytest.raises(exceptions.GenerationFailed, match=r"b: .*/no/such/frame.jpg.*No money was spent"):
-            finish(operator(shots, tmp_path), context())
+        report = finish(operator(shots, tmp_path, on_shot_failure="continue"), context())
         assert films(tmp_path) == ["a.mp4"]
+        assert "/no/such/frame.jpg" in rows(report)["b"]["error"]
+        assert posts(simulator) == 1
+
+    def test_a_frame_that_vanishes_later_fails_its_shot_alone(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        """A retry has clips to land: it does not ask for all frames again."""
+        store = TaskStateStore()
+        died = operator([shot(rocket, "a")], tmp_path, retries=1)
+        deferral(lambda: died.execute(context(store)))
+        retried = operator([shot(rocket, "a"), shot("file:///no/such.jpg", "b")], tmp_path, retries=1)
+        with pytest.raises(exceptions.GenerationFailed, match=r"b: .*/no/such.jpg"):
+            finish(retried, context(store, try_number=2, max_tries=1))
+        assert films(tmp_path) == ["a.mp4"]
+
+    def test_a_store_that_does_not_answer_is_asked_again_by_a_retry(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, asked = StoredObject.read_all, []
+
+        def refuse_once(place: StoredObject, most: int) -> bytes:
+            asked.append(place.uri)
+            if len(asked) == 1:
+                raise StorageFailed("the store does not answer")
+            return read(place, most)
+
+        monkeypatch.setattr(StoredObject, "read_all", refuse_once)
+        made, store = operator([shot(rocket, "a")], tmp_path, retries=1), TaskStateStore()
+        with pytest.raises(
+            exceptions.StorageFailed, match="Shot a: `frame`: the store does not answer"
+        ) as caught:
+            finish(made, context(store))
+        assert "No money was spent" in str(caught.value)
+        assert posts(simulator) == 0
+        assert finish(made, context(store, try_number=2, max_tries=1))["landed"] == 1
 
     def test_a_bucket_one_may_not_write_to(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         made = operator([shot(rocket, "a")], tmp_path, destination="{{ folder }}")

@@ -70,7 +70,7 @@ class Copier:
                     end = max(end, packet.pts + (packet.duration or 0))
                     yield self._placed(packet, self._begin - start)
                 else:
-                    yield from self._sound(packet, start, None if is_last else until)
+                    yield from self._sound(packet, start, until, is_last=is_last)
         self._begin += end - start
         self._check_sound(is_last)
 
@@ -89,8 +89,11 @@ class Copier:
         packet.stream = line.stream
         return packet
 
-    def _sound(self, packet: Packet, start: int, until: int | None) -> Iterator[Packet]:
-        """Yield a packet of sound, or nothing if it lies outside of its clip's pictures."""
+    def _sound(self, packet: Packet, start: int, until: int, *, is_last: bool) -> Iterator[Packet]:
+        """Yield a packet of sound, or nothing if it lies outside of its clip's pictures.
+
+        The sound of the last clip covers its last picture; that of another may end half a packet before.
+        """
         line = self._audio
         if line is None or not packet.duration:
             return
@@ -103,7 +106,7 @@ class Copier:
             self._next = round(where)
         elif where < self._next - half - 1 or (self._begin and where < zero - half - 1):
             return
-        if until is not None and self._next > float(until * self._video.base / line.base) - half:
+        if self._next > float(until * self._video.base / line.base) - (1 if is_last else half):
             return
         if abs(where - self._next) > self._step:
             raise CannotCopyError("the sound has a gap")

@@ -101,7 +101,7 @@ class about:  # noqa: N801 -- reads as a word: with about("Clip 3")
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Put the name before the error's text."""
         if isinstance(error, KlingError) and not error.what.startswith(self.name):
-            raise type(error)(f"{self.name}: {error.what}", money=error.money, todo=error.todo) from error
+            raise error.named(self.name) from error
 
 
 def _rate(video: VideoStream) -> Fraction:

@@ -21,8 +21,9 @@ from kling_airflow.media.clip_reader import opened
 from kling_airflow.media.film.copying import CannotCopyError, Copier
 from kling_airflow.media.film.facts import about
 from kling_airflow.media.film.fades import PictureFades
+from kling_airflow.media.film.options import FilmOptions
 from kling_airflow.media.film.picture_filters import fitted
-from kling_airflow.media.film.plan import FilmOptions, Plan, Progress, make_plan, refuse_own_clip
+from kling_airflow.media.film.plan import Plan, Progress, check_target, make_plan, refuse_own_clip
 from kling_airflow.media.film.samples import RATE, to_frames
 from kling_airflow.media.film.sound import FilmSound, gain_of
 
@@ -95,12 +96,13 @@ def join(
     :param names: what errors call the clips; "Clip 1" ... by default.
     :param progress: is told how many seconds of the film are made, and how many there will be.
     :raises InvalidArgument: no clip, an option that can't be, a clip shorter than its transitions, or a
-        destination that is one of the clips.
+        destination that is one of the clips, or that no file can be made at.
     :raises InvalidClip: a file is no clip, or is cut short.
     """
     options = options or FilmOptions()
     files, target = [Path(path) for path in paths], Path(destination)
     called = list(names) or [f"Clip {number}" for number in range(1, len(files) + 1)]
+    check_target(target)
     refuse_own_clip(files, target, called)
     plan = make_plan(files, options, called)
     while True:
@@ -114,7 +116,7 @@ def join(
                 plan,
                 copies_pictures=plan.copies_pictures and plan.copies_sound,
                 copies_sound=False,
-                why=(*plan.why, why),
+                why=(*plan.why, *({why} - {*plan.why})),
             )
 
 

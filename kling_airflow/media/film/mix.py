@@ -48,6 +48,14 @@ class Music:
     fade_out: float = 2.0
 
 
+def refuse_silent(path: Path) -> None:
+    """Refuse a file that is no music, before a film is made.
+
+    :raises InvalidClip: the file can't be read, or there is no sound in it.
+    """
+    Repeated(path).take(1)
+
+
 class Mixer:
     """Takes the clips' own sound piece by piece, and gives the film's sound, of the same length.
 
@@ -155,11 +163,14 @@ class Repeated:
                     self._buffer += part[1]
                     is_new = is_new and not part[1]
                 elif is_new:
-                    raise InvalidClip("The music has no sound in it.")
+                    raise InvalidClip(f"The music ({self._path.name}) has no sound in it.")
                 else:
                     self._parts, is_new = decoded(self._path, format=""), True
-        except (av.FFmpegError, IndexError) as error:
-            raise InvalidClip(f"The music can't be read: {type(error).__name__}.") from error
+        except IndexError:
+            raise InvalidClip(f"The music ({self._path.name}) has no audio track.") from None
+        except av.FFmpegError as error:
+            why = f"{type(error).__name__}: {error.strerror}"
+            raise InvalidClip(f"The music ({self._path.name}) can't be read: {why}.") from error
         taken = bytes(self._buffer[:wanted])
         del self._buffer[:wanted]
         return taken

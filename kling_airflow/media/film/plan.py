@@ -10,66 +10,17 @@ from typing import Any
 
 from kling_airflow.errors import InvalidArgument
 from kling_airflow.media.film.facts import ClipFacts, read_facts
-from kling_airflow.media.film.fades import TRANSITIONS
-from kling_airflow.media.film.mix import Music
+from kling_airflow.media.film.mix import refuse_silent
 from kling_airflow.media.film.mp4_index import read_index
-from kling_airflow.media.film.picture_filters import FITS, Look
-from kling_airflow.media.limits import MAX_CLIP_PIXELS
-from kling_airflow.yaml_habits import range_hint
+from kling_airflow.media.film.options import SHAPES, FilmOptions
+from kling_airflow.media.film.picture_filters import Look
 
-SHAPES = {"16:9": Fraction(16, 9), "9:16": Fraction(9, 16), "1:1": Fraction(1), "4:5": Fraction(4, 5)}
-"""The shapes that a film can be made in, width by height."""
-
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower")
 MAX_CLIPS = 1_000
 _AGREED = 1e-4  # seconds
-_LONGEST_TRANSITION = 2.0
-_LEAST_LOUDNESS, _MOST_LOUDNESS = -70.0, -5.0
+_SLOWEST = 20  # pictures per second that look like motion
 
 Progress = Callable[[float, float], None]
 """Is told how many seconds of the film are made, and how many there will be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilmOptions:
-    """How clips become a film.
-
-    :param shape: "16:9", "9:16", "1:1", "4:5"; None for that of the first clip.
-    :param fit: how a clip of another shape is fitted: "pad", "crop" or "blur".
-    :param transition: None for cuts, or one of FFmpeg's ``xfade`` transitions, such as "fade".
-    :param transition_seconds: how long a transition takes, up to 2 s.
-    :param music: a track under the whole film.
-    :param loudness: of the film, in LUFS; None leaves it as it is. -14 is what streaming services ask for.
-    :param titles: of each clip, for the chapters; none makes no chapters.
-    :param crf: x264's quality if pictures are encoded, 0 to 51; 18 can hardly be told from the clip.
-    :param preset: x264's preset: the slower, the smaller the file.
-    :param max_pixels: of one picture of a clip; larger ones are refused.
-    """
-
-    shape: str | None = None
-    fit: str = "pad"
-    transition: str | None = None
-    transition_seconds: float = 0.5
-    music: Music | None = None
-    loudness: float | None = None
-    titles: Sequence[str] = ()
-    crf: int = 18
-    preset: str = "medium"
-    max_pixels: int = MAX_CLIP_PIXELS
-
-    def check(self) -> None:
-        """Refuse what no clip can be joined with.
-
-        :raises InvalidArgument: naming the field, the value and what is possible.
-        """
-        _one_of("shape", self.shape, (None, *SHAPES))
-        _one_of("fit", self.fit, FITS)
-        _one_of("transition", self.transition, (None, *TRANSITIONS))
-        _one_of("preset", self.preset, PRESETS)
-        _within("transition_seconds", self.transition_seconds, 0.0, _LONGEST_TRANSITION)
-        _within("crf", self.crf, 0, 51)
-        if self.loudness is not None:
-            _within("loudness", self.loudness, _LEAST_LOUDNESS, _MOST_LOUDNESS)
 
 
 @dataclass(frozen=True)
@@ -119,14 +70,19 @@ def make_plan(paths: Sequence[Path], options: FilmOptions, names: Sequence[str] 
     options.check()
     if not 0 < len(paths) <= MAX_CLIPS:
         raise InvalidArgument(f"`clips` has {len(paths):,} clips; a film has 1 to {MAX_CLIPS:,}.")
-    called = list(names) or [f"Clip {number}" for number in range(1, len(paths) + 1)]
-    clips = list(_all_facts(paths, called, options.max_pixels))
-    look = _look(clips[0], options)
+    for called, texts in (("names", names), ("titles", options.titles)):
+        if texts and len(texts) != len(paths):
+            raise InvalidArgument(f"`{called}` has {len(texts):,} entries for {len(paths):,} clips.")
+    if options.music is not None:
+        refuse_silent(options.music.path)
+    labels = list(names) or [f"Clip {number}" for number in range(1, len(paths) + 1)]
+    clips = list(_all_facts(paths, labels, options.max_pixels))
+    look = _look(clips, options)
     overlap = round(options.transition_seconds * look.rate) if options.transition and len(clips) > 1 else 0
-    _refuse_short(clips, called, overlap, look)
-    why = _why_not_copied(clips, called, look, overlap)
+    _refuse_short(clips, labels, overlap, look)
+    why = _why_not_copied(clips, labels, look, overlap)
     has_sound = options.music is not None or any(clip.sound for clip in clips)
-    why_sound = _why_not_copied_sound(clips, called, options) if has_sound else []
+    why_sound = _why_not_copied_sound(clips, labels, options) if has_sound else []
     return Plan(
         clips=clips,
         look=look,
@@ -154,13 +110,25 @@ def _all_facts(paths: Sequence[Path], names: Sequence[str], max_pixels: int) -> 
         yield facts
 
 
-def _look(first: ClipFacts, options: FilmOptions) -> Look:
-    width, height = first.size
+def _look(clips: Sequence[ClipFacts], options: FilmOptions) -> Look:
+    width, height = clips[0].size
     if options.shape is not None:
         shape, short = SHAPES[options.shape], min(width, height)
         width, height = (round(short * shape), short) if shape >= 1 else (short, round(short / shape))
     width, height = (max(2, length - length % 2) for length in (width, height))
-    return Look(width, height, first.rate, options.fit)
+    return Look(width, height, _rate(clips), options.fit)
+
+
+def _rate(clips: Sequence[ClipFacts]) -> Fraction:
+    """Return the rate that most seconds of the film have, the higher one of two.
+
+    A slow clip, such as a slide of one picture a second, sets the rate only if all are slow.
+    """
+    lasting: dict[Fraction, float] = {}
+    for clip in clips:
+        lasting[clip.rate] = lasting.get(clip.rate, 0.0) + clip.seconds
+    moving = [rate for rate in lasting if rate >= _SLOWEST] or [max(lasting)]
+    return max(moving, key=lambda rate: (round(lasting[rate], 3), rate))
 
 
 def _refuse_short(clips: Sequence[ClipFacts], names: Sequence[str], overlap: int, look: Look) -> None:
@@ -208,16 +176,17 @@ def _why_not_copied_sound(
     return why
 
 
-def _one_of(field: str, value: object, words: Sequence[object]) -> None:
-    if value not in words:
-        known = ", ".join(str(word) for word in words)
-        raise InvalidArgument(f"`{field}` is {value!r}; it must be one of {known}.")
+def check_target(target: Path) -> None:
+    """Refuse a place where no film can be made, before a clip is read.
 
-
-def _within(field: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        hint = range_hint(value, least, most)
-        raise InvalidArgument(f"`{field}` is {value:g}; it must be from {least:g} to {most:g}.{hint}")
+    :raises InvalidArgument: naming what stands in the way.
+    """
+    if target.is_dir():
+        raise InvalidArgument(f"`destination` is {str(target)!r}, which is a folder; name a file in it.")
+    if not target.parent.is_dir():
+        raise InvalidArgument(
+            f"`destination` is {str(target)!r}; the folder {str(target.parent)!r} does not exist."
+        )
 
 
 def refuse_own_clip(files: Sequence[Path], target: Path, called: Sequence[str]) -> None:

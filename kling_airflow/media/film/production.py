@@ -14,7 +14,8 @@ from kling_airflow.media.clip_picture import Poster
 from kling_airflow.media.film.captions import Caption, captions_of, read_captions, to_srt, to_vtt
 from kling_airflow.media.film.join import Film, join
 from kling_airflow.media.film.landing import MadeFilm
-from kling_airflow.media.film.plan import SHAPES, FilmOptions, Progress
+from kling_airflow.media.film.options import SHAPES, FilmOptions
+from kling_airflow.media.film.plan import Progress
 from kling_airflow.media.film.preview import FORMATS, preview
 from kling_airflow.media.film.shot import Shot
 from kling_airflow.media.film.timeline import timeline

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from kling_airflow.media.film.facts import ClipFacts
 from kling_airflow.media.film.fades import SoundFades, samples_at
 from kling_airflow.media.film.mix import Meter, Mixer, gain_to
-from kling_airflow.media.film.plan import FilmOptions, Plan
+from kling_airflow.media.film.options import FilmOptions
+from kling_airflow.media.film.plan import Plan
 from kling_airflow.media.film.samples import clip_samples, silence
 
 

@@ -18,7 +18,7 @@ from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 BUCKET = "s3://cluster"
 COUNT = int(os.environ.get("CLUSTER_CLIPS", "4"))
 # Enough for every kill: what is compared is what the tries buy, not how many there are.
-PATIENT: dict[str, Any] = {"retries": 60, "retry_delay": timedelta(seconds=5)}
+PATIENT: dict[str, Any] = {"retries": 500, "retry_delay": timedelta(seconds=5)}
 MANY: dict[str, Any] = {"schedule": None, "catchup": False, "default_args": PATIENT}
 
 with DAG("relay", **MANY, params={"prompt": "The rocket lifts off."}) as relay:

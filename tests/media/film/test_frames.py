@@ -150,8 +150,15 @@ def test_too_many_frames_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("take", [first_frame, last_frame, lambda path: list(frames_every(path, 1))])
-def test_what_is_no_clip(tmp_path: Path, take: object) -> None:
+@pytest.mark.parametrize("kind", ["page", "folder", "nothing"])
+def test_what_is_no_clip(tmp_path: Path, take: object, kind: str) -> None:
     path = tmp_path / "x.mp4"
-    path.write_bytes(b"<html>Not found</html>")
-    with pytest.raises(InvalidClip, match="can't be read as MP4"):
+    if kind == "page":
+        path.write_bytes(b"<html>Not found</html>")
+    elif kind == "folder":
+        path.mkdir()
+    named = {"page": "is HTML|is .*text|bytes", "folder": "it is a folder", "nothing": "there is no file"}[
+        kind
+    ]
+    with pytest.raises(InvalidClip, match=rf"can't be read as MP4.*({named})"):
         take(path)  # type: ignore[operator]

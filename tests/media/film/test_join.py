@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from kling_airflow.errors import InvalidArgument, InvalidClip
 from kling_airflow.media.clip_check import check_clip
 from kling_airflow.media.film.frames import stills
 from kling_airflow.media.film.join import FilmOptions, join
+from kling_airflow.media.film.mix import Music
 from kling_airflow.media.film.samples import decoded
 from tests.media.film.clips import beeps, clap, flashes, gray
 from tests.media.movies import turned, write_clip, write_pictures
@@ -214,7 +216,50 @@ def test_progress_rises_to_the_end(same: list[Path], tmp_path: Path) -> None:
     assert {round(whole, 3) for _, whole in told} == {3.125}
 
 
-def test_variable_rates_become_the_first_clips(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rates", "rate"),
+    [
+        ([(24, 24), (30, 30)], 30),
+        ([(24, 24), (24, 30), (30, 30)], 30),
+        ([(48, 24), (30, 30)], 24),
+        ([(24, 24), (30, 30), (24, 24)], 24),
+        ([(3, 1), (24, 24)], 24),
+        ([(10, 5), (12, 24)], 24),
+        ([(3, 1), (10, 5)], 5),
+    ],
+    ids=str,
+)
+def test_the_rate_is_that_of_most_seconds_with_motion(
+    tmp_path: Path, rates: list[tuple[int, int]], rate: int
+) -> None:
+    """A slow slide at the begin makes no slide show of the clips behind it."""
+    parts = [
+        clap(tmp_path / f"{number}.mp4", frames=frames, rate=of, at=0, sound=None)
+        for number, (frames, of) in enumerate(rates)
+    ]
+    film = made(*parts, folder=tmp_path)
+    assert film.rate == rate
+    assert film.seconds == pytest.approx(sum(frames / of for frames, of in rates), abs=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 3.0])
+def test_the_sound_ends_with_the_last_picture(tmp_path: Path, count: int, seconds: float) -> None:
+    clip = clap(tmp_path / "long.mp4", sound_seconds=seconds)
+    film = made(*[clip] * count, folder=tmp_path)
+    assert film.pictures == "copied"
+    with av.open(str(film.path)) as container:
+        (audio,), (video,) = container.streams.audio, container.streams.video
+        assert audio.duration is not None
+        assert video.duration is not None
+        heard = float(audio.duration * audio.time_base)
+        shown = float(video.duration * video.time_base)
+    assert heard <= shown + 1024 / 48_000
+    if seconds >= 1.0:
+        assert heard >= shown - 0.01
+
+
+def test_variable_rates_become_even(tmp_path: Path) -> None:
     odd = write_pictures(tmp_path / "odd.mp4", [quarters(64, 48)] * 4, times=[0, 3, 11, 12], last_duration=12)
     film = made(clap(tmp_path / "a.mp4"), odd, folder=tmp_path)
     assert film.rate == Fraction(24)
@@ -234,6 +279,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "empty": (lambda path: path.write_bytes(b""), InvalidClip, "can't be read as MP4"),
     "without a picture": (_without_pictures, InvalidClip, "no video track|no picture|can't be decoded"),
     "not there": (lambda path: None, InvalidClip, "there is no file"),
+    "a folder": (lambda path: path.mkdir(), InvalidClip, "it is a folder"),
     "cut short": (
         lambda path: path.write_bytes(
             write_clip(path.with_name("whole.mp4"), frames=90, size=(160, 90)).read_bytes()[:9000]
@@ -267,6 +313,17 @@ def test_what_is_no_clip_is_named(tmp_path: Path, kind: str, mode: str) -> None:
             "`transition_seconds` is 3; it must be from 0 to 2",
         ),
         ({"crf": 60}, "`crf` is 60"),
+        ({"crf": "18"}, "`crf` is '18'; it must be a number from 0 to 51"),
+        ({"crf": None}, "`crf` is None; it must be a number"),
+        ({"crf": True}, "`crf` is True; it must be a number"),
+        ({"transition_seconds": "1"}, "`transition_seconds` is '1'; it must be a number"),
+        ({"transition_seconds": float("nan")}, "`transition_seconds` is nan"),
+        ({"loudness": "loud"}, "`loudness` is 'loud'; it must be a number"),
+        ({"max_pixels": 0}, "`max_pixels` is 0"),
+        ({"music": Music(path=Path("m"), volume=math.inf)}, "`music_volume` is inf"),
+        ({"music": Music(path=Path("m"), fade_out=-1)}, "`fade_out` is -1; it must be from 0 to"),
+        ({"titles": ["one", "two"]}, "`titles` has 2 entries for 3 clips"),
+        ({"titles": ["one", "two", 3]}, "`titles` holds 3; each title must be a text"),
         ({"preset": "fastest"}, "`preset` is 'fastest'"),
         ({"loudness": 3}, "`loudness` is 3; it must be from -70 to -5"),
         (
@@ -281,6 +338,20 @@ def test_options_that_can_not_be(
     with pytest.raises(InvalidArgument, match=message):
         join(same, tmp_path / "film.mp4", FilmOptions(**options))
     assert not (tmp_path / "film.mp4").exists()
+
+
+def test_names_that_are_too_few(same: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="`names` has 1 entries for 3 clips"):
+        join(same, tmp_path / "film.mp4", names=["one"])
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [(".", "which is a folder"), ("no/such/film.mp4", "the folder '.*no/such' does not exist")],
+)
+def test_a_place_where_no_film_can_be(same: list[Path], tmp_path: Path, place: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"`destination` is .*{message}"):
+        join(same, tmp_path / place)
 
 
 def test_no_clip_makes_no_film(tmp_path: Path) -> None:

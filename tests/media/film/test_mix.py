@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
@@ -84,15 +84,31 @@ def test_music_repeats_fades_out_and_ducks(music: Path) -> None:
     assert level(part(loud, 1.5, 1.9)) < 0.5 + alone * 0.5
 
 
-@pytest.mark.parametrize("content", [b"", b"no music", None])
-def test_what_is_no_music(tmp_path: Path, content: bytes | None) -> None:
+def _silent_clip(path: Path) -> None:
+    write_clip(path.with_suffix(".mp4"), frames=2, size=(64, 48)).rename(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b""), "can't be read: InvalidDataError"),
+        (lambda path: path.write_bytes(b"no music"), "can't be read: InvalidDataError"),
+        (lambda path: path.mkdir(), "can't be read: "),
+        (lambda path: None, "can't be read: FileNotFoundError: No such file"),
+        (_silent_clip, "has no audio track"),
+    ],
+    ids=["empty", "a text", "a folder", "not there", "a clip without sound"],
+)
+def test_what_is_no_music(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    """The film's own file is not begun."""
     path = tmp_path / "m.mp3"
-    if content is None:
-        write_clip(path.with_suffix(".mp4"), frames=2, size=(64, 48)).rename(path)
-    else:
-        path.write_bytes(content)
-    with pytest.raises(InvalidClip, match="The music"):
+    make(path)
+    with pytest.raises(InvalidClip, match=rf"The music \(m\.mp3\) {message}"):
         mixed(silence(5000), 5000, Music(path=path))
+    options = FilmOptions(music=Music(path=path))
+    with pytest.raises(InvalidClip, match=rf"The music \(m\.mp3\) {message}"):
+        join([clap(tmp_path / "a.mp4")], tmp_path / "film.mp4", options)
+    assert not (tmp_path / "film.mp4").exists()
 
 
 @has_metadata

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kling_airflow.media.film.facts import read_facts
 from kling_airflow.media.film.mp4_index import read_index
-from kling_airflow.media.film.plan import FilmOptions, make_plan
+from kling_airflow.media.film.options import FilmOptions
+from kling_airflow.media.film.plan import make_plan
 from tests.media.film.clips import clap
 from tests.media.movies import turned, write_pictures
 from tests.media.pictures import quarters
