@@ -45,11 +45,13 @@ class Collector:
 
     :param port: where it listens on 127.0.0.1.
     :param status: what it responds with.
+    :param responds: it takes a request, and responds when this is set; it is set at the start.
     """
 
     port: int = 0
     status: int = 200
     bodies: list[bytes] = field(default_factory=list)
+    responds: threading.Event = field(default_factory=threading.Event)
 
     @property
     def spans(self) -> list[SentSpan]:
@@ -71,6 +73,7 @@ def collecting(status: int = 200) -> Iterator[Collector]:
     :param status: what it responds with.
     """
     collector = Collector(status=status)
+    collector.responds.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -79,6 +82,7 @@ def collecting(status: int = 200) -> Iterator[Collector]:
                 body = gzip.decompress(body)
             assert self.path == "/v1/traces"
             collector.bodies.append(body)
+            collector.responds.wait()
             self.send_response(collector.status)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -30,7 +30,7 @@ class WaitSpan:
     :param model: the request's model.
     :param connection: the id of the queue's connection.
     :param shot: the name of a storyboard's take; None if there is none.
-    :param began_at: when the wait began, in Unix seconds, if ``wait`` is one look of many; None for its own.
+    :param began_at: when the wait began, in Unix seconds, if ``wait`` is a part of it; None for its own.
     :param under: a place that the task has written down; None if it has not.
     """
 

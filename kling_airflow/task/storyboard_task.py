@@ -38,6 +38,7 @@ from kling_airflow.task.storyboard_arguments import (
 from kling_airflow.task.storyboard_parts import make_orders, make_store
 from kling_airflow.task.storyboard_run import StoryboardRun
 from kling_airflow.task.storyboard_stop import stopped
+from kling_airflow.task.storyboard_trace import traced
 from kling_airflow.task.tries import Tries
 from kling_airflow.task.wait import DEFERRAL_SLACK
 
@@ -185,17 +186,8 @@ class StoryboardTask:
         :return: the report.
         :raises KlingError: if shots have failed, or the task was told to end.
         """
-        from kling_airflow.hooks.span_names import STORYBOARD
-        from kling_airflow.hooks.tracing import span
-
-        takes, connection = self.running.progress, self.options.gmi_conn_id
-        with span(STORYBOARD, self.context, connection=connection, clips=len(takes.takes)) as step:
-            self.running.trace = self.running.trace or step.place()
-            try:
-                return self._run()
-            finally:
-                landed, failed = takes.of_phase(Phase.LANDED), takes.of_phase(Phase.FAILED)
-                step.set(landed=len(landed), failed=len(failed))
+        with traced(self.running, self.context):
+            return self._run()
 
     def _run(self) -> dict[str, Any]:
         context: Mapping[str, Any] = self.context
@@ -256,6 +248,7 @@ class StoryboardTask:
                 wake_at=wake_at,
                 cancel_on_kill=self.options.cancel_on_kill,
                 trace=trace,
+                timeout=None if trace is None else self.options.timeout,
             ),
             method_name="execute_complete",
             kwargs={"progress": self.running.progress.to_json(), "claims": self.claims.held}

@@ -33,6 +33,8 @@ class RequestWait:
     :param ti: the waiting task instance, as its trigger knows it; None if the trigger knows none.
     :param trace: the place in a trace that the task has written down; None if it has not.
     :param shot: the name of a storyboard's take; None if there is none.
+    :param began_at: when the wait began, in Unix seconds, if other triggers have waited before; None for
+        the begin of ``wait``.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RequestWait:
         ti: Any = None,
         trace: str | None = None,
         shot: str | None = None,
+        began_at: float | None = None,
     ) -> None:
         self.gmi_conn_id = gmi_conn_id
         self.wait = wait
@@ -54,7 +57,7 @@ class RequestWait:
         self.poll_interval = poll_interval
         self.log = log
         self.log_every = log_every
-        self.ti, self.trace, self.shot = ti, trace, shot
+        self.ti, self.trace, self.shot, self.began_at = ti, trace, shot, began_at
         self._span: WaitSpan | None = None
 
     async def end(self) -> Request | KlingError:
@@ -80,6 +83,7 @@ class RequestWait:
                 model=self.model,
                 connection=self.gmi_conn_id,
                 shot=self.shot,
+                began_at=self.began_at,
                 under=self.trace,
             )
         return self._span

@@ -38,6 +38,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
     :param wake_at: when the trigger fires at the latest, in Unix seconds; None for no such time.
     :param cancel_on_kill: cancel the requests if a user ends the waiting task.
     :param trace: the place of the storyboard's first span (W3C ``traceparent``); None if tracing is off.
+    :param timeout: seconds from the begin of a wait to its deadline, for its span; None if tracing is off.
     :param tolerated: arguments of another version of this package, kept as they are.
     """
 
@@ -54,6 +55,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
         wake_at: float | None = None,
         cancel_on_kill: bool = False,
         trace: str | None = None,
+        timeout: float | None = None,
         **tolerated: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,6 +69,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
         self.wake_at = wake_at
         self.cancel_on_kill = cancel_on_kill
         self.trace = trace
+        self.timeout = timeout
         self.tolerated = tolerated
         self._ended: dict[str, Request | KlingError] = {}
         self._fired = False
@@ -85,7 +88,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
                 "gather": self.gather,
                 "wake_at": self.wake_at,
                 "cancel_on_kill": self.cancel_on_kill,
-                **({} if self.trace is None else {"trace": self.trace}),
+                **({} if self.trace is None else {"trace": self.trace, "timeout": self.timeout}),
                 **self.tolerated,
             },
         )
@@ -143,6 +146,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
             ti=self.task_instance,
             trace=shot_place(self.trace, name),
             shot=name,
+            began_at=deadline - self.timeout if isinstance(self.timeout, int | float) else None,
         )
 
     async def _gathered(self, running: dict[asyncio.Task[Request | KlingError], str]) -> None:

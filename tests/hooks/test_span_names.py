@@ -18,7 +18,7 @@ CODE = [
     ROOT / "kling_airflow" / "hooks" / "tracing.py",
     *(
         ROOT / "kling_airflow" / "task" / f"{name}.py"
-        for name in ("generation", "submission", "shot_orders", "shot_trace", "storyboard_task")
+        for name in ("generation", "submission", "shot_orders", "shot_trace", "storyboard_trace")
     ),
 ]
 ATTRIBUTES: dict[str, Attribute] = {each.name: each for span in SPANS for each in span.attributes}

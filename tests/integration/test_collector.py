@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from opentelemetry import trace
 from packaging.version import Version
 
 from kling_airflow.hooks import airflow_tracer
+from kling_airflow.hooks.span_names import SUBMIT
+from kling_airflow.hooks.tracing import span
 from tests.airflow_versions import AIRFLOW
 from tests.collector import Collector, collecting
 from tests.dag_runs import run_dag
@@ -112,6 +115,42 @@ def test_a_runs_spans_arrive_in_one_trace(
     said = b"\n".join(collector.bodies)
     for secret in (PROMPT, queue.api_key, "X-Amz-", "Signature="):
         assert secret.encode() not in said
+
+
+def test_a_tasks_process_that_ends_at_once_has_sent_its_spans(collector: Collector) -> None:
+    """A worker forks a process for each task, which ends without Python's own exit."""
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException), at_the_end_of_a_task(), span(SUBMIT, {}) as step:
+            step.set(request_id="a")
+        os._exit(0)
+    os.waitpid(child, 0)
+    (sent,) = [each for each in collector.spans if each.name == "kling.submit"]
+    assert sent.attributes == {"kling.request_id": "a"}
+
+
+def at_the_end_of_a_task() -> AbstractContextManager[Any]:
+    """What Airflow does itself when a task's process ends: from 3.2 on it hands over the spans."""
+    if Version("3.2") > AIRFLOW:
+        return nullcontext()
+    made: AbstractContextManager[Any] = import_module("airflow.sdk.execution_time.task_runner").flush_spans()
+    return made
+
+
+@pytest.mark.skipif(Version("3.2") <= AIRFLOW, reason="from 3.2 on Airflow hands the spans over")
+def test_a_collector_that_does_not_respond_holds_no_task_up(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_tracer, "FLUSH_SECONDS", 0.5)
+    collector.responds.clear()
+    try:
+        with span(SUBMIT, {}):
+            pass
+        assert not collector.responds.is_set()
+    finally:
+        collector.responds.set()
+    flushed()
+    assert [each.name for each in collector.spans] == ["kling.submit"]
 
 
 def test_the_settings_of_the_page_are_those_of_airflow() -> None:

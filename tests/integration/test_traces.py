@@ -203,6 +203,17 @@ def test_one_task_and_its_landing_are_one_trace(
     assert [secret for secret in secrets_of(queue, clip, rocket) if secret in everything] == []
 
 
+def test_a_retry_says_that_it_has_found_what_was_bought(queue: Simulator, spans: Spans, rocket: str) -> None:
+    context = traced("buy")
+    request_id = operator(rocket).execute(context)
+    assert operator(rocket).execute(context) == request_id
+    other = traced("other")
+    assert operator(rocket, adopt_request_id=request_id).execute(other) == request_id
+    said = [attributes(span) for span in spans.named("kling.submit")]
+    assert [each["kling.order_state"] for each in said] == ["bought", "found", "adopted"]
+    assert {each["kling.request_id"] for each in said} == {request_id}
+
+
 def test_a_split_task_is_one_trace_with_its_sensor(queue: Simulator, spans: Spans, rocket: str) -> None:
     bought = traced("submit")
     with airflow_span("worker.submit", bought):
@@ -302,6 +313,9 @@ def test_each_shot_of_a_storyboard_is_a_span_over_its_steps(
         }
         landed = set() if name == "bad" else {"kling.land"}
         assert set(steps) == {"kling.submit", "kling.wait"} | landed
+        # A wait is longer than each of the triggers that have waited, one after the other.
+        submitted, waited = steps["kling.submit"], steps["kling.wait"]
+        assert waited.start_time <= submitted.end_time + 1_000_000_000
         for step in steps.values():
             assert attributes(step)["kling.shot"] == name
             assert attributes(step)["kling.request_id"] == said["kling.request_id"]
