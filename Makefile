@@ -63,7 +63,7 @@ pictures: venv ## the same, and take the docs' pictures of the UI anew
 matrix: venv ## prove the built wheel on each supported Airflow, one environment a cell; some: make matrix ARGS="3.1.8 --brief"
 	@$(RUN)/python -m tests.matrix $(ARGS)
 
-chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300", ARGS="--storyboard 400 --kills 20"
+chaos: venv ## make 100 clips while everything goes wrong, and count the money; options: make chaos ARGS="--generations 300", ARGS="--storyboard 400 --kills 20", ARGS="--cluster" (1,000 clips on eight machines; root)
 	@$(RUN)/python -m tests.chaos $(ARGS)
 	@KLING_STATE_MACHINE_EXAMPLES=1500 $(RUN)/python -m pytest -q tests/submission/test_state_machine.py
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 SPEED = 8.0
 MAPPED_SHARE = 0.2
 """Share of the clips that are tasks of their own; the others are shots of storyboards."""
-BOARD_SHOTS = 200
+BOARD_SHOTS = 100
 """Shots of a storyboard, at most."""
-IN_FLIGHT = 10
+IN_FLIGHT = 25
 """Requests of a storyboard in the queue at a time."""
 FAILING = 0.02
 """Share of the requests that fail for good, and are not billed."""

@@ -73,4 +73,5 @@ with DAG("board", **MANY, params={"in_flight": 40}) as board:
         max_in_flight="{{ params.in_flight }}",
         poll_interval=2,
         land_every=2,
+        priority_weight=1000,  # one task among hundreds of the DAG `clips`
     )
