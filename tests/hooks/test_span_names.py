@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kling_airflow.hooks.span_names import SPANS, Attribute
+from kling_airflow.hooks.span_names import OUTCOME, SPANS, Attribute
+from kling_airflow.polling import decision
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations" / "traces.md").read_text()
@@ -90,6 +91,11 @@ def test_the_page_has_a_row_for_each_attribute_and_no_other() -> None:
     }
     assert {name: tuple(rest) for name, *rest in rows} == said
     assert len(rows) == len(said)
+
+
+def test_each_outcome_of_a_wait_is_named() -> None:
+    ends = {"done", "error", *decision._ERRORS}
+    assert set(re.findall(r"`(\w+)`", OUTCOME.says)) == ends
 
 
 def test_the_page_names_each_event() -> None:
