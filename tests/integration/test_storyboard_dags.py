@@ -15,7 +15,7 @@ from packaging.version import Version
 from kling_airflow.simulator import Simulator
 from tests.airflow_context import connect
 from tests.airflow_versions import AIRFLOW, needs_airflow
-from tests.dag_runs import Run, memory
+from tests.dag_runs import Run, memory, stored
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -41,7 +41,7 @@ def load(simulator: Simulator, dags_folder: Path, monkeypatch: pytest.MonkeyPatc
         copied.append(Path(shutil.copy(DAGS / f"{name}.py", dags_folder)))
         bag = DagBag(copied[-1])
         assert not bag.import_errors
-        return bag.dags[name]
+        return stored(bag, name)
 
     with memory(dags_folder):
         yield loaded
