@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 SPEED = 8.0
 PROGRESS_EVERY = 15.0
-GENERATIONS, MINUTES = {False: 100, True: 1000}, {False: 60.0, True: 240.0}
-"""How many clips, and how long a run may take, on one machine and on a cluster."""
+DEFAULTS: dict[str, tuple[float, float]] = {
+    "generations": (100, 1000),
+    "minutes": (60.0, 240.0),
+    "kills": (20, 250),
+}
+"""How many clips, how long a run may take, and how many kills: without a cluster, and on one."""
 UNRESOLVED = "UnresolvedSubmission"
 RUN = "chaos"
 KEYS = ("ours", "peer", "others")
@@ -155,21 +159,22 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("--seed", 1, "decides what goes wrong"),
         ("--parallelism", 8, "tasks that run at a time"),
         ("--storyboard", 0, "instead: one storyboard of so many shots, killed at random moments, no faults"),
-        ("--kills", 20, "of the storyboard's task, worker and triggerers"),
     ):
         parser.add_argument(name, type=type(default), default=default, metavar="N", help=about)
     parser.add_argument(
         "--cluster", action="store_true", help="instead: on eight machines, each of which is hurt (root)"
     )
-    for name, kind, usual, about in (
-        ("--generations", int, GENERATIONS, "how many clips"),
-        ("--minutes", float, MINUTES, "at most; what still runs then is unresolved"),
+    for name, about in (
+        ("generations", "how many clips"),
+        ("minutes", "at most; what still runs then is unresolved"),
+        ("kills", "of a storyboard's task, worker and triggerers, or of all parts of a cluster"),
     ):
-        says = f"{about} (default: {usual[False]}, on a cluster {usual[True]})"
-        parser.add_argument(name, type=kind, default=argparse.SUPPRESS, metavar="N", help=says)
+        alone, on_cluster = DEFAULTS[name]
+        says = f"{about} (default: {alone}, on a cluster {on_cluster})"
+        parser.add_argument(f"--{name}", type=type(alone), default=argparse.SUPPRESS, metavar="N", help=says)
     options = parser.parse_args(arguments)
-    on_one = argparse.Namespace(generations=GENERATIONS[options.cluster], minutes=MINUTES[options.cluster])
-    return argparse.Namespace(**vars(on_one) | vars(options))
+    usual = {name: pair[options.cluster] for name, pair in DEFAULTS.items()}
+    return argparse.Namespace(**usual | vars(options))
 
 
 if __name__ == "__main__":

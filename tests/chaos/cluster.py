@@ -127,7 +127,7 @@ def _let_loose(
         if run.dag_id == "board":
             world.put(f"boards/{run.run_id}.json", _board(run))
         world.start(run.dag_id, run.run_id, **({"in_flight": IN_FLIGHT} if run.dag_id == "board" else {}))
-    killer = MachineKiller(world, options.seed)
+    killer = MachineKiller(world, options.seed, options.kills)
     with Others(world), killer:
         _watch(world, planned, killer, time.monotonic() + 60 * options.minutes)
     left_out = ", ".join(sorted(set(LEFT_OUT) - {"failed"}))

@@ -35,11 +35,12 @@ class Killer(threading.Thread):
 
     :param seed: decides what is killed, and when.
     :param pause: seconds between two kills, at least and at most.
+    :param kills: at most; None for no limit.
     """
 
-    def __init__(self, seed: int, pause: tuple[float, float] = PAUSE) -> None:
+    def __init__(self, seed: int, pause: tuple[float, float] = PAUSE, kills: int | None = None) -> None:
         super().__init__(name="killer", daemon=True)
-        self._pause = pause
+        self._pause, self._kills = pause, kills
         self.killed: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._over = threading.Event()
@@ -60,6 +61,8 @@ class Killer(threading.Thread):
         try:
             while not self._over.wait(self._random.uniform(*self._pause)):
                 self.between()
+                if self._kills is not None and self.killed.total() >= self._kills:
+                    continue
                 name = self._choose()
                 with suppress(psutil.Error):
                     self.killed[name] += self.ways[name][0]()

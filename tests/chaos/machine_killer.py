@@ -31,10 +31,11 @@ class MachineKiller(Killer):
 
     :param world: what it kills in.
     :param seed: decides what is killed, and when.
+    :param kills: at most.
     """
 
-    def __init__(self, world: ClusterWorld, seed: int) -> None:
-        super().__init__(seed, PAUSE)
+    def __init__(self, world: ClusterWorld, seed: int, kills: int) -> None:
+        super().__init__(seed, PAUSE, kills)
         self.revived = 0
         """How many parts ended by themselves, and were started again."""
         self._world, self._cluster = world, world.cluster
