@@ -38,8 +38,8 @@ IN_FLIGHT = 25
 FAILING = 0.02
 """Share of the requests that fail for good, and are not billed."""
 CLOCKS = dict(zip(WORKERS, (5.0, -300.0), strict=True))
-"""The workers' clocks differ by five minutes. Neither is fast by much: Airflow 3.3.2 counts `retry_delay` from
-the end of a try by the worker's clock, so that retries of a fast worker's tasks would wait for minutes."""
+"""The workers' clocks differ by five minutes. None is fast by minutes: Airflow 3.3.2 counts `retry_delay`
+from the end of a try by the worker's clock, so the next try of a fast worker's task would wait for minutes."""
 PROGRESS_EVERY = 15.0
 ENDED = frozenset({"success", "failed"})
 DAGS = Path(__file__).parents[1] / "cluster" / "dags"
