@@ -39,7 +39,7 @@ FAILING = 0.02
 """Share of the requests that fail for good, and are not billed."""
 CLOCKS = dict(zip(WORKERS, (5.0, -300.0), strict=True))
 """The workers' clocks differ by five minutes. None is fast by minutes: Airflow 3.3.2 counts `retry_delay`
-from the end of a try by the worker's clock, so the next try of a fast worker's task would wait for minutes."""
+from the end of a try by the worker's clock, so a fast worker's tasks would wait for their next try."""
 PROGRESS_EVERY = 15.0
 ENDED = frozenset({"success", "failed"})
 DAGS = Path(__file__).parents[1] / "cluster" / "dags"
