@@ -198,14 +198,29 @@ async def get_async_extra_dejson(connection: Connection) -> dict[str, Any]:
 
 def serves_plugin_apps() -> bool:
     """Return whether Airflow's web server shows the view of a plugin's own app (Airflow 3.1 and later)."""
+    return _task_sdk() >= (1, 1)
+
+
+def as_outputs(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result of whose entries each becomes an XCom (``multiple_outputs``).
+
+    Airflow 3.0 refuses an XCom that is None, and fails the task: there such entries are left out.
+    """
+    if _task_sdk()[:2] != (1, 0):
+        return result
+    return {key: value for key, value in result.items() if value is not None}
+
+
+def _task_sdk() -> tuple[int, ...]:
+    """Return the version of Airflow's task SDK, 1.0 in Airflow 3.0 and 1.1 in 3.1; (0,) in Airflow 2."""
     from importlib.metadata import PackageNotFoundError, version
 
     from packaging.version import Version
 
     try:
-        return Version(version("apache-airflow-task-sdk")) >= Version("1.1")  # comes with Airflow 3.1
+        return Version(version("apache-airflow-task-sdk")).release
     except PackageNotFoundError:
-        return False
+        return (0,)
 
 
 def threads_may_call_airflow() -> bool:

@@ -67,7 +67,11 @@ _PLACES = {
     ),
     "XComModel": ("airflow.models.xcom:XComModel", "airflow.models.xcom:XCom"),
     "dag": ("airflow.sdk:dag", "airflow.decorators:dag"),
-    "literal": ("airflow.sdk:literal", "airflow.utils.template:literal"),
+    "literal": (
+        "airflow.sdk:literal",
+        "airflow.sdk.definitions.template:literal",
+        "airflow.utils.template:literal",
+    ),
     "import_string": (
         "airflow.sdk.module_loading:import_string",
         "airflow.utils.module_loading:import_string",

@@ -7,8 +7,10 @@ import asyncio
 import json
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -154,3 +156,21 @@ def test_threads_may_call_airflow_but_for_dag_test(
     runner = SimpleNamespace(SUPERVISOR_COMMS=type(comms, (), {})())
     monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", runner)
     assert airflow_compat.threads_may_call_airflow() is may
+
+
+@pytest.mark.parametrize(
+    ("sdk", "left"), [("1.0.6", {"uri": "a"}), ("1.1.8", None), ("1.3.2", None), ("", None)]
+)
+def test_an_output_that_is_none_is_left_out_where_airflow_refuses_it(
+    sdk: str, left: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.0 alone; without the task SDK it is Airflow 2. A real 3.0 runs such tasks in ``make matrix``."""
+
+    def version(name: str) -> str:
+        if not sdk:
+            raise PackageNotFoundError(name)
+        return sdk
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    result = {"uri": "a", "seconds": None}
+    assert airflow_compat.as_outputs(result) == (result if left is None else left)

@@ -32,6 +32,7 @@ class FunctionTask(DecoratedOperator):
     op_args: Any
     op_kwargs: Any
     python_callable: Any
+    multiple_outputs: bool
 
     def execute(self, context: Context) -> Any:
         """Run the operator's own ``execute``.
@@ -43,7 +44,18 @@ class FunctionTask(DecoratedOperator):
         given = (*self.op_args, *self.op_kwargs.values())
         self.inlets.extend(each for each in given if isinstance(each, Asset))
         operator: Any = super(DecoratedOperator, self)
-        return operator.execute(context)
+        return self._handed_on(operator.execute(context))
+
+    def execute_complete(self, context: Context, event: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run the operator's own ``execute_complete``."""
+        operator: Any = super()
+        result: dict[str, Any] = self._handed_on(operator.execute_complete(context, event, **kwargs))
+        return result
+
+    def _handed_on(self, result: Any) -> Any:
+        from kling_airflow.airflow_compat import as_outputs
+
+        return as_outputs(result) if self.multiple_outputs and isinstance(result, dict) else result
 
     def returned(self, context: Context, *, again: bool) -> Any:
         """Return what the function returns, or what it has returned earlier in this try.
@@ -62,7 +74,7 @@ class FunctionTask(DecoratedOperator):
             value = self.python_callable(
                 *self.op_args, **determine_kwargs(self.python_callable, self.op_args, scope)
             )
-        if _may_be_kept(value):
+        if value is not None and _may_be_kept(value):
             ti.xcom_push(key=ARGUMENTS_KEY, value=value)
         return value
 

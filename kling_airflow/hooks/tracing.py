@@ -251,9 +251,11 @@ def _open(
         from opentelemetry import context as current
         from opentelemetry import trace
 
-        from kling_airflow.hooks.airflow_tracer import place_of, read_place, tracer
+        from kling_airflow.hooks.airflow_tracer import SCOPE, place_of, read_place, tracer
 
-        alone = not trace.get_current_span().get_span_context().is_valid
+        # Airflow 3.1 leaves a span of its own current, and flushes nothing.
+        scope = getattr(trace.get_current_span(), "instrumentation_scope", None)
+        alone = scope is None or scope.name != SCOPE
         where = read_place(under) or place_of(context)
         made = tracer().start_span(kind.full_name, context=where, attributes=attributes(kind, values))
         token = current.attach(trace.set_span_in_context(made))

@@ -71,6 +71,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
             import_module("airflow._shared.observability.traces").configure_otel(conf)
         yield running
         flushed()
+        ended()
     forget()
 
 
@@ -90,6 +91,13 @@ def flushed() -> None:
     provider: Any = trace.get_tracer_provider()
     processor: Any = provider if Version("3.2") <= AIRFLOW else airflow_tracer.tracer()
     assert getattr(processor, "span_processor", processor).force_flush()
+
+
+def ended() -> None:
+    """End the thread that sends: a process that is forked while it works may wait for its locks for ever."""
+    if Version("3.2") > AIRFLOW:
+        processor: Any = airflow_tracer.tracer()
+        processor.span_processor.shutdown()
 
 
 def test_a_runs_spans_arrive_in_one_trace(

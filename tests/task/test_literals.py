@@ -21,18 +21,14 @@ from kling_airflow.operators.request import GMICloudRequestOperator
 from kling_airflow.operators.storyboard import KlingStoryboardOperator
 from kling_airflow.operators.text_to_video import KlingTextToVideoOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
-from kling_airflow.simulator import Simulator
 from kling_airflow.task.literals import ChecksLiterals
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests import test_yaml_habits
-from tests.airflow_context import connect
 from tests.airflow_versions import AIRFLOW, DAG, task
-from tests.dag_runs import run_dag
 from tests.package_operators import package_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SHOT = {"name": "a", "frame": "s3://a/b.png", "prompt": "Rise."}
 NEEDED: dict[type[Any], dict[str, Any]] = {
@@ -442,31 +438,3 @@ def test_a_subclass_may_read_its_arguments_otherwise() -> None:
     Short.partial(task_id="two").expand_kwargs([{"prompt": "", "duration": "short"}])
     with pytest.raises(InvalidArgument, match="`take` is 0"):
         Short(task_id="three", prompt="", take=0)
-
-
-DAG_FILE = """
-from tests.airflow_versions import DAG, task
-from kling_airflow.operators.text_to_video import KlingTextToVideoOperator as Buy
-
-with DAG("bad_rows", schedule=None):
-    @task
-    def rows():
-        return [{"prompt": "rise"}, {"prompt": "fall", "duration": 20}, {"prompt": "b\\0"}]
-
-    Buy.partial(task_id="buy").expand_kwargs(rows())
-"""
-
-
-def test_a_wrong_row_of_data_fails_its_own_shot_only(
-    dags_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And leaves its error at its place in the list, so that later clips keep their own names."""
-    with Simulator(speed=1000, render="fast", submit_seconds=0) as simulator:
-        connect(monkeypatch, simulator.base_url, simulator.api_key)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Airflow 3.1 warns of libraries newer than itself
-            run = run_dag(dags_folder, "bad_rows", DAG_FILE)
-        assert run.states["buy[0]"] == "success"
-        assert [run.states[f"buy[{index}]"] for index in (1, 2)] == ["failed"] * 2
-        assert "3 to 15 seconds" in run.result("buy[1]")["error"]
-        assert len(simulator.ledger()) == 1
