@@ -164,7 +164,7 @@ def test_threads_may_call_airflow_but_for_dag_test(
 def test_an_output_that_is_none_is_left_out_where_airflow_refuses_it(
     sdk: str, left: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow 3.0 alone; without the task SDK it is Airflow 2. A real 3.0 runs such tasks in ``make matrix``."""
+    """Airflow 3.0 alone; without the task SDK it is Airflow 2. A real 3.0 runs in ``make matrix``."""
 
     def version(name: str) -> str:
         if not sdk:
