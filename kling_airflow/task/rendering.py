@@ -89,6 +89,8 @@ class DataIsNoTemplate(BaseOperator):
         if parent is not self:
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return
+        # Airflow 3.0 names another copy of the task, whose `{{ task.clip.label }}` would not be rendered.
+        cast("Any", context)["task"] = self
         written = self._written_in_dag(template_fields, context, jinja_env)
         # Airflow lists in seen_oids what it takes for data: objects, which a constructor may have replaced.
         before = {name: getattr(self, name, None) for name in self.template_fields if not self._has(name)}

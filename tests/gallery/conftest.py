@@ -20,7 +20,8 @@ class _NeedsApps(pytest.Module):
     """A module that is skipped before its imports, which this Airflow lacks."""
 
     def collect(self) -> NoReturn:
-        pytest.skip("needs Airflow 3.1: apps of plugins behind a login")
+        # Named, because xdist reports only one of several skips that are alike.
+        pytest.skip(f"needs Airflow 3.1: apps of plugins behind a login, {self.path.name}")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
