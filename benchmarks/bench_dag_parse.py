@@ -67,6 +67,7 @@ except ImportError:  # common-compat before 1.12
         BaseSensorOperator, PokeReturnValue, XCom,
     )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+import kling_airflow  # Airflow 3.2 and later have, for its entry points
 heavy, modules = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 before = set(sys.modules)
 started, cpu_before = time.perf_counter(), time.process_time()
