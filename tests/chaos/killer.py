@@ -51,6 +51,10 @@ class Killer(threading.Thread):
     def ways(self) -> Ways:
         """What it does."""
 
+    @abstractmethod
+    def _tasks(self) -> list[psutil.Process]:
+        """Return the processes in which tasks run."""
+
     @property
     def missing(self) -> set[str]:
         """What has not struck yet."""
@@ -99,6 +103,20 @@ class Killer(threading.Thread):
         (name,) = self._random.choices(list(self.ways), [weight for _, weight in self.ways.values()])
         return name
 
+    def _task(self) -> psutil.Process | None:
+        found = self._tasks()
+        return self._random.choice(found) if found else None
+
+    def _kill_a_task(self) -> bool:
+        if process := self._task():
+            process.kill()
+        return process is not None
+
+    def _end_a_task(self) -> bool:
+        if process := self._task():
+            process.terminate()
+        return process is not None
+
 
 class ProcessKiller(Killer):
     """Kills processes of an Airflow on one machine.
@@ -123,19 +141,8 @@ class ProcessKiller(Killer):
             "queue unreachable": (self._close_the_queue, 6),
         }
 
-    def _task(self) -> psutil.Process | None:
-        found = task_processes(self._world.cluster.home)
-        return self._random.choice(found) if found else None
-
-    def _kill_a_task(self) -> bool:
-        if process := self._task():
-            process.kill()
-        return process is not None
-
-    def _end_a_task(self) -> bool:
-        if process := self._task():
-            process.terminate()
-        return process is not None
+    def _tasks(self) -> list[psutil.Process]:
+        return task_processes(self._world.cluster.home)
 
     def _kill_a_worker(self) -> bool:
         if process := self._task():

@@ -83,19 +83,8 @@ class MachineKiller(Killer):
     def _later(self, give_back: Callable[[], None]) -> None:
         self._due.append((time.monotonic() + self._random.uniform(*HELD), give_back))
 
-    def _task(self) -> psutil.Process | None:
-        found = [process for worker in self._cluster.workers for process in self._cluster.tasks(worker)]
-        return self._random.choice(found) if found else None
-
-    def _kill_a_task(self) -> bool:
-        if process := self._task():
-            process.kill()
-        return process is not None
-
-    def _end_a_task(self) -> bool:
-        if process := self._task():
-            process.terminate()
-        return process is not None
+    def _tasks(self) -> list[psutil.Process]:
+        return [process for worker in self._cluster.workers for process in self._cluster.tasks(worker)]
 
     def _kill_a_worker(self) -> bool:
         return _lose_power(self._random.choice(self._cluster.workers))
