@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -224,9 +225,9 @@ def test_a_cover_picture_is_not_the_clip(silent: Path, tmp_path: Path) -> None:
     """As music programs and editors add one: a video track of a single still."""
     path = tmp_path / "covered.mp4"
     with av.open(str(silent)) as source, av.open(str(path), "w", format="mp4") as container:
-        cover = container.add_stream("mjpeg", rate=1)
+        cover: Any = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 300, 300, "yuvj420p"
-        cover.disposition = Disposition.attached_pic
+        cover.disposition = Disposition.attached_pic.value  # PyAV 15 takes the number only
         video = container.add_stream_from_template(source.streams.video[0])
         container.mux(cover.encode(av.VideoFrame.from_image(Image.new("RGB", (300, 300), "red"))))
         container.mux(cover.encode())
