@@ -67,9 +67,7 @@ def opened(
         "max_pixels": str(max_pixels),  # holds while FFmpeg looks at the first pictures on opening
     }
     try:
-        with av.open(
-            str(path), mode="r", format="mp4", options=options, metadata_errors="replace"
-        ) as container:
+        with av.open(str(path), mode="r", format="mp4", options=options, **any_metadata()) as container:
             video = _main_track(container)
             _refuse_large(video, max_pixels)
             video.thread_type = "AUTO"
@@ -83,6 +81,13 @@ def opened(
             yield container, video
     except av.FFmpegError as error:
         raise InvalidClip(_why_not_mp4(path, error)) from error
+
+
+def any_metadata() -> dict[str, Any]:
+    """Return what lets PyAV before 19 open a file whose metadata is not UTF-8; 19 refuses the argument."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 def _main_track(container: InputContainer) -> VideoStream:

@@ -19,6 +19,7 @@ from PIL import Image
 from kling_airflow.errors import InvalidArgument, InvalidClip
 from kling_airflow.media.clip_check import check_clip
 from kling_airflow.media.clip_picture import frame_at, poster
+from kling_airflow.media.clip_reader import any_metadata
 from tests.media.movies import picture, turned, without_durations, write_clip, write_pictures
 from tests.media.pictures import BLUE, GREEN, RED, WHITE, corners, near, opened, quarters
 
@@ -298,6 +299,7 @@ import re, sys
 from pathlib import Path
 from kling_airflow.errors import InvalidClip
 from kling_airflow.media.clip_check import check_clip
+from kling_airflow.media.clip_reader import any_metadata
 from kling_airflow.media.clip_picture import poster
 import av, PIL.Image
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -330,3 +332,14 @@ def test_a_small_file_with_huge_pictures_costs_no_memory(
     assert all("`max_pixels`" in line for line in said[:2]), said
     assert int(said[-1]) < 60, said  # megabytes
     assert check_clip(path, max_pixels=size[0] * size[1]).width == size[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "given"), [("15.0.0", True), ("18.1.0", True), ("19.0.2", False), ("20.1.0rc1", False)]
+)
+def test_only_older_pyavs_are_told_to_read_any_metadata(
+    version: str, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyAV 19, which Python 3.12 and later get, refuses the argument: no clip could be opened."""
+    monkeypatch.setattr(av, "__version__", version)
+    assert any_metadata() == ({"metadata_errors": "replace"} if given else {})

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kling_airflow.media.clip_reader import any_metadata
+
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.container import InputContainer
@@ -45,7 +47,7 @@ def decoded(path: Path, format: str = "mp4") -> Iterator[tuple[float, bytes]]:  
     import av
 
     with av.open(
-        str(path), format=format or None, options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        str(path), format=format or None, options={"protocol_whitelist": "file"}, **any_metadata()
     ) as container:
         resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE)
         for frame in _frames(container):
