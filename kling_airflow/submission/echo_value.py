@@ -150,17 +150,20 @@ def _spellings(told: str) -> Iterator[str]:
 
 def _is_cut_of(told: str, asked: str) -> bool:
     """Return whether one text is the other but for case, accents, punctuation, and what is cut off."""
-    parts = [part for part in _GAP.split(told) if not (_NOTE.fullmatch(part) or is_redacted(part))]
-    gaps = len(parts) != 1 or has_gap(told)
+    gaps = has_gap(told)
+    parts = _GAP.split(told)
+    if gaps:
+        parts = [part for part in parts if not (_NOTE.fullmatch(part) or is_redacted(part))]
+        if not any(map(_letters, parts)):
+            return True  # nothing of it was told
     for letters in (_letters, _ascii_letters):
         given = letters(asked)
         if letters is _ascii_letters and 2 * len(given) < len(_letters(asked)):
             continue  # too little is left of it
-        if gaps:
-            pieces = [piece for part in parts if (piece := letters(part))]
-            if _in_turn(pieces, given) and pieces:
-                return True
-        elif _overlaps(letters(told), given):
+        if _overlaps(letters(told), given):
+            return True
+        pieces = [piece for part in parts if (piece := letters(part))]
+        if gaps and pieces and _in_turn(pieces, given):
             return True
     return False
 
