@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_airflow.simulator.clock import Clock, SkewedClock
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
     from kling_airflow.simulator.queue.billing import LedgerEntry
     from kling_airflow.simulator.service import Service
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 READY_WITHIN = 30.0
+STOP_WITHIN = 30.0
+"""Seconds until a simulator that does not end is left behind: its thread dies with the process."""
 
 
 class Simulator:
@@ -132,7 +138,9 @@ class Simulator:
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_WITHIN)
+            if self._thread.is_alive():
+                log.error("The simulator has not ended within %g s. At work:\n%s", STOP_WITHIN, _at_work())
             self._thread = None
 
     def __enter__(self) -> Simulator:
@@ -240,6 +248,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _at_work() -> str:
+    """Return the stack of each thread but this one."""
+    frames = sys._current_frames()  # noqa: SLF001 - the documented way to a thread's stack
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    stacks = {thread.name: frames[thread.ident] for thread in others if thread.ident in frames}
+    return "\n".join(f"{name}:\n{''.join(traceback.format_stack(at))}" for name, at in stacks.items())
 
 
 def connection_json(base_url: str, key: str) -> str:

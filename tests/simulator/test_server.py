@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import tempfile
@@ -15,7 +16,8 @@ import psutil
 import pytest
 import requests
 
-from kling_airflow.simulator import ManualClock, Settings, Simulator
+from kling_airflow.simulator import ManualClock, Settings, Simulator, server
+from kling_airflow.simulator.service import Service
 from tests.simulator.client import Queue
 from tests.simulator.waiting import wait_until
 
@@ -74,6 +76,23 @@ def test_stops_with_a_connection_open_and_a_generation_running() -> None:
     begin = time.monotonic()
     simulator.stop()
     assert time.monotonic() - begin < 5
+
+
+def test_is_left_behind_and_says_why_when_it_does_not_stop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "STOP_WITHIN", 0.5)
+    simulator = Simulator(render="fast").start()
+    ended = threading.Event()
+
+    def stuck(service: Service) -> None:
+        asyncio.get_running_loop().run_in_executor(None, ended.wait)
+
+    simulator._call(stuck)
+    simulator.stop()
+    assert "has not ended within 0.5 s" in caplog.text
+    assert "in wait" in caplog.text
+    ended.set()
 
 
 @pytest.mark.parametrize(

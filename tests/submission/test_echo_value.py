@@ -169,10 +169,12 @@ def test_a_generated_name_is_told_from_generated_names_only() -> None:
         assert asks_the_same({"image": told}, {}, {"image": folder + name}) is verdict
 
 
-SIGNS = st.text("01 aAxXéß.…*#_█[]<>(){}&;%+\\\"\n-漢😀", max_size=60)
+SIGNS = st.text('01 aAxXéß.…*#_█[]<>(){}&;%+\\"\n-漢😀', max_size=60)
 """What notes, gaps, tags, escapes and codes are written with: most wrong verdicts are about these."""
 WORDS = st.lists(
-    st.sampled_from(["...", " ", "3 more", "[hidden]", "xxxx", "&amp;", "%20", "<br>", "null", "7", "a", "猫"])
+    st.sampled_from(
+        ["...", " ", "3 more", "[hidden]", "xxxx", "&amp;", "%20", "<br>", "null", "7", "a", "猫"]
+    )
 ).map("".join)
 
 
