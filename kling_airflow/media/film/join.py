@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -206,6 +207,7 @@ class _Joining:
                 shown += counts[-1] - plan.overlap
             if self.sound is not None:
                 self._mux_sound(out, audio, self.sound.clip(number, counts[-1]))
+            gc.collect()  # from PyAV 19 on, a graph and its nodes hold each other, and the pictures in them
             self._tell(float(position / look.rate))
         for picture in fades.rest():
             self._mux_picture(out, track, picture, position)
