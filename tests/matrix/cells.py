@@ -60,6 +60,8 @@ RELEASED: Final = {
 """The day after each release, when its dependencies were on the index, too."""
 OLDEST, NEWEST_STABLE, PRE_RELEASE = "2.11.0", "3.3.2", "3.4.0b2"
 _IN_CI: Final = {OLDEST, "3.1.8", NEWEST_STABLE, PRE_RELEASE}
+_NEW_LIBRARIES: Final = (NEWEST_STABLE, "3.13")
+"""Libraries whose newest releases need a Python later than 3.11: PyAV 19 is among them."""
 _OTHER_PYTHONS: Final = (
     ("2.11.2", "3.12"),
     ("3.0.6", "3.12"),
@@ -78,7 +80,13 @@ CELLS: Final = (
     ),
     Cell(OLDEST, RELEASED[OLDEST], lowest=True, libraries=True),
     *(
-        Cell(version, RELEASED[version], python, libraries=version in (NEWEST_STABLE, PRE_RELEASE))
+        Cell(
+            version,
+            RELEASED[version],
+            python,
+            libraries=version in (NEWEST_STABLE, PRE_RELEASE),
+            in_ci=(version, python) == _NEW_LIBRARIES,
+        )
         for version, python in _OTHER_PYTHONS
     ),
 )
