@@ -40,7 +40,7 @@ def copy_deferral(dag_id: str, ids: list[str]) -> None:
                 dict(row) | {"id": uuid4(), "map_index": at + number, "trigger_id": trigger.id}
                 for number, trigger in enumerate(triggers, 1)
             ]
-            session.execute(insert(TaskInstance), rows)
+            session.execute(insert(TaskInstance.__table__), rows)
 
 
 if __name__ == "__main__":
