@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kling_airflow.errors import GMIError, NotFound, Unauthorized, Unreachable, UnresolvedSubmission
 from kling_airflow.gmi.request import Request, Status
-from kling_airflow.polling.decision import NOT_FOUND_GRACE
+from kling_airflow.polling.decision import NOT_FOUND_GRACE, is_temporary
 from kling_airflow.submission.echo import asks_the_same
 from kling_airflow.submission.ledger_access import LedgerAccess
 from kling_airflow.submission.marks import NONCE
@@ -59,9 +59,11 @@ class Recovery:
         self.now = now
         self.sleep = sleep
 
-    def reattach(self, record: SubmissionRecord) -> Submitted | None:
+    def reattach(self, record: SubmissionRecord, *, keeps_failed: bool = False) -> Submitted | None:
         """Return the request that was paid for; None if it has failed, because failed requests aren't billed.
 
+        :param keeps_failed: whether a request that has failed for good, not for a passing reason, is
+            returned, too.
         :raises NotFound: if the queue knows the request neither by its id nor in its list.
         """
         request_id = record.request_id or ""
@@ -75,13 +77,16 @@ class Recovery:
             return known(record)
         if request is not None and request.status is Status.FAILED:
             self.on_unbilled(record)
+            if keeps_failed and not is_temporary(request.outcome.error or ""):
+                return known(record)
         if request is not None and request.status in {Status.FAILED, Status.CANCELLED}:
-            self.log.info(
-                "Request %s of an earlier try is %s (%s): submitting anew.",
-                request_id,
-                request.status,
-                request.outcome.error or "no reason given",
-            )
+            if not keeps_failed:
+                self.log.info(
+                    "Request %s of an earlier try is %s (%s): submitting anew.",
+                    request_id,
+                    request.status,
+                    request.outcome.error or "no reason given",
+                )
             return None
         status = request.status if request is not None else "not listed yet"
         self.log.info("Re-attached to request %s (%s): nothing was bought.", request_id, status)

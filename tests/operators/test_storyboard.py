@@ -525,6 +525,35 @@ class TestFailures:
         assert finish(operator(good, tmp_path), cleared)["landed"] == 3
         assert billed(simulator) == 3
 
+    @pytest.mark.parametrize(("resubmit_on", "posted"), [("passing", 3), ("never", 3), ("any", 4)])
+    def test_a_retry_submits_nothing_that_has_failed_for_good(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, resubmit_on: str, posted: int
+    ) -> None:
+        """Airflow retries because of another shot, or because the worker died."""
+        store, fields = TaskStateStore(), {"resubmit_on": resubmit_on, "max_resubmissions": 0, "retries": 1}
+        with pytest.raises(exceptions.GenerationFailed) as first:
+            finish(operator(self.shots(rocket), tmp_path, **fields), context(store))
+        with pytest.raises(exceptions.GenerationFailed) as second:
+            finish(
+                operator(self.shots(rocket), tmp_path, **fields),
+                context(store, try_number=2, max_tries=1),
+            )
+        assert posts(simulator) == posted
+        assert (str(first.value) == str(second.value)) is (posted == 3)
+
+    def test_a_retry_submits_once_more_what_has_failed_for_a_passing_reason(
+        self, simulator: Simulator, rocket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        simulator.faults.clear()
+        simulator.faults.add("failed-rate-limit", contains="Rise, bad.", times=1)
+        store, fields = TaskStateStore(), {"max_resubmissions": 0, "retries": 1}
+        with pytest.raises(exceptions.GenerationFailedForNow):
+            finish(operator(self.shots(rocket), tmp_path, **fields), context(store))
+        again = operator(self.shots(rocket), tmp_path, **fields)
+        assert finish(again, context(store, try_number=2, max_tries=1))["landed"] == 3
+        assert posts(simulator) == 4
+        assert capsys.readouterr().out.count(": submitting anew") == 1
+
     def test_continue_succeeds_and_reports(self, simulator: Simulator, rocket: str, tmp_path: Path) -> None:
         report = finish(operator(self.shots(rocket), tmp_path, on_shot_failure="continue"), context())
         assert (report["landed"], report["failed"]) == (2, 1)
