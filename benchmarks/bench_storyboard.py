@@ -19,6 +19,7 @@ import requests
 
 from benchmarks._table import publish
 from benchmarks.bench_triggerer import Database, Slots, cpu_of, until
+from benchmarks.storyboard.celery import CeleryOnOneMachine
 from kling_airflow.gmi.client import GMIClient
 from kling_airflow.simulator import Simulator
 from tests.e2e.cluster import Cluster
@@ -29,17 +30,18 @@ WAYS = {
     "mapped": "mapped group: clip, land",
     "http": "HTTP provider: submit, wait, land",
 }
+EXECUTORS = {"local": "LocalExecutor", "celery": "CeleryExecutor"}
 COLUMNS = [
-    "way", "clips", "task instances", "worker CPU s per clip", "scheduler CPU s per clip", "slot s per clip",
-    "wall s", "database rows per clip", "landed", "billed",
+    "way", "executor", "clips", "task instances", "worker CPU s per clip", "scheduler CPU s per clip",
+    "slot s per clip", "wall s", "clips an hour", "database rows per clip", "landed", "billed",
 ]  # fmt: skip
-COSTS = COLUMNS[3]
+COSTS = "worker CPU s per clip"
 ENDED = {"success", "failed"}
 
 
-def measure(options: argparse.Namespace, folder: Path, frame: Path) -> list[list[Any]]:
+def measure(options: argparse.Namespace, executor: str, folder: Path, frame: Path) -> list[list[Any]]:
     """Measure every way with every number of shots in one cluster; return the table's rows."""
-    (folder / "out").mkdir()
+    (folder / "out").mkdir(parents=True)
     with Simulator(render="fast", speed=options.speed, submit_seconds=0.0) as simulator:
         with GMIClient(simulator.api_key, simulator.base_url) as client:
             frame_url = client.upload(frame.read_bytes(), "jpg")
@@ -57,7 +59,8 @@ def measure(options: argparse.Namespace, folder: Path, frame: Path) -> list[list
             "BENCH_FRAME_URL": frame_url,
             "BENCH_OUT": (folder / "out").as_uri(),
         }
-        cluster = Cluster(
+        make = CeleryOnOneMachine if executor == "celery" else Cluster
+        cluster = make(
             folder,
             dags=DAGS,
             environment=environment,
@@ -66,14 +69,20 @@ def measure(options: argparse.Namespace, folder: Path, frame: Path) -> list[list
         )
         with cluster:
             return [
-                _row(cluster, simulator, way, count, options, folder / "out")
+                _row(cluster, simulator, way, count, options, folder / "out", EXECUTORS[executor])
                 for count in options.shots
                 for way in options.ways
             ]
 
 
 def _row(
-    cluster: Cluster, simulator: Simulator, way: str, count: int, options: argparse.Namespace, out: Path
+    cluster: Cluster,
+    simulator: Simulator,
+    way: str,
+    count: int,
+    options: argparse.Namespace,
+    out: Path,
+    executor: str,
 ) -> list[Any]:
     """Run one way to its end, and return the figures."""
     dag_id, run = f"{way}-{count}", "bench"
@@ -81,22 +90,23 @@ def _row(
     until(lambda: api.has_dag(dag_id), 180)
     billed = sum(entry.billed for entry in simulator.ledger())
     api.unpause(dag_id)
-    rows, cpu, own = database.rows(), cpu_of(cluster), _scheduler_cpu(cluster)
+    rows, cpu, own = database.rows(), _worker_cpu(cluster), _scheduler_cpu(cluster)
     began, slots = time.monotonic(), Slots(database, dag_id)
     api.start(dag_id, run, {})
     slots.start()
     until(lambda: _run_state(cluster, dag_id, run) in ENDED, options.longest)
     seconds = time.monotonic() - began
     slots.stop()
-    own = _scheduler_cpu(cluster) - own
     row = [
         WAYS[way],
+        executor,
         count,
         len(api.all_instances(dag_id, run)),
-        (cpu_of(cluster) - cpu - own) / count,
-        own / count,
+        (_worker_cpu(cluster) - cpu) / count,
+        (_scheduler_cpu(cluster) - own) / count,
         slots.seconds / count,
         round(seconds),
+        round(3600 * count / seconds),
         (database.rows() - rows) / count,
         len(list((out / dag_id).glob("*.mp4"))),
         sum(entry.billed for entry in simulator.ledger()) - billed,
@@ -112,6 +122,13 @@ def _run_state(cluster: Cluster, dag_id: str, run: str) -> str:
     return ""
 
 
+def _worker_cpu(cluster: Cluster) -> float:
+    """Return the CPU seconds of the executor's workers, and of every process that they have started."""
+    if isinstance(cluster, CeleryOnOneMachine):
+        return cpu_of(cluster.worker)
+    return cpu_of(cluster.scheduler) - _scheduler_cpu(cluster)
+
+
 def _scheduler_cpu(cluster: Cluster) -> float:
     """Return the CPU seconds of the scheduler's own process."""
     running = cluster.scheduler._process  # noqa: SLF001 -- the cluster has no public process
@@ -120,16 +137,16 @@ def _scheduler_cpu(cluster: Cluster) -> float:
 
 
 def ratios(rows: list[list[Any]]) -> list[str]:
-    """Return how much more worker CPU the other ways take per clip, a sentence for each number of shots."""
+    """Return how much more worker CPU the other ways take per clip, a sentence for each row of the table."""
     found = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     sentences = []
-    for count in dict.fromkeys(row["clips"] for row in found):
-        ours = [row[COSTS] for row in found if row["clips"] == count and row["way"] == WAYS["storyboard"]]
-        others = [row for row in found if row["clips"] == count and row["way"] != WAYS["storyboard"]]
+    for count, executor in dict.fromkeys((row["clips"], row["executor"]) for row in found):
+        group = [row for row in found if (row["clips"], row["executor"]) == (count, executor)]
+        ours = [row[COSTS] for row in group if row["way"] == WAYS["storyboard"]]
         sentences += [
-            f"{count} clips: {row['way']} takes {row[COSTS] / ours[0]:.0f} times the worker CPU."
-            for row in others
-            if ours
+            f"{count} clips, {executor}: {row['way']} takes {row[COSTS] / ours[0]:.0f} times the worker CPU."
+            for row in group
+            if ours and row["way"] != WAYS["storyboard"]
         ]
     return sentences
 
@@ -139,13 +156,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_storyboard", description=__doc__)
     parser.add_argument("--shots", type=int, nargs="+", default=[40], help="numbers of shots (default 40)")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="(default all)")
+    parser.add_argument(
+        "--executors", nargs="+", choices=list(EXECUTORS), default=["local"], help="(default local)"
+    )
     parser.add_argument("--speed", type=float, default=10.0, help="of the simulator (default 10)")
     parser.add_argument("--parallelism", type=int, default=4, help="tasks at a time (default 4)")
     parser.add_argument("--longest", type=float, default=7200.0, help="seconds of a run, at most")
     options = parser.parse_args()
     source = files("kling_airflow.demo") / "frames" / "rocket.jpg"
     with tempfile.TemporaryDirectory(prefix="kling-bench-") as folder, as_file(source) as frame:
-        rows = measure(options, Path(folder), frame)
+        rows = [
+            row
+            for executor in options.executors
+            for row in measure(options, executor, Path(folder) / executor, frame)
+        ]
     publish(
         "storyboard",
         f"The clips of a storyboard in a real Airflow on PostgreSQL, {options.parallelism} tasks at a time",

@@ -23,7 +23,7 @@ import psutil
 from benchmarks._table import publish
 from benchmarks.waiting import queue
 from kling_airflow.simulator import Simulator
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, Part
 
 DAGS = Path(__file__).parent / "waiting" / "dags"
 OVER = re.compile(r"The wait for request (\S+) is over")
@@ -100,7 +100,7 @@ def _row(
     api, run, database = cluster.api, f"bench-{way}", Database(cluster.database.url)
     until(lambda: _there(api, way), 180)
     api.unpause(way)
-    before, began, slots = cpu_of(cluster), time.time(), Slots(database, way)
+    before, began, slots = cpu_of(cluster.scheduler), time.time(), Slots(database, way)
     api.start(way, run, {})
     slots.start()
     if way == "rescheduled":  # some tasks sleep while others look
@@ -119,7 +119,7 @@ def _row(
         triggerer.start()
     until(lambda: api.run_state(way, run) in {"success", "failed"}, options.last + options.longest)
     slots.stop()
-    spent = cpu_of(cluster) - before
+    spent = cpu_of(cluster.scheduler) - before
     done = database.ends(way)
     late = sorted(done[at] - ends[request.request_id] for at, request in enumerate(requests) if at in done)
     noticed = sorted(events(cluster.home / "airflow" / "logs", ends).values()) if way != "rescheduled" else []
@@ -216,12 +216,12 @@ def events(logs: Path, ends: dict[str, float]) -> dict[str, float]:
     return found
 
 
-def cpu_of(cluster: Cluster) -> float:
-    """Return the CPU seconds of the scheduler and of every process that it has started."""
-    running = cluster.scheduler._process  # noqa: SLF001 -- the cluster has no public process
+def cpu_of(part: Part) -> float:
+    """Return the CPU seconds of a part of Airflow and of every process that it has started."""
+    running = part._process  # noqa: SLF001 -- the cluster has no public process
     assert running is not None
-    scheduler, total = psutil.Process(running.pid), 0.0
-    for process in [scheduler, *scheduler.children(recursive=True)]:
+    top, total = psutil.Process(running.pid), 0.0
+    for process in [top, *top.children(recursive=True)]:
         with suppress(psutil.Error):
             total += sum(process.cpu_times()[:4])
     return total
