@@ -44,18 +44,7 @@ class FunctionTask(DecoratedOperator):
         given = (*self.op_args, *self.op_kwargs.values())
         self.inlets.extend(each for each in given if isinstance(each, Asset))
         operator: Any = super(DecoratedOperator, self)
-        return self._outputs(operator.execute(context))
-
-    def execute_complete(self, context: Context, event: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run the operator's own ``execute_complete``."""
-        operator: Any = super()
-        result: dict[str, Any] = self._outputs(operator.execute_complete(context, event, **kwargs))
-        return result
-
-    def _outputs(self, result: Any) -> Any:
-        from kling_airflow.airflow_compat import as_outputs
-
-        return as_outputs(result) if self.multiple_outputs and isinstance(result, dict) else result
+        return operator.execute(context)
 
     def returned(self, context: Context, *, again: bool) -> Any:
         """Return what the function returns, or what it has returned earlier in this try.

@@ -60,7 +60,7 @@ class KlingImageToVideoFunction(FunctionTask, KlingImageToVideoOperator):
     def resume_submission(self, context: Context, *args: Any, **kwargs: Any) -> Any:
         """Submit, as the operator does, at first or after a pause that gave the worker slot back."""
         self._prepare_again(context)
-        return self._outputs(super().resume_submission(context, *args, **kwargs))
+        return super().resume_submission(context, *args, **kwargs)
 
     def execute_complete(self, context: Context, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read the trigger's event, as the operator does."""

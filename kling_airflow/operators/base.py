@@ -114,6 +114,7 @@ class GenerationOperator(GenerationTask):
             self.deferrable = waits_in_triggerer(deferrable)
             self.cancel_on_kill = switch("cancel_on_kill", cancel_on_kill)
             self.cancel_on_timeout = switch("cancel_on_timeout", cancel_on_timeout)
+            self._refuse_parts_of_an_id()
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.unreachable_after = unreachable_after

@@ -128,7 +128,6 @@ class CheckTakesOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the takes, check each, store the sheet."""
-        from kling_airflow.airflow_compat import as_outputs
         from kling_airflow.media.film.contact_sheet import SheetTake, contact_sheet
         from kling_airflow.media.picture_claim import PictureClaim
         from kling_airflow.task.asset_events import describe_file
@@ -162,7 +161,7 @@ class CheckTakesOperator(KlingTask):
         result = self.lineage_result = _result(shots, reports, target.uri)
         about = {"uri": target.uri, "takes": len(shots), "cost_usd": result["cost_usd"]}
         describe_file(self.outlets, context, target.uri, about)
-        return as_outputs(result)
+        return self.as_outputs(result)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the takes as inputs, and the sheet as the output."""

@@ -114,7 +114,6 @@ class ExtractFrameOperator(KlingTask):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch the clip, decode what is needed, store the frames."""
-        from kling_airflow.airflow_compat import as_outputs
         from kling_airflow.hooks.clip_source import fetch_allowed
         from kling_airflow.media.picture_claim import PictureClaim
         from kling_airflow.task.asset_events import describe_events
@@ -148,7 +147,7 @@ class ExtractFrameOperator(KlingTask):
         extra = made if isinstance(made, dict) else {"frames": len(stored)}
         describe_events(self.outlets, context, extra, files)
         self.log.info("Stored %d frames of %s at %s.", len(stored), shown(fetched.uri), shown(target.uri))
-        return as_outputs(made) if isinstance(made, dict) else stored
+        return self.as_outputs(made) if isinstance(made, dict) else stored
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the clip as the input and the frames as outputs."""

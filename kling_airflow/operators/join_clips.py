@@ -190,7 +190,7 @@ class JoinClipsOperator(KlingTask):
         push_landed(context, result, place)
         names = ("request_id", "cost_usd", "duration_seconds", "sha256", "uri", "clips")
         describe_file(self.outlets, context, result["uri"], {name: result[name] for name in names})
-        return result
+        return self.as_outputs(result)
 
     def _made(
         self, context: Context, place: StoredObject, folder: Path

@@ -223,7 +223,7 @@ class KlingStoryboardOperator(StoryboardArguments):
             self.lineage_result = report
         finally:
             self._lineage = task.lineage()
-        return report
+        return self.as_outputs(report)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the frames as inputs and the landed clips as outputs."""

@@ -273,7 +273,7 @@ class GMICloudRequestSensor(KlingTask, BaseSensorOperator):
         clip = clip | {"gmi_conn_id": self._request.gmi_conn_id, "label": self._request.label}
         log_result(self.log, clip)
         hand_on_clip(context, clip, self.outlets)
-        return clip
+        return self.as_outputs(clip)
 
     def _error(self, context: Context, error: KlingError) -> Exception:
         """Return what to raise for the error that ended the wait."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kling_airflow.arguments import name_or_none
-from kling_airflow.errors import KlingError
+from kling_airflow.errors import InvalidArgument, KlingError
 from kling_airflow.handed_on import HandedOn
 from kling_airflow.hooks.gmi import GMICloudHook
 from kling_airflow.task.operator import KlingTask
@@ -29,6 +29,7 @@ class GenerationTask(KlingTask):
     gmi_conn_id: Any
     clip_label: Any
     durable: bool
+    wait_for_completion: bool
     deferrable: bool
     cancel_on_kill: bool
     _stop: StopFlag
@@ -63,7 +64,16 @@ class GenerationTask(KlingTask):
     def _prepare(self, context: Context) -> None:
         if not self._prepared:
             self._prepared = True
+            self._refuse_parts_of_an_id()
             self.before_submission(context)
+
+    def _refuse_parts_of_an_id(self) -> None:
+        """Refuse what Airflow would refuse once the request is bought: parts of a result that has none."""
+        if self.multiple_outputs and not self.wait_for_completion:
+            raise InvalidArgument(
+                "`multiple_outputs` is True, and a task that doesn't wait returns its request's id, which has"
+                " no parts. Set `wait_for_completion=True`, or leave `multiple_outputs` out."
+            )
 
     def _frames_used(self) -> list[str | None]:
         """Return the addresses of the frames, for lineage."""
@@ -203,7 +213,7 @@ class GenerationTask(KlingTask):
         hand_on_clip(context, clip, self.outlets)
         self._lineage, self.lineage_result = (self._frames_used(), [clip["video_url"]]), clip
         log_result(self.log, clip)
-        return clip
+        return self.as_outputs(clip)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the frames as inputs and the clip's address as the output."""

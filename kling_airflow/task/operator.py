@@ -25,6 +25,12 @@ class KlingTask(CheckedWhenMapped):
         @property
         def output(self) -> PlainXComArg: ...  # noqa: D102
 
+    def as_outputs(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return a result as Airflow takes it: under ``multiple_outputs`` each part becomes an XCom."""
+        from kling_airflow.airflow_compat import as_outputs
+
+        return as_outputs(result) if self.multiple_outputs else result
+
     def pre_execute(self, context: Any) -> None:
         """Take the links that the task pushes itself away from Airflow's own push of links.
 

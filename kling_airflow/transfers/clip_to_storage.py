@@ -197,7 +197,7 @@ class ClipToObjectStorageOperator(KlingTask):
         )
         self.lineage_result = {**landed, "cost_usd": clip.cost_usd, "model": clip.model}
         self._hand_on(context, clip, landed, place)
-        return landed
+        return self.as_outputs(landed)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Lineage:
         """Name the frames and the clip's address as inputs, and what was stored as outputs."""

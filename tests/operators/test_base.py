@@ -659,6 +659,10 @@ class TestArguments:
             ({"on_clear": "shrug"}, ["on_clear", "'shrug'", "keep", "buy"]),
             ({"adopt_mismatch": "shrug"}, ["adopt_mismatch", "'shrug'", "refuse", "allow"]),
             ({"on_unresolved": "shrug"}, ["on_unresolved", "'shrug'", "resubmit"]),
+            (
+                {"multiple_outputs": True, "wait_for_completion": False},
+                ["multiple_outputs", "wait_for_completion=True"],
+            ),
         ],
     )
     def test_bad_values(

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from kling_airflow import exceptions
+from kling_airflow import airflow_compat, exceptions
 from kling_airflow.gmi.client import GMIClient
+from kling_airflow.operators.join_clips import JoinClipsOperator
 from kling_airflow.operators.request import GMICloudRequestOperator
+from kling_airflow.operators.storyboard import KlingStoryboardOperator
 from kling_airflow.sensors.request import GMICloudRequestSensor
 from kling_airflow.transfers.clip_to_storage import ClipToObjectStorageOperator
 from tests.airflow_context import context
 from tests.simulator.client import FRAME
 from tests.simulator.movies import movie
-from tests.tasks import finish, posts
+from tests.tasks import ask, finish, posts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +80,39 @@ def test_nothing_is_lost(queue: Simulator, model: str, form: str) -> None:
     assert (result["video_url"], result["status"], result["left_out"]) == (None, "success", None)
     json.dumps(result)
     assert [entry.billed for entry in queue.ledger()] == [True]
+
+
+@pytest.fixture
+def airflow_3_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.0, as far as results go: it fails a task that hands on an XCom of None."""
+    monkeypatch.setattr(airflow_compat, "_task_sdk", lambda: (1, 0, 6))
+
+
+@pytest.mark.usefixtures("airflow_3_0")
+@pytest.mark.parametrize("parts", [True, False])
+def test_no_part_of_a_result_is_none_where_airflow_refuses_it(
+    queue: Simulator, tmp_path: Path, rocket: str, parts: bool
+) -> None:
+    """Whichever task it is: what is bought must not be lost because a field of it is empty."""
+    fields: dict[str, Any] = {"multiple_outputs": parts}
+    clip = finish(request(SPEECH, {"text": "Up."}, wait_for_completion=True, **fields), context())
+    waited = finish(GMICloudRequestSensor(task_id="wait", request_id=clip["request_id"], **fields), context())
+    shots = [{"name": "a", "prompt": "Rise.", "frame": rocket, "duration": 3}]
+    board = {"storyboard": shots, "destination": tmp_path.as_uri(), "poll_interval": 0.01}
+    report = finish(KlingStoryboardOperator(task_id="film", **board, **fields), context())
+    landed = ClipToObjectStorageOperator(
+        task_id="land",
+        clip=ask(queue, report["shots"][0]["request_id"]).clip().to_json(),
+        destination=(tmp_path / "again.mp4").as_uri(),
+        poster=False,
+        **fields,
+    ).execute(context())
+    uris = [landed["uri"], report["shots"][0]["uri"]]
+    film = JoinClipsOperator(
+        task_id="join", clips=uris, destination=(tmp_path / "film.mp4").as_uri(), **fields
+    )
+    results = [clip, waited, report, landed, film.execute(context())]
+    assert all(any(value is None for value in result.values()) is not parts for result in results)
 
 
 def test_what_is_no_clip_can_not_be_landed(queue: Simulator, tmp_path: Path) -> None:
