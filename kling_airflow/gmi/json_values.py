@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +13,8 @@ _YEAR_10000: Final = 253_402_300_800
 """In Unix seconds. A later value, such as one in milliseconds, is not read as a time."""
 _ERROR_MAX_CHARACTERS: Final = 2_000
 _NAME_MAX_CHARACTERS: Final = 300
+_DEEPEST: Final = 50
+"""Levels of lists and objects; the documented results have three."""
 
 
 def plain_text(value: object) -> str:
@@ -57,10 +60,34 @@ def iso_time(seconds: int | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC).isoformat()
 
 
+def is_deep(value: object) -> bool:
+    """Return whether lists and objects are nested deeper than a message or a result is.
+
+    Which depth Python's own functions take differs by version: 3.13 shows what 3.12 refuses. Airflow, which
+    stores a result, takes a few hundred levels.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> Iterable[object]:
+    """Return the lists and objects that are right within a value."""
+    within: Iterable[object] = ()
+    if isinstance(value, dict):
+        within = value.values()
+    elif isinstance(value, list | tuple):
+        within = value
+    return [part for part in within if isinstance(part, dict | list | tuple)]
+
+
 def _shown(value: object) -> str:
     """Return a part of an error as text fit for a log: without signatures, and not longer than a page."""
     try:
-        text = str(value) if value else ""
-    except (RecursionError, ValueError):
-        return ""  # nested too deeply, or a number with too many digits, to be a message
+        text = "" if not value or is_deep(value) else str(value)
+    except ValueError:
+        return ""  # a number with too many digits to be a message
     return redacted(text[:_ERROR_MAX_CHARACTERS]).strip()

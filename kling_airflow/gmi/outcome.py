@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kling_airflow.gmi.json_values import error_text, http_url
+from kling_airflow.gmi.json_values import error_text, http_url, is_deep
 
 HANDED_ON_BYTES: Final = 32_768
 """How much of an outcome a task hands on, as JSON: it goes through a trigger's event and an XCom."""
@@ -65,10 +65,12 @@ NO_OUTCOME: Final = Outcome()
 
 def _size(name: str, value: Any) -> int | None:
     """Return a value's length as JSON, in bytes; None for one that can't be handed on."""
+    if is_deep(value):
+        return None
     try:
         text = json.dumps({name: value}, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return None
     return None if "\\u0000" in text else size
 
