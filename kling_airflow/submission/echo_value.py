@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
@@ -82,13 +83,17 @@ def plain(value: Any) -> str:
     return normal if isinstance(normal, str) else json.dumps(normal, sort_keys=True)
 
 
+@lru_cache(maxsize=4096)
 def may_be(told: str, asked: str) -> bool:
-    """Return whether a text may be another one that was cut, redacted, hidden or spelled otherwise."""
+    """Return whether a text may be another one that was cut, redacted, hidden or spelled otherwise.
+
+    Remembered, because a search for a lost request reads the same list again and again.
+    """
     if is_redacted(told) or asked.startswith(told) or _stands_for_nothing(told):
         return True
     if told.isascii() and len(told) >= _LONG and not re.search(r"\s", told) and re.search(r"\s", asked):
         return True  # a hash, or a text in some code
-    return any(_is_cut_of(spelled, asked) for spelled in _spellings(told))
+    return any(_is_cut_of(spelled, asked) for spelled in dict.fromkeys(_spellings(told)))
 
 
 def is_redacted(told: str) -> bool:
