@@ -59,11 +59,16 @@ class Recovery:
         self.now = now
         self.sleep = sleep
 
-    def reattach(self, record: SubmissionRecord, *, keeps_failed: bool = False) -> Submitted | None:
+    keeps_failed = False
+    """Whether a request that has failed for good, not for a passing reason, stays that of its order."""
+
+    def reattach(
+        self, record: SubmissionRecord, *, of_order: bool = False, quiet: bool = False
+    ) -> Submitted | None:
         """Return the request that was paid for; None if it has failed, because failed requests aren't billed.
 
-        :param keeps_failed: whether a request that has failed for good, not for a passing reason, is
-            returned, too.
+        :param of_order: whether the record is that of the order as it is asked now.
+        :param quiet: whether nothing is said of a request that has failed.
         :raises NotFound: if the queue knows the request neither by its id nor in its list.
         """
         request_id = record.request_id or ""
@@ -77,10 +82,10 @@ class Recovery:
             return known(record)
         if request is not None and request.status is Status.FAILED:
             self.on_unbilled(record)
-            if keeps_failed and not is_temporary(request.outcome.error or ""):
+            if of_order and self.keeps_failed and not is_temporary(request.outcome.error or ""):
                 return known(record)
         if request is not None and request.status in {Status.FAILED, Status.CANCELLED}:
-            if not keeps_failed:
+            if not quiet:
                 self.log.info(
                     "Request %s of an earlier try is %s (%s): submitting anew.",
                     request_id,

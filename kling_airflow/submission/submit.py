@@ -209,7 +209,7 @@ class Submitter:
         siblings = MappedSiblings(self.recovery, self.lost_memory)
         match record.state:
             case State.SUBMITTED if not siblings.has_taken_over(order, record):
-                return self.recovery.reattach(record)
+                return self.recovery.reattach(record, of_order=True)
             case State.SENDING:
                 return self.recovery.resolve(order, record)
         if (found := siblings.find(order, record)) is not None:

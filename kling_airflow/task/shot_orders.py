@@ -170,19 +170,20 @@ class ShotOrders:
     def _again(self, submitter: Submitter, options: GenerationOptions) -> Submitted | None:
         """Return, in an automatic retry, the only request that the take has; else None.
 
-        Such a try buys nothing else for the take, whatever the storyboard asks now, and a request that has
-        failed for good stays the last. So no frame is read and made: a retry of a long storyboard would do
-        that for each shot that has landed.
+        Such a try buys nothing else for the take, whatever the storyboard asks now. So no frame is read and
+        made: a retry of a long storyboard would do that for each shot that has landed. What has failed for
+        good is not submitted again as it was.
         """
         if options.adopt_request_id or on_changed_order(options, self.tries) is not OnChanged.REUSE:
             return None
+        submitter.recovery.keeps_failed = options.resubmit_on != "any"
         try:
             records = submitter.ledger_access.ledger.records()
         except KlingError:
             return None  # the order's own record decides
         if len(records) != 1 or records[0].state is not State.SUBMITTED:
             return None
-        return submitter.recovery.reattach(records[0], keeps_failed=options.resubmit_on != "any")
+        return submitter.recovery.reattach(records[0], quiet=True)
 
     def release_unbilled(self, progress: ShotProgress, error: KlingError) -> None:
         """Give back what was claimed in budgets for a take's request that has failed."""

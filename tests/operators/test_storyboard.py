@@ -541,6 +541,17 @@ class TestFailures:
         assert posts(simulator) == posted
         assert (str(first.value) == str(second.value)) is (posted == 3)
 
+    def test_a_retry_submits_what_was_put_right_meanwhile(
+        self, simulator: Simulator, rocket: str, tmp_path: Path
+    ) -> None:
+        store = TaskStateStore()
+        with pytest.raises(exceptions.GenerationFailed):
+            finish(operator(self.shots(rocket), tmp_path, retries=1), context(store))
+        good = [*self.shots(rocket)[:1], shot(rocket, "bad", prompt="Rise well."), shot(rocket, "c")]
+        again = operator(good, tmp_path, retries=1)
+        assert finish(again, context(store, try_number=2, max_tries=1))["landed"] == 3
+        assert (posts(simulator), billed(simulator)) == (4, 3)
+
     def test_a_retry_submits_once_more_what_has_failed_for_a_passing_reason(
         self, simulator: Simulator, rocket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
