@@ -12,6 +12,7 @@ from kling_airflow.errors import KlingError, NotFound, Unauthorized
 from kling_airflow.gmi.request import Page, Request, Status
 from kling_airflow.polling.limited_calls import LimitedCalls
 from kling_airflow.polling.list_scan import CLOCK_TOLERANCE, PAGE_COST, ListScan, ListUsage
+from kling_airflow.polling.log_lines import say
 from kling_airflow.polling.schedule import group_by_model
 from kling_airflow.polling.tracked_request import TrackedRequest
 
@@ -102,7 +103,7 @@ class Round:
         try:
             await self._scan(model, scan, active, interval)
         except KlingError as error:
-            log.info("The list of %s can't be used now: %s", model, error.what)
+            await say(log.info, "The list of %s can't be used now: %s", model, error.what)
             usage.record_waste(self._now(), interval)
             self._stop_if_paused(error)
             return
@@ -172,7 +173,7 @@ class Round:
             return
         age = active.served_at - (request.updated_at or active.served_at)
         if request.status != row.status and age > max(interval, CLOCK_TOLERANCE):
-            log.info("The list is %.0f s behind: requests are read by id for a while.", age)
+            await say(log.info, "The list is %.0f s behind: requests are read by id for a while.", age)
             usage.record_waste(self._now(), max(interval, _MAX_SKIP_UNPROVEN))
             self._to_read.update(
                 {other.request_id: other for other in active.requests if other is not tracked}

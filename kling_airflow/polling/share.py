@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from kling_airflow.polling.log_lines import say, say_aside
 from kling_airflow.polling.rate_limiter import MIN_CALLS_PER_SECOND, RateLimiter
 from kling_airflow.redaction import in_short
 
@@ -86,7 +87,8 @@ class LimitShare:
         except Exception as error:
             if not self._store_is_away:
                 self._store_is_away = True
-                log.warning(
+                await say(
+                    log.warning,
                     "The triggerers that share this rate limit can't be counted: %s. No clip is bought or"
                     " lost because of it: this triggerer goes on with its last share, %.3g calls a second.",
                     in_short(error),
@@ -95,7 +97,7 @@ class LimitShare:
             return
         if self._store_is_away:
             self._store_is_away = False
-            log.info("The triggerers that share this rate limit are counted again.")
+            await say(log.info, "The triggerers that share this rate limit are counted again.")
         self.record_count(alive(times, own, self._beat * BEATS_UNTIL_GONE), now())
 
     def record_count(self, triggerers: int, now: float) -> None:
@@ -113,7 +115,8 @@ class LimitShare:
             # The store was away, for the others perhaps as well: their records are old, and they poll.
             share = min(share, self._rate_limiter.share)
         if share != self._rate_limiter.share:
-            log.info(
+            say_aside(
+                log.info,
                 "%d triggerers wait with this key; this one makes at most %.3g calls a second",
                 triggerers,
                 self._rate_limiter.limit * share,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from kling_airflow.errors import KlingError, Unauthorized, Unreachable
+from kling_airflow.polling.log_lines import say
 
 if TYPE_CHECKING:
     from kling_airflow.polling.decision import Wait
@@ -78,7 +79,7 @@ async def connect(gmi_conn_id: str, wait: Wait, interval: float, log: Any) -> Po
         now = time.time()
         if isinstance(end := wait.decide(seen, now=now, last_response_at=began), KlingError):
             return end
-        log.warning("%s The trigger reads the connection again.", seen.what)
+        await say(log.warning, "%s The trigger reads the connection again.", seen.what)
         await asyncio.sleep(wait.next_look(now, interval))
 
 

@@ -13,6 +13,7 @@ from kling_airflow.errors import InvalidArgument, KlingError
 from kling_airflow.gmi.json_values import plain_text
 from kling_airflow.models import IMAGE_TO_VIDEO
 from kling_airflow.polling.decision import Wait, checked_interval, to_event
+from kling_airflow.polling.log_lines import say
 from kling_airflow.redaction import shown_value
 from kling_airflow.triggers.request_wait import summary
 
@@ -99,9 +100,10 @@ class GMICloudRequestTrigger(BaseTrigger):
             end: Request | KlingError = error.about(plain_text(self.wait.request_id))
         else:
             until = datetime.fromtimestamp(self.wait.deadline, tz=UTC).isoformat(timespec="seconds")
-            log.info("Waiting for request %s until %s", self.wait.request_id, until)
+            await say(log.info, "Waiting for request %s until %s", self.wait.request_id, until)
             end = await self._end()
-        log.info("The wait for request %s is over: %s", plain_text(self.wait.request_id), summary(end))
+        over = "The wait for request %s is over: %s"
+        await say(log.info, over, plain_text(self.wait.request_id), summary(end))
         self._fired = True
         yield TriggerEvent(to_event(end))
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kling_airflow.errors import KlingError, PollerCrashed, Unauthorized
+from kling_airflow.polling.log_lines import say
 
 if TYPE_CHECKING:
     from kling_airflow.gmi.request import Request
@@ -111,7 +112,8 @@ class RequestWait:
                 continue
             if end is not None:
                 return end
-            self.log.info("The connection `%s` has changed; the wait goes on with it.", self.gmi_conn_id)
+            changed = "The connection `%s` has changed; the wait goes on with it."
+            await say(self.log.info, changed, self.gmi_conn_id)
 
     async def _wait_with(self, poller: Poller) -> Request | KlingError | None:
         """Return what ended the wait, or None if the connection has another key than this poller."""
@@ -137,9 +139,8 @@ class RequestWait:
                     continue
                 refusal_logged_at = loop.time() if refused else -math.inf
                 next_look = max(0.0, (waiter.next_look_at or 0.0) - loop.time())
-                self.log.info(
-                    "%s: %s; next look in %.0f s", self.wait.request_id, summary(waiter.last_seen), next_look
-                )
+                line = "%s: %s; next look in %.0f s"
+                await say(self.log.info, line, self.wait.request_id, summary(waiter.last_seen), next_look)
 
     async def _key_is_current(self, poller: Poller, waiter: Waiter, end: Request | KlingError | None) -> bool:
         """Return whether the connection, read again, has the key that the queue refuses."""

@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from kling_airflow.arguments import switch_or_none
 from kling_airflow.errors import InvalidArgument, KlingError, PollerCrashed
 from kling_airflow.polling.decision import Wait, checked_interval, to_event
+from kling_airflow.polling.log_lines import say
 from kling_airflow.triggers.request_wait import RequestWait, summary
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class GMICloudStoryboardTrigger(BaseTrigger):
     async def _gathered(self, running: dict[asyncio.Task[Request | KlingError], str]) -> None:
         """Wait until enough requests have ended; tell the log once a minute, and of each that ends."""
         log, total = self.logger(), len(running)
-        log.info("Waiting for %d requests", total)
+        await say(log.info, "Waiting for %d requests", total)
         fire_at = math.inf if self.wake_at is None else float(self.wake_at)
         logged_at, any_ended = time.time(), False
         while (running or not total) and (now := time.time()) < fire_at:
@@ -165,12 +166,12 @@ class GMICloudStoryboardTrigger(BaseTrigger):
             for task in done:
                 name = running.pop(task)
                 self._ended[name] = end = _end_of(task, str(self.requests[name][0]))
-                log.info("Shot %s: %s", name, summary(end))
+                await say(log.info, "Shot %s: %s", name, summary(end))
             if done and not any_ended:
                 any_ended, fire_at = True, min(fire_at, time.time() + self.gather)
             if time.time() - logged_at >= LOG_EVERY:
                 logged_at = time.time()
-                log.info("%d of %d requests have ended", len(self._ended), total)
+                await say(log.info, "%d of %d requests have ended", len(self._ended), total)
 
 
 def _end_of(task: asyncio.Task[Request | KlingError], request_id: str) -> Request | KlingError:
