@@ -1,10 +1,10 @@
 """Log lines of an event loop that must not wait for them.
 
 A triggerer writes its log into a pipe to Airflow's supervisor. While the supervisor hands over triggers, it
-reads nothing (Airflow 3.3.2, ``WatchedSubprocess.send_msg``). If another triggerer has died, these are thousands:
-with 5,000 more waits the pipe was full, the event loop stood in a log line, and so it never read what the
-supervisor was writing. Both stood still for good, and every wait with them. A line that a thread writes holds up
-nothing.
+reads nothing (Airflow 3.3.2, ``WatchedSubprocess.send_msg``). If another triggerer has died, these are
+thousands: with 5,000 more waits the pipe was full, the event loop stood in a log line, and so it never read
+what the supervisor was writing. Both stood still for good, and every wait with them. A line that a thread
+writes holds up nothing.
 """
 
 from __future__ import annotations
