@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ def _measured(
 ) -> tuple[list[list[Any]], list[str]]:
     time.sleep(2 * options.interval)  # the first looks of all are over
     before = {name: Usage.of(part) for name, part in cluster.triggerers.items()}
-    calls, began = sum(simulator.calls().values()), time.time()
+    calls, began = Counter(simulator.calls()), time.time()
     by_id = queue.begin(simulator, requests, options.first, options.last)
     ends = [by_id[request.request_id] for request in requests]
     killed_at = sorted(ends)[len(ends) // 2]
@@ -151,7 +152,8 @@ def _measured(
     with suppress(SystemExit):
         until(lambda: len(waits.noticed()) == len(ends), patience)
     window, noticed = max(ends) - began, waits.noticed()
-    made = sum(simulator.calls().values()) - calls
+    made = Counter(simulator.calls()) - calls
+    kinds = ", ".join(f"{count:,} {call}" for call, count in made.most_common())
     last = Usage.of(cluster.triggerers[OTHER])
     cpu = first.cpu - before[KILLED].cpu + last.cpu - before[OTHER].cpu
     blocks = [float(found) for found in BLOCKED.findall((cluster.home / f"{OTHER}.log").read_text())]
@@ -165,7 +167,7 @@ def _measured(
     notes = f"""\
 The two had all waits {taken:.0f} s after the rows were there.
 The killed one held {len(moved):,}; {recovered:.0f} s later the other had them (Airflow's threshold is 30 s).
-Calls: {made:,} in {window:.0f} s; looks by id every {options.interval:g} s would be {by_polling:,.0f}.
+Calls: {made.total():,} in {window:.0f} s ({kinds}); looks by id every {options.interval:g} s would be {by_polling:,.0f}.
 CPU of both with all their processes: {cpu:.1f} s, {cpu / window:.3f} of a core.
 Memory: {first.memory:.0f} and {last.memory:.0f} MB.
 Blocks of the event loop that Airflow counted: {len(blocks)}{longest}.
