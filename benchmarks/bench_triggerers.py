@@ -167,7 +167,8 @@ def _measured(
     notes = f"""\
 The two had all waits {taken:.0f} s after the rows were there.
 The killed one held {len(moved):,}; {recovered:.0f} s later the other had them (Airflow's threshold is 30 s).
-Calls: {made.total():,} in {window:.0f} s ({kinds}); looks by id every {options.interval:g} s would be {by_polling:,.0f}.
+Calls: {made.total():,} in {window:.0f} s: {kinds}.
+Looks by id every {options.interval:g} s would be {by_polling:,.0f}.
 CPU of both with all their processes: {cpu:.1f} s, {cpu / window:.3f} of a core.
 Memory: {first.memory:.0f} and {last.memory:.0f} MB.
 Blocks of the event loop that Airflow counted: {len(blocks)}{longest}.
