@@ -227,10 +227,13 @@ def _of_error(source: Source, call: ast.Call, scope: ast.AST, kind: str) -> Iter
 
 
 def _logged(source: Source, call: ast.Call, scope: ast.AST) -> Iterator[Text]:
-    level = ast.unparse(call.func).rpartition(".")[2]
-    if level not in {"warning", "error", "exception"} or not source.file.startswith(LOGGED) or not call.args:
+    method, arguments = call.func, call.args
+    if ast.unparse(method) in {"say", "say_aside"}:  # `say(log.warning, "...")` of polling/log_lines.py
+        method, *arguments = arguments
+    level = ast.unparse(method).rpartition(".")[2]
+    if level not in {"warning", "error", "exception"} or not source.file.startswith(LOGGED) or not arguments:
         return
-    for what in source.texts(call.args[0], scope):
+    for what in source.texts(arguments[0], scope):
         what = re.sub(r"%[-+.\d]*[a-z]", GAP, what)
         if _speaks(what):
             yield Text("warning" if level == "warning" else "error", what, files=[source.file])
